@@ -19,7 +19,7 @@
     COMMAND(SUSPENSION, "suspension", true)     /* patient_id rule from until author reason */                \
     COMMAND(REGISTRY, "registry", true)         /* version: everything up to it has been sent */              \
     COMMAND(ACKNOWLEDGE, "acknowledge", true)   /* episode author note */                                     \
-    COMMAND(CLOCK, "clock", true)               /* set | advance | run; mode=test */                          \
+    COMMAND(CLOCK, "clock", false)              /* set (instant) | run; mode=test; its ticks are journaled */ \
     COMMAND(SHOW, "show", false)                /* patient_id: effective rules, read only */
 
 enum command_kind {
@@ -39,6 +39,8 @@ struct command {
 };
 
 const char *command_word(enum command_kind kind);
+/* By the key "command" of a command's JSON, which stands first; COMMAND_COUNT when it is none. */
+enum command_kind command_kind_of(const char *json, size_t size);
 bool command_is_journaled(enum command_kind kind);
 
 #endif

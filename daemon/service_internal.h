@@ -1,0 +1,59 @@
+/* service_internal: what service.c starts and control.c serves at the admin port. */
+#ifndef VIGIE_DAEMON_SERVICE_INTERNAL_H
+#define VIGIE_DAEMON_SERVICE_INTERNAL_H
+
+#include <uv.h>
+
+#include "alerting/publisher.h"
+#include "daemon/admin/admin.h"
+#include "daemon/identity.h"
+#include "daemon/ingest/ingest.h"
+#include "daemon/registry/registry_service.h"
+#include "daemon/service.h"
+#include "daemon/shard.h"
+#include "storage/loader.h"
+
+/* Counter blocks: one a thread. */
+enum { COUNTERS_LOADER, COUNTERS_PUBLISHER, COUNTERS_FIXED };
+
+struct control;
+
+struct service {
+    const struct config *config;
+    struct identity identity;
+    bool identity_is_open;
+    uint8_t identifier_key[32];
+    struct sip_key reading_key;
+    uint32_t shards;
+    unsigned loops;
+
+    struct counters *counters; /* [COUNTERS_FIXED + loops + shards] */
+    struct node_state node;
+    _Atomic int64_t engine_now_ms;
+    struct sink_figures postgres, kafka;
+
+    struct shard *shard[SHARDS_MAX];
+    struct journal *journal[SHARDS_MAX];
+    struct ingest *ingest[LOOPS_MAX];
+    struct loader *loader;
+    struct publisher *publisher;
+    struct registry_service *registry;
+
+    struct wakeup loop_bell[LOOPS_MAX], registry_bell, admin_bell;
+    struct mailbox mailbox[LOOPS_MAX];
+    struct inlet loop_inlet[LOOPS_MAX][SHARDS_MAX];
+    struct inlet registry_inlet[SHARDS_MAX], admin_inlet[SHARDS_MAX];
+
+    uv_loop_t admin_loop;
+    uv_signal_t terminate, interrupt;
+    struct control *control;
+    char journal_directory[4096];
+    unsigned started; /* steps of the start table that are done */
+};
+
+/* control: the admin port and socket, and the routes behind them; runs on service.admin_loop. */
+MUST_CHECK enum err control_start(struct service *service, struct control **ret_control);
+int control_port(const struct control *control); /* 0: only the socket */
+void control_stop(struct control *control);
+
+#endif

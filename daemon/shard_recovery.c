@@ -1,0 +1,175 @@
+/* shard_recovery: state = f(journal). Replays every record into the engine in order; the events that the engine
+ * decides again are compared with those that the journal holds. Published events are facts: a difference is counted
+ * and shown, it never stops a start and is never published twice. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/base/log.h"
+#include "daemon/shard_internal.h"
+
+enum { PROGRESS_MS = 2000 };
+
+struct replay {
+    struct shard *shard;
+    struct buffer heads, tails; /* the unit being gathered */
+    uint32_t readings;
+    struct buffer decided;      /* uint64_t digests of events decided and not yet met in the journal */
+    size_t met;
+    int64_t now_ms, progress_ms;
+    uint64_t records;
+};
+
+static uint64_t event_digest(const struct alert_event *event, const void *json, size_t json_size)
+{
+    return hash_xxh64(event, sizeof *event) ^ hash_mix64(hash_xxh64(json, json_size));
+}
+
+void shard__replay_event(struct replay *replay, const struct alert_event *event, const char *json, uint32_t json_size)
+{
+    uint64_t digest = event_digest(event, json, json_size);
+    buffer_append(&replay->decided, &digest, sizeof digest);
+}
+
+/* What the last cause decided and the journal does not hold. */
+static void settle(struct replay *replay)
+{
+    size_t decided = replay->decided.size / sizeof(uint64_t);
+    ensure(replay->met <= decided);
+    replay->shard->differences += decided - replay->met;
+    buffer_clear(&replay->decided);
+    replay->met = 0;
+}
+
+static void replay_tick(struct replay *replay, const struct record *record)
+{
+    struct record_tick tick;
+    ensure(record->size == sizeof tick);
+    memcpy(&tick, record->data, sizeof tick);
+    replay->now_ms = tick.engine_ms;
+    replay->shard->last_tick_ms = tick.engine_ms;
+    replay->shard->last_pace = (enum engine_pace)tick.held;
+    (void)engine_tick(replay->shard->engine, tick.engine_ms, tick.up_ms, tick.start != 0);
+}
+
+static void decide_unit(struct replay *replay)
+{
+    struct reading *heads = (struct reading *)(void *)replay->heads.data;
+    for (uint32_t i = 0; i < replay->readings; i++)
+        heads[i].next = i + 1 < replay->readings ? i + 1 : READING_CHAIN_END;
+    struct patient *patient = engine_patient(replay->shard->engine, heads[0].patient_id);
+    ensure(patient != NULL);
+    engine_decide(replay->shard->engine, patient, heads, (const uint8_t *)replay->tails.data, 0, replay->now_ms);
+    buffer_clear(&replay->heads);
+    buffer_clear(&replay->tails);
+    replay->readings = 0;
+}
+
+static void replay_reading(struct replay *replay, const struct record *record)
+{
+    struct reading head;
+    ensure(record->size >= sizeof head);
+    memcpy(&head, record->data, sizeof head);
+    ensure(record->size == sizeof head + head.tail_size);
+    uint32_t follow = head.next;
+    head.tail_offset = (uint32_t)replay->tails.size;
+    buffer_append(&replay->heads, &head, sizeof head);
+    buffer_append(&replay->tails, record->data + sizeof head, head.tail_size);
+    replay->readings++;
+    if (follow == 0)
+        decide_unit(replay);
+}
+
+static void replay_command(struct replay *replay, const struct record *record)
+{
+    struct command command = {.kind = command_kind_of((const char *)record->data, record->size)};
+    ensure(command.kind != COMMAND_COUNT);
+    buffer_append(&command.json, record->data, record->size);
+    engine_command(replay->shard->engine, &command, replay->now_ms);
+    buffer_deinit(&command.json);
+    buffer_deinit(&command.reply);
+}
+
+static void replay_journaled_event(struct replay *replay, const struct record *record)
+{
+    struct alert_event event;
+    ensure(record->size >= sizeof event);
+    memcpy(&event, record->data, sizeof event);
+    uint64_t digest = event_digest(&event, record->data + sizeof event, record->size - sizeof event);
+    uint64_t decided = 0;
+    if ((replay->met + 1) * sizeof decided <= replay->decided.size)
+        memcpy(&decided, replay->decided.data + replay->met++ * sizeof decided, sizeof decided);
+    if (decided != digest)
+        replay->shard->differences++;
+}
+
+static void replay_record(struct replay *replay, const struct record *record)
+{
+    if (record->type != RECORD_EVENT)
+        settle(replay);
+    switch (record->type) {
+    case RECORD_TICK:
+        replay_tick(replay, record);
+        break;
+    case RECORD_READING:
+        replay_reading(replay, record);
+        break;
+    case RECORD_COMMAND:
+        replay_command(replay, record);
+        break;
+    case RECORD_EVENT:
+        replay_journaled_event(replay, record);
+        break;
+    case RECORD_REJECTED:
+        break;
+    }
+    replay->records++;
+}
+
+static void report_progress(struct replay *replay, const struct record *record, uint64_t durable)
+{
+    if ((replay->records & 0xfff) != 0)
+        return;
+    int64_t now_ms = clock_monotonic_ms();
+    if (now_ms - replay->progress_ms < PROGRESS_MS)
+        return;
+    replay->progress_ms = now_ms;
+    log_write(LOG_NOTICE, "recovery", "replaying shard=%u records=%llu position=%llx of=%llx",
+              (unsigned)replay->shard->options.engine.shard, (unsigned long long)replay->records,
+              (unsigned long long)record->position, (unsigned long long)durable);
+}
+
+static enum err replay_all(struct replay *replay, struct journal_reader *reader)
+{
+    uint64_t durable = journal_durable(replay->shard->journal);
+    struct record record;
+    enum err error;
+    while ((error = journal_reader_next(reader, durable, &record)) == OK) {
+        replay_record(replay, &record);
+        report_progress(replay, &record, durable);
+    }
+    settle(replay);
+    ensure(error != ERR_EMPTY || replay->readings == 0);
+    return error == ERR_EMPTY ? OK : error;
+}
+
+enum err shard__recover(struct shard *shard)
+{
+    struct replay replay = {.shard = shard, .progress_ms = clock_monotonic_ms()};
+    struct journal_reader *reader;
+    enum err error = journal_reader_open(shard->options.journal.directory, 0, &reader);
+    if (error != OK)
+        return error;
+    shard->replay = &replay;
+    error = replay_all(&replay, reader);
+    shard->replay = NULL;
+    journal_reader_close(reader);
+    buffer_deinit(&replay.heads);
+    buffer_deinit(&replay.tails);
+    buffer_deinit(&replay.decided);
+    if (shard->differences > 0)
+        log_write(LOG_WARNING, "recovery", "replayed decisions differ from journaled events shard=%u differences=%llu "
+                                           "hint=journaled events stay in force; compare engine versions",
+                  (unsigned)shard->options.engine.shard, (unsigned long long)shard->differences);
+    return error;
+}
