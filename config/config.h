@@ -5,7 +5,9 @@
 #define VIGIE_CONFIG_CONFIG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "daemon/base/err.h"
 #include "daemon/base/instant.h"
@@ -38,6 +40,15 @@ void config_free(struct config *config);
 /* A secret of 32 bytes: `setting` is "credential:NAME" (file of $CREDENTIALS_DIRECTORY: 32 bytes raw or 64 hex
  * digits) or a path. In mode=test a missing one is made at random in state_dir/NAME. */
 MUST_CHECK enum err config_secret(const struct config *config, const char *setting, const char *name, uint8_t ret[32]);
+
+/* The address of a [listen] value: ADDRESS:PORT, [IPV6]:PORT or localhost:PORT.
+ * ERR_EMPTY: "off" or not set; ERR_FORMAT: none of them. */
+MUST_CHECK enum err config_address(const char *text, struct sockaddr_storage *ret_address);
+bool config_address_is_loopback(const struct sockaddr_storage *address);
+
+/* The file that a setting names: a path, or "credential:NAME" below $CREDENTIALS_DIRECTORY.
+ * ERR_NOT_FOUND: no such directory is set; ERR_LIMIT: too long. */
+MUST_CHECK enum err config_file(const char *setting, char *ret_path, size_t capacity);
 
 /* Prints the example file from the rows: config/vigie.conf.example is its output (a test holds them together). */
 void config_print_example(void (*line)(void *context, const char *text), void *context);
