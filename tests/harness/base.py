@@ -1,0 +1,106 @@
+"""What every part of the harness needs: paths, free ports, waiting, child processes that do not outlive us."""
+import atexit
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
+IN_CI = os.environ.get("CI") == "true"
+
+
+class Unavailable(Exception):
+    """Something of the machine is missing: a skip on a developer's machine, a failure in CI."""
+
+
+class Failure(Exception):
+    """A check did not hold."""
+
+
+def check(condition, *what):
+    if not condition:
+        raise Failure(" ".join(str(part) for part in what) or "check failed")
+
+
+def equal(found, expected, *what):
+    if found != expected:
+        raise Failure("%s: found %r, expected %r" % (" ".join(map(str, what)), found, expected))
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(what, condition, seconds=30, every=0.05):
+    """Calls `condition` until it gives something true and returns that; says what was awaited if it never does."""
+    end = time.monotonic() + seconds
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() > end:
+            raise Failure("not within %g s: %s" % (seconds, what))
+        time.sleep(every)
+
+
+def fresh_directory(path):
+    """An empty directory; what was there is removed (only below build/ or /tmp)."""
+    path = os.path.abspath(path)
+    if not (path.startswith(os.path.join(ROOT, "build") + os.sep) or path.startswith("/tmp/")):
+        raise ValueError("will not empty " + path)
+    shutil.rmtree(path, ignore_errors=True)
+    os.makedirs(path)
+    return path
+
+
+def work_directory(name):
+    return fresh_directory(os.path.join(BUILD, "test", name))
+
+
+_children = []
+
+
+def _end_children():
+    for child in _children:
+        if child.poll() is None:
+            child.kill()
+            child.wait()
+
+
+atexit.register(_end_children)
+
+
+def spawn(command, log_path, **options):
+    """A child in our own process group, its output in a file; killed at the latest when we end."""
+    with open(log_path, "ab") as log:
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **options)
+    _children.append(child)
+    return child
+
+
+def stop_process(child, number=signal.SIGTERM, seconds=30):
+    """Sends the signal, waits, and returns the exit status; kills what does not end."""
+    if child.poll() is None:
+        child.send_signal(number)
+    try:
+        status = child.wait(seconds)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+        raise Failure("process %d did not end within %g s of signal %d" % (child.pid, seconds, number))
+    if child in _children:
+        _children.remove(child)
+    return status
+
+
+def tail(path, lines=15):
+    try:
+        with open(path, errors="replace") as file:
+            return "".join(file.readlines()[-lines:])
+    except OSError as error:
+        return str(error)
