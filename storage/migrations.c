@@ -1,0 +1,27 @@
+/* The SQL files are taken in by the assembler as they are, so that a file reads, diffs and runs with psql as SQL.
+ * Each ends with a zero byte and is a C string here. Paths are from the root of the tree, as all include paths. */
+#include "storage/migrations.h"
+
+/*            number  name */
+#define MIGRATION_ROWS(MIGRATION)                                                                            \
+    MIGRATION(0, "000_roles", roles)                                                                         \
+    MIGRATION(1, "001_schema", schema)                                                                       \
+    MIGRATION(2, "002_views", views)                                                                         \
+    MIGRATION(3, "003_grants", grants)
+
+#define MIGRATION_TEXT(number, file, symbol)                                                                 \
+    extern const char migration_##symbol[];                                                                  \
+    __asm__(".pushsection .rodata\n"                                                                         \
+            "migration_" #symbol ":\n"                                                                       \
+            ".incbin \"storage/migrations/" file ".sql\"\n"                                                  \
+            ".byte 0\n"                                                                                      \
+            ".popsection\n");
+MIGRATION_ROWS(MIGRATION_TEXT)
+
+const struct migration migrations[] = {
+#define MIGRATION_ENTRY(number, file, symbol) {number, file, migration_##symbol},
+    MIGRATION_ROWS(MIGRATION_ENTRY)
+#undef MIGRATION_ENTRY
+};
+
+const unsigned migrations_count = sizeof(migrations) / sizeof(migrations[0]);
