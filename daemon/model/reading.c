@@ -1,0 +1,116 @@
+/* reading: tails, words and the identity.
+ *
+ * Identity, the bytes under the SipHash (integers little-endian), RULES.md section 1:
+ *
+ *   patient 8 | parameter name, zero-ended | key device: size 2, bytes | sensor: size 2, bytes |
+ *   measured_at 8 | value 8 | comparator 1
+ *
+ * Each text is preceded by its size or ends in a zero, so that no two identities share their bytes. The parameter
+ * goes in by name: its number changes when a row is added to the table, the id of a measurement never does. */
+#include "daemon/model/reading.h"
+
+#include <string.h>
+
+#include "daemon/base/limits.h"
+#include "daemon/model/parameter.h"
+
+enum { FIELD_HEAD = 3, PARAMETER_NAME_MAX = 64, IDENTITY_BYTES_MAX = 8 + PARAMETER_NAME_MAX + TAIL_BYTES_MAX + 32 };
+
+static size_t field_size(const uint8_t *field)
+{
+    return (size_t)field[1] | (size_t)field[2] << 8;
+}
+
+struct slice tail_get(const uint8_t *tail, size_t tail_size, enum tail_tag tag)
+{
+    size_t at = 0;
+    while (at + FIELD_HEAD <= tail_size) {
+        size_t size = field_size(tail + at);
+        ensure(at + FIELD_HEAD + size <= tail_size); /* tail_put() alone writes tails; the disk is checksummed */
+        if (tail[at] == tag)
+            return (struct slice){(const char *)tail + at + FIELD_HEAD, size};
+        at += FIELD_HEAD + size;
+    }
+    ensure(at == tail_size);
+    return (struct slice){NULL, 0};
+}
+
+bool tail_put(uint8_t *tail, size_t capacity, uint16_t *size, enum tail_tag tag, const void *bytes, size_t count)
+{
+    size_t limit = capacity < TAIL_BYTES_MAX ? capacity : TAIL_BYTES_MAX;
+    ensure(*size <= limit);
+    if (count > limit || *size + FIELD_HEAD + count > limit)
+        return false;
+    uint8_t *field = tail + *size;
+    field[0] = (uint8_t)tag;
+    field[1] = (uint8_t)(count & 0xff);
+    field[2] = (uint8_t)(count >> 8);
+    if (count > 0)
+        memcpy(field + FIELD_HEAD, bytes, count);
+    *size = (uint16_t)(*size + FIELD_HEAD + count);
+    return true;
+}
+
+const char *reading_comparator_text(enum comparator comparator)
+{
+    static const char *const texts[] = {"", "<", ">"};
+    ensure(comparator <= COMPARATOR_GREATER);
+    return texts[comparator];
+}
+
+const char *reading_origin_text(enum origin origin)
+{
+    static const char *const texts[] = {"automatic", "patient", "carer", "professional"};
+    ensure(origin <= ORIGIN_PROFESSIONAL);
+    return texts[origin];
+}
+
+const char *reading_status_text(enum reading_status status)
+{
+    static const char *const texts[] = {"preliminary", "final", "corrected", "void"};
+    ensure(status <= STATUS_VOID);
+    return texts[status];
+}
+
+const char *reading_quarantine_text(enum quarantine_reason reason)
+{
+    static const char *const texts[] = {"", "impossible", "future", "unit"};
+    ensure(reason <= QUARANTINE_UNIT);
+    return texts[reason];
+}
+
+struct identity {
+    uint8_t bytes[IDENTITY_BYTES_MAX];
+    size_t size;
+};
+
+static void put(struct identity *identity, const void *bytes, size_t size)
+{
+    ensure(identity->size + size <= sizeof(identity->bytes));
+    if (size > 0)
+        memcpy(identity->bytes + identity->size, bytes, size);
+    identity->size += size;
+}
+
+static void put_slice(struct identity *identity, struct slice slice)
+{
+    uint16_t size = (uint16_t)slice.size;
+    put(identity, &size, sizeof(size));
+    put(identity, slice.data, slice.size);
+}
+
+void reading_identify(struct reading *reading, const uint8_t *tail, const struct sip_key *key)
+{
+    struct identity identity = {.size = 0};
+    const char *name = parameter_row(reading->parameter)->name;
+
+    put(&identity, &reading->patient_id, sizeof(reading->patient_id));
+    put(&identity, name, strlen(name) + 1);
+    put_slice(&identity, tail_get(tail, reading->tail_size, TAIL_KEY_DEVICE));
+    put_slice(&identity, tail_get(tail, reading->tail_size, TAIL_SENSOR));
+    put(&identity, &reading->measured_at_ms, sizeof(reading->measured_at_ms));
+    put(&identity, &reading->value, sizeof(reading->value));
+    put(&identity, &reading->comparator, sizeof(reading->comparator));
+    hash_sip128(key, identity.bytes, identity.size, reading->reading_id);
+    uuid_make_v8(reading->reading_id);
+}
