@@ -73,7 +73,8 @@ bool journal_accepting(struct journal *journal);
 struct journal_figures {
     uint64_t oldest, durable; /* positions */
     uint64_t segments, bytes, free_bytes;
-    uint64_t syncs, turns, records;
+    uint64_t syncs, turns;      /* of this process */
+    uint64_t records, events;   /* durable, since the journal began: lag is a subtraction */
 };
 void journal_figures(const struct journal *journal, struct journal_figures *ret);
 
@@ -88,6 +89,8 @@ MUST_CHECK enum err journal_reader_next(struct journal_reader *reader, uint64_t 
 MUST_CHECK enum err journal_reader_next_event(struct journal_reader *reader, uint64_t durable, struct record *ret_record);
 /* Where a later reader goes on: behind the last record given. */
 uint64_t journal_reader_position(const struct journal_reader *reader);
+/* Records (*ret_events: events) of the whole journal before that position; known once a record was asked for. */
+uint64_t journal_reader_count(const struct journal_reader *reader, uint64_t *ret_events);
 
 /* Checks every block of a closed or live journal for `vigiectl journal verify`; prints findings as
  * `what, found, expected, hint` lines through `report`. OK when whole; ERR_CORRUPT otherwise. */
