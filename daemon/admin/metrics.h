@@ -1,0 +1,25 @@
+/* metrics: the figures of all threads as Prometheus text, names as INTERFACES.md section 7 has them.
+ * Owner:   the caller lends what struct metrics_sources points to. Threads: any; it only reads. */
+#ifndef VIGIE_DAEMON_ADMIN_METRICS_H
+#define VIGIE_DAEMON_ADMIN_METRICS_H
+
+#include "daemon/base/buffer.h"
+#include "daemon/base/counters.h"
+#include "storage/loader.h"
+
+struct metrics_sources {
+    const struct counters *counters; /* [counters_count]: summed */
+    size_t counters_count;
+    const struct sink_figures *postgres, *kafka;
+    struct journal *const *journals; /* [journals_count] */
+    size_t journals_count;
+    int64_t engine_now_ms;
+    uint64_t quarantine_rows; /* quarantined since the start of the node */
+    /* Open connections of a listener, by its key in [listen]; `context` is connections_context. */
+    int64_t (*connections)(void *context, const char *protocol);
+    void *connections_context;
+};
+
+void metrics_render(struct buffer *out, const struct metrics_sources *sources);
+
+#endif
