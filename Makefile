@@ -10,19 +10,18 @@ CFLAGS_PKGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LIBS    := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lhttp_parser -lpthread -lm
 
 # Every warning says what it catches.
-WARNINGS := \
-  -Wall -Wextra        `# the usual mistakes` \
-  -Wshadow             `# a name that hides another` \
-  -Wstrict-prototypes  `# f() that takes anything` \
-  -Wmissing-prototypes `# a function that should be static or in a header` \
-  -Wwrite-strings      `# writing into literals` \
-  -Wvla                `# stack use chosen by data` \
-  -Wpointer-arith      `# arithmetic on void` \
-  -Wcast-qual          `# casting const away` \
-  -Wformat=2           `# format strings that are not literals` \
-  -Wundef              `# misspelt macros in #if` \
-  -Wno-unused-parameter `# callbacks of libraries take what they are given`
-WARNINGS := $(shell echo $(WARNINGS))
+WARNINGS :=
+WARNINGS += -Wall -Wextra           # the usual mistakes
+WARNINGS += -Wshadow                # a name that hides another
+WARNINGS += -Wstrict-prototypes     # f() that takes anything
+WARNINGS += -Wmissing-prototypes    # a function that should be static or in a header
+WARNINGS += -Wwrite-strings         # writing into literals
+WARNINGS += -Wvla                   # stack use chosen by data
+WARNINGS += -Wpointer-arith         # arithmetic on void
+WARNINGS += -Wcast-qual             # casting const away
+WARNINGS += -Wformat=2              # format strings that are not literals
+WARNINGS += -Wundef                 # misspelt macros in \#if
+WARNINGS += -Wno-unused-parameter   # callbacks of libraries take what they are given
 HARDEN  := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE -fno-strict-aliasing
 OPT     ?= -O2 -g
 SANITIZE ?=
@@ -58,5 +57,49 @@ $(BUILD)/vigie-bench: $(call OBJ,$(BENCH_SRC)) $(LIB)
 	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
 $(BUILD)/unit: $(call OBJ,$(UNIT_SRC)) $(LIB)
 	$(CC) $(LDFLAGS) $^ -o $@ -lcunit $(LIBS)
+
+# ---- what a person types ----
+
+.PHONY: help deps deps-test demo check test asan tsan cover bench install format clean
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+deps: ## install the Debian packages that building and the demo need
+	@sh tests/deps.sh build
+deps-test: ## install the Debian packages that the tests need
+	@sh tests/deps.sh test
+
+# The packages' flags are known to pkg-config only after `deps`: a second make reads them.
+demo: ## a whole Vigie on this machine: servers of its own, a cohort, readings, alerts (SECONDS=30, KAFKA=real)
+	@sh tests/deps.sh $(if $(filter real,$(KAFKA)),kafka,build)
+	@$(MAKE) --no-print-directory all $(BUILD)/mock-broker
+	@/usr/bin/python3 bench/demo.py
+
+check: ## unit tests and lints, under a minute, no servers
+	@$(MAKE) --no-print-directory all $(BUILD)/unit
+	@/usr/bin/python3 tests/run.py lint unit
+
+test: ## everything: installs what is missing, builds, runs every test against real servers
+	@sh tests/deps.sh test
+	@$(MAKE) --no-print-directory all $(BUILD)/unit $(BUILD)/mock-broker
+	@/usr/bin/python3 tests/run.py
+
+install: all ## DESTDIR install of the programs, the example configuration and the presets
+	install -D -m 0755 -t $(DESTDIR)/usr/bin $(PROGRAMS)
+	install -D -m 0644 -t $(DESTDIR)/usr/share/vigie/presets config/presets/*.json
+	install -D -m 0644 config/vigie.conf.example $(DESTDIR)/etc/vigie/vigie.conf.example
+
+bench: ## load a Vigie with servers of its own and print the figures of bench/RESULTS.md
+	@sh tests/deps.sh test
+	@$(MAKE) --no-print-directory all $(BUILD)/mock-broker
+	@/usr/bin/python3 bench/measure.py
+
+format: ## apply .clang-format
+	clang-format -i $(shell git ls-files '*.c' '*.h')
+
+clean: ## remove what was built
+	rm -rf $(BUILD)
+
+include tests/tests.mk
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -10,7 +10,7 @@
 struct payload {
     struct payload_options options;
     int64_t *next_ms; /* measured time of each patient's next reading */
-    unsigned patient;
+    unsigned patient, round; /* round: messages that every patient has sent; single readings take parameters in turn */
     uint64_t state;
 };
 
@@ -79,13 +79,15 @@ void payload_message(struct payload *payload, struct buffer *out)
     for (unsigned i = 0; i < payload->options.readings; i++) {
         if (i > 0)
             buffer_append(out, ",", 1);
-        append_reading(payload, i, out);
+        append_reading(payload, payload->round + i, out);
     }
     buffer_text(out, "]}");
     /* One reading a message: each message must be new in time, whatever its parameter. */
     if (payload->options.readings % MEASURED != 0)
         payload->next_ms[payload->patient] += payload->options.step_ms;
     payload->patient = (payload->patient + 1) % payload->options.patients;
+    if (payload->patient == 0 && payload->options.readings % MEASURED != 0)
+        payload->round++;
 }
 
 void payload_cohort(const struct payload_options *options, const char *token_sha256, struct buffer *out)
@@ -97,9 +99,15 @@ void payload_cohort(const struct payload_options *options, const char *token_sha
                   token_sha256);
     char enrolled[INSTANT_TEXT_MAX];
     instant_format(options->start_ms, enrolled);
-    for (unsigned i = 0; i < options->patients; i++)
+    for (unsigned i = 0; i < options->patients; i++) {
+        const char *line = i % 2 == 0 ? "diabetes" : "heart-failure";
         buffer_printf(out,
                       "{\"type\":\"patient\",\"ref\":\"BENCH-%u\",\"organization\":\"BENCH\",\"line\":\"%s\","
                       "\"time_zone\":\"Europe/Paris\",\"enrolled_at\":\"%s\"}\n",
-                      i, i % 2 == 0 ? "diabetes" : "heart-failure", enrolled);
+                      i, line, enrolled);
+        buffer_printf(out,
+                      "{\"type\":\"confirmation\",\"patient\":\"BENCH-%u\",\"line\":\"%s\",\"author\":\"Dr Bench\","
+                      "\"role\":\"physician\",\"from\":\"%s\"}\n",
+                      i, line, enrolled);
+    }
 }

@@ -1,5 +1,1 @@
 # Targets of tests and demo; included by the Makefile.
-
-.PHONY: deps
-deps:
-	tests/deps.sh test
