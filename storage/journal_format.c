@@ -1,4 +1,5 @@
-/* journal_format: encodes and checks the headers of the journal. The one place that computes a checksum of it. */
+/* journal_format: encodes and checks the headers of the journal. The one place that computes a checksum of
+ * it. */
 #include "storage/journal_format.h"
 
 #include <string.h>
@@ -42,14 +43,16 @@ static uint64_t place_seed(const struct segment_header *segment, uint64_t offset
     return XXH3_64bits_withSeed(segment->nonce, sizeof(segment->nonce), offset);
 }
 
-static uint64_t header_digest(const struct segment_header *segment, uint64_t offset, const struct block_header *block)
+static uint64_t header_digest(const struct segment_header *segment, uint64_t offset,
+                              const struct block_header *block)
 {
     struct block_header copy = *block;
     copy.header_check = 0;
     return XXH3_64bits_withSeed(&copy, sizeof(copy), place_seed(segment, offset));
 }
 
-static uint64_t payload_digest(const struct segment_header *segment, uint64_t offset, const void *payload, size_t size)
+static uint64_t payload_digest(const struct segment_header *segment, uint64_t offset, const void *payload,
+                               size_t size)
 {
     return XXH3_64bits_withSeed(payload, size, ~place_seed(segment, offset));
 }
@@ -73,8 +76,8 @@ bool journal__block_header_is_good(const struct segment_header *segment, uint64_
     return block->header_check == header_digest(segment, offset, block);
 }
 
-bool journal__payload_is_good(const struct segment_header *segment, uint64_t offset, const struct block_header *block,
-                              const void *payload)
+bool journal__payload_is_good(const struct segment_header *segment, uint64_t offset,
+                              const struct block_header *block, const void *payload)
 {
     return block->payload_check == payload_digest(segment, offset, payload, block->length);
 }

@@ -1,7 +1,8 @@
 /* journal_reader: a cursor over the chain of segments.
- * It never looks at or behind `durable`, so it never meets a turn that is being written; of closed segments it reads up
- * to the end that the successor states, so it never meets a turn that recovery cut. Every block header that it
- * passes and every payload that it opens is checked again: rot is an error here, never a wrong record. */
+ * It never looks at or behind `durable`, so it never meets a turn that is being written; of closed segments
+ * it reads up to the end that the successor states, so it never meets a turn that recovery cut. Every block
+ * header that it passes and every payload that it opens is checked again: rot is an error here, never a wrong
+ * record. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -38,13 +39,15 @@ static const struct chain_link *link_now(const struct journal_reader *reader)
 
 static enum err report_damage(const struct journal_reader *reader, const char *what, uint64_t offset)
 {
-    log_write(LOG_ERROR, "journal", "%s file=%s/%08" PRIx32 ".wal offset=%" PRIu64
-              " hint=\"restore the file; vigiectl journal verify shows all of it\"", what, reader->directory,
-              link_now(reader)->header.number, offset);
+    log_write(LOG_ERROR, "journal",
+              "%s file=%s/%08" PRIx32 ".wal offset=%" PRIu64
+              " hint=\"restore the file; vigiectl journal verify shows all of it\"",
+              what, reader->directory, link_now(reader)->header.number, offset);
     return ERR_CORRUPT;
 }
 
-/* --- segments --------------------------------------------------------------------------------------------- */
+/* --- segments ---------------------------------------------------------------------------------------------
+ */
 
 static void enter_link(struct journal_reader *reader, size_t link)
 {
@@ -117,7 +120,8 @@ static enum err find_limit(struct journal_reader *reader, uint64_t durable, uint
     }
 }
 
-/* --- blocks ----------------------------------------------------------------------------------------------- */
+/* --- blocks -----------------------------------------------------------------------------------------------
+ */
 
 /* Bytes [offset, offset + size) of the segment; the caller knows that they lie before `limit`. */
 static enum err look(struct journal_reader *reader, uint64_t offset, uint64_t size, uint64_t limit,
@@ -141,7 +145,8 @@ static enum err look(struct journal_reader *reader, uint64_t offset, uint64_t si
     return OK;
 }
 
-static enum err read_block_header(struct journal_reader *reader, uint64_t limit, struct block_header *ret_block)
+static enum err read_block_header(struct journal_reader *reader, uint64_t limit,
+                                  struct block_header *ret_block)
 {
     const uint8_t *bytes;
     if (limit - reader->boundary < sizeof(*ret_block))
@@ -150,7 +155,8 @@ static enum err read_block_header(struct journal_reader *reader, uint64_t limit,
     if (error != OK)
         return error;
     memcpy(ret_block, bytes, sizeof(*ret_block));
-    if (!journal__block_header_is_good(&link_now(reader)->header, reader->boundary, limit - reader->boundary, ret_block))
+    if (!journal__block_header_is_good(&link_now(reader)->header, reader->boundary, limit - reader->boundary,
+                                       ret_block))
         return report_damage(reader, "block header is damaged", reader->boundary);
     bool follows = ret_block->records_before == reader->records && ret_block->events_before == reader->events;
     if (reader->counted && !follows)
@@ -183,14 +189,16 @@ static enum err next_block(struct journal_reader *reader, uint64_t durable, bool
     error = look(reader, reader->boundary, sizeof(block) + block.length, limit, &payload);
     if (error != OK)
         return error;
-    if (!journal__payload_is_good(&link_now(reader)->header, reader->boundary, &block, payload + sizeof(block)))
+    if (!journal__payload_is_good(&link_now(reader)->header, reader->boundary, &block,
+                                  payload + sizeof(block)))
         return report_damage(reader, "block is damaged", reader->boundary);
     reader->record = begin;
     reader->boundary = reader->open_end = end;
     return OK;
 }
 
-/* --- records ---------------------------------------------------------------------------------------------- */
+/* --- records ----------------------------------------------------------------------------------------------
+ */
 
 static enum err take_record(struct journal_reader *reader, struct record *ret_record)
 {
@@ -211,7 +219,8 @@ static enum err take_record(struct journal_reader *reader, struct record *ret_re
     return OK;
 }
 
-static enum err next(struct journal_reader *reader, uint64_t durable, bool events_only, struct record *ret_record)
+static enum err next(struct journal_reader *reader, uint64_t durable, bool events_only,
+                     struct record *ret_record)
 {
     struct record record;
     for (;;) {
@@ -250,7 +259,8 @@ uint64_t journal_reader_count(const struct journal_reader *reader, uint64_t *ret
     return reader->records;
 }
 
-/* --- open and close --------------------------------------------------------------------------------------- */
+/* --- open and close ---------------------------------------------------------------------------------------
+ */
 
 /* The segment of `from`; when recovery cut it off, the first one after it; beyond them all, the newest. */
 static size_t find_link(const struct journal_chain *chain, uint64_t from)
@@ -270,7 +280,8 @@ enum err journal_reader_open(const char *directory, uint64_t position, struct jo
     reader->fd = -1;
     reader->from = position;
     enum err error = journal__chain_load(directory, &reader->chain);
-    bool before = reader->chain.count > 0 && reader->chain.links[0].header.number > position_segment(position);
+    bool before =
+        reader->chain.count > 0 && reader->chain.links[0].header.number > position_segment(position);
     if (error == OK && before && position != 0 && reader->chain.links[0].header.previous_end != 0)
         error = ERR_NOT_FOUND;
     if (error != OK) {

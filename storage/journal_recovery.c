@@ -1,5 +1,5 @@
-/* journal_recovery: the start after any end. Only the newest segment on the chain can hold a torn tail: all others
- * were synced before their successor's header was written, and readers check them block by block. */
+/* journal_recovery: the start after any end. Only the newest segment on the chain can hold a torn tail: all
+ * others were synced before their successor's header was written, and readers check them block by block. */
 #include "storage/journal_recovery.h"
 
 #include <errno.h>
@@ -10,8 +10,8 @@
 
 #include "daemon/base/log.h"
 
-/* PITFALLS F6 and F1: what a killed process left in the page cache becomes durable, and pages that a failed sync
- * marked clean are thrown away, so that the scan sees the disk. */
+/* PITFALLS F6 and F1: what a killed process left in the page cache becomes durable, and pages that a failed
+ * sync marked clean are thrown away, so that the scan sees the disk. */
 static enum err sync_and_forget(const char *directory, uint32_t number)
 {
     char path[SEGMENT_PATH_MAX];
@@ -41,23 +41,25 @@ static enum err check_owner(const struct journal_options *options, const struct 
         const struct segment_header *header = &chain->links[index].header;
         if (header->node == options->node && header->shard == options->shard)
             continue;
-        log_write(LOG_ERROR, "journal", "segment belongs to another node or shard file=%s/%08" PRIx32
-                  ".wal found=%" PRIx64 ".%" PRIu32 " expected=%" PRIx64 ".%" PRIu32
-                  " hint=\"give each node a state_dir of its own\"", options->directory, header->number, header->node,
-                  header->shard, options->node, options->shard);
+        log_write(
+            LOG_ERROR, "journal",
+            "segment belongs to another node or shard file=%s/%08" PRIx32 ".wal found=%" PRIx64 ".%" PRIu32
+            " expected=%" PRIx64 ".%" PRIu32 " hint=\"give each node a state_dir of its own\"",
+            options->directory, header->number, header->node, header->shard, options->node, options->shard);
         return ERR_REFUSED;
     }
     return OK;
 }
 
-enum err journal__scan_newest(const struct chain_link *link, const uint8_t *image, struct segment_scan *ret_scan,
-                              uint64_t *ret_bad, uint64_t *ret_witness)
+enum err journal__scan_newest(const struct chain_link *link, const uint8_t *image,
+                              struct segment_scan *ret_scan, uint64_t *ret_bad, uint64_t *ret_witness)
 {
     const struct segment_header *header = &link->header;
     struct segment_scan scan = {.records = header->records, .events = header->events};
     /* A turn that goes on here brings records of its own: take the first block's word, its check is good. */
     scan.in_turn = header->durable < header->previous_end;
-    const struct block_header *first = (const struct block_header *)(const void *)(image + SEGMENT_HEADER_BYTES);
+    const struct block_header *first =
+        (const struct block_header *)(const void *)(image + SEGMENT_HEADER_BYTES);
     if (scan.in_turn && journal__block_header_is_good(header, SEGMENT_HEADER_BYTES,
                                                       link->file_bytes - SEGMENT_HEADER_BYTES, first)) {
         scan.records = first->records_before;
@@ -85,8 +87,10 @@ static enum err find_end(const struct journal_options *options, struct journal_r
     error = journal__scan_newest(newest, image, &scan, &bad, &witness);
     free(image);
     if (error != OK) {
-        log_write(LOG_ERROR, "journal", "acknowledged data are damaged file=%s/%08" PRIx32 ".wal offset=%" PRIu64
-                  " witness_offset=%" PRIu64 " hint=\"restore the file; vigiectl journal verify shows all of it\"",
+        log_write(LOG_ERROR, "journal",
+                  "acknowledged data are damaged file=%s/%08" PRIx32 ".wal offset=%" PRIu64
+                  " witness_offset=%" PRIu64
+                  " hint=\"restore the file; vigiectl journal verify shows all of it\"",
                   options->directory, newest->header.number, bad, witness);
         return error;
     }
@@ -95,8 +99,9 @@ static enum err find_end(const struct journal_options *options, struct journal_r
     recovered->records = whole ? scan.whole_records : newest->header.records;
     recovered->events = whole ? scan.whole_events : newest->header.events;
     if (bad > scan.whole_end && scan.in_turn)
-        log_write(LOG_NOTICE, "journal", "cut a turn without its end file=%s/%08" PRIx32 ".wal from=%" PRIu64
-                  " to=%" PRIu64, options->directory, newest->header.number, scan.whole_end, bad);
+        log_write(LOG_NOTICE, "journal",
+                  "cut a turn without its end file=%s/%08" PRIx32 ".wal from=%" PRIu64 " to=%" PRIu64,
+                  options->directory, newest->header.number, scan.whole_end, bad);
     return OK;
 }
 
@@ -142,7 +147,8 @@ void journal__discard_tail(const char *directory, const struct journal_recovered
     if (chain->count > 0 && chain->links[chain->count - 1].file_bytes > chain->links[chain->count - 1].end) {
         journal__path(directory, chain->links[chain->count - 1].header.number, path);
         if (truncate(path, (off_t)chain->links[chain->count - 1].end) != 0)
-            log_write(LOG_WARNING, "journal", "cannot shorten a closed segment file=%s errno=%d", path, errno);
+            log_write(LOG_WARNING, "journal", "cannot shorten a closed segment file=%s errno=%d", path,
+                      errno);
     }
     for (size_t index = 0; index < chain->voids_count; index++) {
         journal__path(directory, chain->voids[index], path);

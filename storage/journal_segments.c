@@ -1,4 +1,5 @@
-/* journal_segments: directory, chain and contents of segment files; journal_format.h tells why this is enough. */
+/* journal_segments: directory, chain and contents of segment files; journal_format.h tells why this is
+ * enough. */
 #include "storage/journal_segments.h"
 
 #include <dirent.h>
@@ -151,8 +152,8 @@ static enum err tail_is_zero(int fd, uint64_t from, uint64_t to, bool *ret_zero)
     return OK;
 }
 
-/* A broken header: void when nothing was ever written behind it, else damage. A writer may be at work between the
- * two reads, so the header has a second chance. */
+/* A broken header: void when nothing was ever written behind it, else damage. A writer may be at work between
+ * the two reads, so the header has a second chance. */
 static enum err judge_broken(int fd, uint32_t number, uint64_t file_bytes, struct segment_header *header)
 {
     bool zero = false;
@@ -183,8 +184,10 @@ enum err journal__read_header(const char *directory, uint32_t number, struct seg
         error = judge_broken(fd, number, (uint64_t)status.st_size, ret_header);
     close(fd);
     if (error == ERR_CORRUPT)
-        log_write(LOG_ERROR, "journal", "segment header is damaged file=%s offset=0 expected=%08" PRIx32
-                  " hint=\"restore the file, or set it aside and run vigiectl journal verify\"", path, number);
+        log_write(LOG_ERROR, "journal",
+                  "segment header is damaged file=%s offset=0 expected=%08" PRIx32
+                  " hint=\"restore the file, or set it aside and run vigiectl journal verify\"",
+                  path, number);
     if (error == OK)
         *ret_file_bytes = (uint64_t)status.st_size;
     return error;
@@ -204,9 +207,10 @@ static enum err report_missing(const char *directory, const struct chain_link *f
 {
     if (error != ERR_NOT_FOUND && error != ERR_EMPTY)
         return error;
-    log_write(LOG_ERROR, "journal", "segment is missing file=%s/%08" PRIx32 ".wal named_by=%08" PRIx32
-              " hint=\"restore the file from where it was moved to\"", directory,
-              position_segment(from->header.previous_end), from->header.number);
+    log_write(LOG_ERROR, "journal",
+              "segment is missing file=%s/%08" PRIx32 ".wal named_by=%08" PRIx32
+              " hint=\"restore the file from where it was moved to\"",
+              directory, position_segment(from->header.previous_end), from->header.number);
     return ERR_CORRUPT;
 }
 
@@ -221,9 +225,10 @@ static enum err follow_back(const char *directory, struct journal_chain *chain)
             return report_missing(directory, newer, error);
         bool same = link.header.node == newer->header.node && link.header.shard == newer->header.shard;
         if (!same || link.file_bytes < link.end || link.end < SEGMENT_HEADER_BYTES) {
-            log_write(LOG_ERROR, "journal", "segment does not fit its successor file=%s/%08" PRIx32
-                      ".wal found_bytes=%" PRIu64 " expected_end=%" PRIu64 " hint=\"restore the file\"", directory,
-                      number, link.file_bytes, link.end);
+            log_write(LOG_ERROR, "journal",
+                      "segment does not fit its successor file=%s/%08" PRIx32 ".wal found_bytes=%" PRIu64
+                      " expected_end=%" PRIu64 " hint=\"restore the file\"",
+                      directory, number, link.file_bytes, link.end);
             return ERR_CORRUPT;
         }
         add_link(chain, &link);
@@ -232,7 +237,8 @@ static enum err follow_back(const char *directory, struct journal_chain *chain)
 }
 
 /* The newest good header; what lies above it is void. */
-static enum err find_newest(const char *directory, const uint32_t *numbers, size_t count, struct journal_chain *chain)
+static enum err find_newest(const char *directory, const uint32_t *numbers, size_t count,
+                            struct journal_chain *chain)
 {
     for (size_t left = count; left > 0; left--) {
         struct chain_link link = {0};
@@ -321,7 +327,8 @@ enum err journal__read_image(const char *directory, const struct chain_link *lin
 static bool follows_on(const struct segment_scan *scan, const struct block_header *block)
 {
     bool starts = (block->flags & BLOCK_TURN_START) != 0;
-    return starts != scan->in_turn && block->records_before == scan->records && block->events_before == scan->events;
+    return starts != scan->in_turn && block->records_before == scan->records &&
+           block->events_before == scan->events;
 }
 
 void journal__scan_image(const struct segment_header *header, const uint8_t *image, uint64_t limit,

@@ -1,6 +1,6 @@
-/* journal_spare: prepare.tmp is filled with zeros, synced and renamed to spare.wal; the writer renames spare.wal to
- * its number. The two sides meet in `ready` alone: the thread sets it when the file is whole, the writer clears it
- * when it has taken it. */
+/* journal_spare: prepare.tmp is filled with zeros, synced and renamed to spare.wal; the writer renames
+ * spare.wal to its number. The two sides meet in `ready` alone: the thread sets it when the file is whole,
+ * the writer clears it when it has taken it. */
 #include "storage/journal_spare.h"
 
 #include <pthread.h>
@@ -34,7 +34,8 @@ static void look_at_space(struct journal_spare *spare)
 {
     struct statvfs status;
     if (statvfs(spare->directory, &status) == 0)
-        atomic_store_explicit(&spare->free_bytes, (uint64_t)status.f_bavail * status.f_frsize, memory_order_relaxed);
+        atomic_store_explicit(&spare->free_bytes, (uint64_t)status.f_bavail * status.f_frsize,
+                              memory_order_relaxed);
 }
 
 static void make_spare(struct journal_spare *spare)
@@ -42,7 +43,8 @@ static void make_spare(struct journal_spare *spare)
     enum err error = journal__make_zeros(spare->making, spare->segment_bytes);
     if (error == OK && rename(spare->making, spare->path) != 0)
         error = ERR_IO;
-    if (error == OK) /* so that a crash finds a spare, not a surprise; its number is made durable when it is taken */
+    if (error ==
+        OK) /* so that a crash finds a spare, not a surprise; its number is made durable when it is taken */
         error = journal__sync_directory(spare->directory);
     if (error == OK)
         atomic_store_explicit(&spare->ready, true, memory_order_release);

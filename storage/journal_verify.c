@@ -1,5 +1,6 @@
-/* journal_verify: checks every block of every segment on the chain, without changing anything. The end of a journal
- * that was not closed, or is being written, may be a turn without its end: that is told, not held against it. */
+/* journal_verify: checks every block of every segment on the chain, without changing anything. The end of a
+ * journal that was not closed, or is being written, may be a turn without its end: that is told, not held
+ * against it. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,8 @@ struct verification {
     bool damaged;
 };
 
-static void tell(struct verification *verification, const struct chain_link *link, uint64_t offset, const char *text)
+static void tell(struct verification *verification, const struct chain_link *link, uint64_t offset,
+                 const char *text)
 {
     char line[SEGMENT_PATH_MAX + 256];
     snprintf(line, sizeof(line), "%s/%08" PRIx32 ".wal at %" PRIu64 ": %s", verification->directory,
@@ -28,19 +30,21 @@ static void tell_damage(struct verification *verification, const struct chain_li
 {
     verification->damaged = true;
     tell(verification, link, offset,
-         "block is damaged, found bytes that fail their check, expected a good block, hint: restore this file");
+         "block is damaged, found bytes that fail their check, expected a good block, hint: restore this "
+         "file");
 }
 
 /* Payload checks prove the bytes; this proves that our own writer framed them well. */
-static void check_records(struct verification *verification, const struct chain_link *link, const uint8_t *image,
-                          uint64_t end)
+static void check_records(struct verification *verification, const struct chain_link *link,
+                          const uint8_t *image, uint64_t end)
 {
     for (uint64_t at = SEGMENT_HEADER_BYTES; at < end;) {
         const struct block_header *block = (const struct block_header *)(const void *)(image + at);
         const uint8_t *payload = (const uint8_t *)(block + 1);
         uint32_t records = 0;
         for (uint64_t inside = 0; inside < block->length; records++) {
-            const struct record_header *record = (const struct record_header *)(const void *)(payload + inside);
+            const struct record_header *record =
+                (const struct record_header *)(const void *)(payload + inside);
             if (!journal__record_is_good(payload, block->length, inside))
                 break;
             inside += sizeof(*record) + journal__align(record->size);
@@ -51,7 +55,8 @@ static void check_records(struct verification *verification, const struct chain_
     }
 }
 
-static void check_closed(struct verification *verification, const struct chain_link *link, const uint8_t *image)
+static void check_closed(struct verification *verification, const struct chain_link *link,
+                         const uint8_t *image)
 {
     struct segment_scan scan = {
         .in_turn = verification->in_turn, .records = verification->records, .events = verification->events};
@@ -65,7 +70,8 @@ static void check_closed(struct verification *verification, const struct chain_l
     verification->figures.turns += scan.turns;
 }
 
-static void check_newest(struct verification *verification, const struct chain_link *link, const uint8_t *image)
+static void check_newest(struct verification *verification, const struct chain_link *link,
+                         const uint8_t *image)
 {
     struct segment_scan scan;
     uint64_t bad, witness;
@@ -74,7 +80,8 @@ static void check_newest(struct verification *verification, const struct chain_l
     if (error != OK)
         tell_damage(verification, link, bad);
     else if (scan.in_turn)
-        tell(verification, link, bad, "the last turn has no end, hint: it is being written, or a start will cut it");
+        tell(verification, link, bad,
+             "the last turn has no end, hint: it is being written, or a start will cut it");
     bool whole = scan.whole_end != 0;
     verification->figures.turns += scan.turns;
     verification->figures.durable = whole ? position_make(link->header.number, scan.whole_end)

@@ -3,9 +3,10 @@
  *   turn buffer:  | block | block | ... | block | block |
  *   pieces:       '--- rest of segment n --'-- n + 1 ---'
  *
- * Where each record will lie is known when it is appended, because a turn that passes the end of its segment goes on
- * in the next one, whose number is known before it exists. Only what depends on the segment's nonce, the checks, waits
- * for the commit. After warm-up nothing here allocates: buffer and pieces keep what they grew to. */
+ * Where each record will lie is known when it is appended, because a turn that passes the end of its segment
+ * goes on in the next one, whose number is known before it exists. Only what depends on the segment's nonce,
+ * the checks, waits for the commit. After warm-up nothing here allocates: buffer and pieces keep what they
+ * grew to. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -60,10 +61,11 @@ static void bump(_Atomic uint64_t *figure, uint64_t amount)
     atomic_fetch_add_explicit(figure, amount, memory_order_relaxed);
 }
 
-/* --- segments --------------------------------------------------------------------------------------------- */
+/* --- segments ---------------------------------------------------------------------------------------------
+ */
 
-/* The next segment under its number, zeros, at least `bytes` long, its name durable. Too short a spare (a record
- * longer than a segment) is left alone. */
+/* The next segment under its number, zeros, at least `bytes` long, its name durable. Too short a spare (a
+ * record longer than a segment) is left alone. */
 static enum err name_segment(struct journal *journal, uint32_t number, uint64_t bytes)
 {
     char path[SEGMENT_PATH_MAX], making[SEGMENT_PATH_MAX];
@@ -124,7 +126,8 @@ static enum err start_segment(struct journal *journal, uint32_t number, uint64_t
     return OK;
 }
 
-/* --- building a turn -------------------------------------------------------------------------------------- */
+/* --- building a turn --------------------------------------------------------------------------------------
+ */
 
 static struct piece *last_piece(struct journal *journal)
 {
@@ -178,7 +181,8 @@ static void open_block(struct journal *journal, uint64_t size)
         uint32_t number = last_piece(journal)->number + 1;
         if (first) /* nothing of this turn fits in the old segment */
             journal->pieces_count = 0;
-        add_piece(journal, number, SEGMENT_HEADER_BYTES, bytes > journal->segment_bytes ? bytes : journal->segment_bytes);
+        add_piece(journal, number, SEGMENT_HEADER_BYTES,
+                  bytes > journal->segment_bytes ? bytes : journal->segment_bytes);
     }
     journal->block_start = journal->turn.size;
     struct block_header block = {.records_before = journal->records + journal->turn_records,
@@ -236,7 +240,8 @@ uint64_t journal_turn_bytes(const struct journal *journal)
     return journal->turn.size;
 }
 
-/* --- commit ----------------------------------------------------------------------------------------------- */
+/* --- commit -----------------------------------------------------------------------------------------------
+ */
 
 static void seal_blocks(struct journal *journal, const struct piece *piece, size_t size)
 {
@@ -298,9 +303,10 @@ enum err journal_commit(struct journal *journal)
         return OK;
     }
     journal->failed = error;
-    log_write(LOG_ERROR, "journal", "cannot write or sync a turn file=%s/%08" PRIx32 ".wal offset=%" PRIu64
-              " error=%s hint=\"nothing of it was acknowledged; check the disk, then restart\"", journal->directory,
-              journal->segment.number, journal->end, err_name(error));
+    log_write(LOG_ERROR, "journal",
+              "cannot write or sync a turn file=%s/%08" PRIx32 ".wal offset=%" PRIu64
+              " error=%s hint=\"nothing of it was acknowledged; check the disk, then restart\"",
+              journal->directory, journal->segment.number, journal->end, err_name(error));
     return error;
 }
 
@@ -330,7 +336,8 @@ void journal_figures(const struct journal *journal, struct journal_figures *ret)
     };
 }
 
-/* --- open and close --------------------------------------------------------------------------------------- */
+/* --- open and close ---------------------------------------------------------------------------------------
+ */
 
 /* Makes each missing folder of the path, and its name durable. */
 static enum err make_directories(const char *directory)
@@ -374,6 +381,15 @@ static struct journal *new_journal(const struct journal_options *options)
     return journal;
 }
 
+/* Positions of a turn that never reached the disk were given out too, in segments that were never made: a
+ * start leaves out as many numbers as one turn can plan ahead. */
+static uint32_t next_number(const struct journal *journal, uint32_t number_max)
+{
+    uint64_t ahead = 2 + UINT64_C(2) * JOURNAL_TURN_BYTES_MAX / journal->segment_bytes;
+    ensure(number_max < UINT32_MAX - ahead);
+    return number_max == 0 ? 1 : number_max + (uint32_t)ahead;
+}
+
 static void take_over(struct journal *journal, const struct journal_recovered *recovered)
 {
     journal->records = recovered->records;
@@ -404,7 +420,7 @@ enum err journal_open(const struct journal_options *options, struct journal **re
     if (error != OK)
         goto fail_close;
     take_over(journal, &recovered);
-    uint32_t number = recovered.chain.number_max + 1;
+    uint32_t number = next_number(journal, recovered.chain.number_max);
     error = start_segment(journal, number, journal->segment_bytes, recovered.end);
     if (error != OK)
         goto fail_close;

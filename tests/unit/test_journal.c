@@ -1,5 +1,5 @@
-/* journal: round trips, torn tails at every byte, a flip of every byte, readers, owners. Losses of unsynced writes
- * are enumerated by tests/crash/crash_states.c. */
+/* journal: round trips, torn tails at every byte, a flip of every byte, readers, owners. Losses of unsynced
+ * writes are enumerated by tests/crash/crash_states.c. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -33,14 +33,15 @@ static void remove_files(const char *path)
 
 static void begin(void)
 {
-    snprintf(directory, sizeof(directory), "%s/vigie-journal-%d", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp",
-             (int)getpid());
+    snprintf(directory, sizeof(directory), "%s/vigie-journal-%d",
+             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", (int)getpid());
     remove_files(directory);
 }
 
 static enum err try_open(uint64_t segment_bytes, uint64_t node, struct journal **ret_journal)
 {
-    struct journal_options options = {.directory = directory, .shard = 3, .node = node, .segment_bytes = segment_bytes};
+    struct journal_options options = {
+        .directory = directory, .shard = 3, .node = node, .segment_bytes = segment_bytes};
     return journal_open(&options, ret_journal);
 }
 
@@ -96,7 +97,8 @@ static void write_serials(struct journal *journal, uint32_t from, uint32_t to, u
     }
 }
 
-/* Reads records from `position`; gives how many came in order from `serial` on before EMPTY; -1: anything else. */
+/* Reads records from `position`; gives how many came in order from `serial` on before EMPTY; -1: anything
+ * else. */
 static int read_serials(uint64_t position, uint64_t durable, uint32_t serial)
 {
     struct journal_reader *reader = NULL;
@@ -161,7 +163,8 @@ static void test_big_turn(void)
     size_t size = 700000; /* a record longer than segment and block */
     uint8_t *big = malloc(size);
     memset(big, 0x5a, size);
-    uint64_t position = journal_append(journal, RECORD_REJECTED, &(struct journal_bytes){big, (uint32_t)size}, 1);
+    uint64_t position =
+        journal_append(journal, RECORD_REJECTED, &(struct journal_bytes){big, (uint32_t)size}, 1);
     append_serial(journal, 0);
     CU_ASSERT_EQUAL(journal_commit(journal), OK);
     struct journal_reader *reader;
@@ -176,7 +179,8 @@ static void test_big_turn(void)
     journal_close(journal);
     free(big);
     journal = open_journal(16384);
-    CU_ASSERT_EQUAL(read_serials(position_make(1, 0), journal_durable(journal), 0), -1); /* 2010 is the big one */
+    CU_ASSERT_EQUAL(read_serials(position_make(1, 0), journal_durable(journal), 0),
+                    -1); /* 2010 is the big one */
     journal_close(journal);
     begin();
 }
@@ -236,7 +240,8 @@ static void test_events_only(void)
     begin();
 }
 
-/* --- damage ------------------------------------------------------------------------------------------------ */
+/* --- damage ------------------------------------------------------------------------------------------------
+ */
 
 static uint8_t *load_file(const char *path, size_t *ret_size)
 {
@@ -257,7 +262,8 @@ static void store_file(const char *path, const uint8_t *bytes, size_t size)
     close(fd);
 }
 
-/* A directory with one segment of `turns` turns of three records; gives its bytes and where each turn ends. */
+/* A directory with one segment of `turns` turns of three records; gives its bytes and where each turn ends.
+ */
 static uint8_t *make_image(uint32_t turns, uint64_t *ends, char path[PATH_BYTES], size_t *ret_size)
 {
     begin();
@@ -332,8 +338,8 @@ static enum outcome start_damaged(void)
     return count % 3 == 0 && count <= 6 ? GAVE_NONE + (enum outcome)(count / 3) : GAVE_WRONG;
 }
 
-/* FAULTS.md B6: one flipped bit before the last turn is refused, because the last turn witnesses what is before it;
- * in the last turn it cuts it, as a torn tail would. Nothing is given as if it were whole. */
+/* FAULTS.md B6: one flipped bit before the last turn is refused, because the last turn witnesses what is
+ * before it; in the last turn it cuts it, as a torn tail would. Nothing is given as if it were whole. */
 static void test_bit_flips(void)
 {
     char path[PATH_BYTES];
@@ -454,7 +460,8 @@ static void test_low_water(void)
     begin();
 }
 
-/* --- a reader beside the writer ---------------------------------------------------------------------------- */
+/* --- a reader beside the writer ----------------------------------------------------------------------------
+ */
 
 struct pursuit {
     struct journal *journal;
