@@ -1,6 +1,6 @@
 /* buffer: grows by doubling and never shrinks; the JSON writer keeps no state of its own.
- * Whether a comma is due can be read from the last byte: after `{`, `[`, `:`, or at a start (empty, blank, line
- * end) a value stands first; after anything that can end a value a comma is due. */
+ * Whether a comma is due can be read from the last byte: after `{`, `[`, `:`, or at a start (empty, blank,
+ * line end) a value stands first; after anything that can end a value a comma is due. */
 #include "daemon/base/buffer.h"
 
 #include <ctype.h>

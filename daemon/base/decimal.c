@@ -4,16 +4,16 @@
  *
  *     185.25e-1   digits 1 8 5 2 5, point 2           x = 18.525
  *
- * Its first PLACES fractional digits and everything before are one integer m < 10^28; what follows is the rest.
- * With y = (x * multiply + add) / divide, in millionths:
+ * Its first PLACES fractional digits and everything before are one integer m < 10^28; what follows is the
+ * rest. With y = (x * multiply + add) / divide, in millionths:
  *
  *     N = m * multiply + add * 10^PLACES             (< 10^38: fits 128 bits)
  *     D = divide * 10^(PLACES - 6)
  *     floor(N / D) = q, and y is in [q, q + 1) or, through the rest, a little beyond
  *
- * Whether the rest lifts y to the half between q and q + 1 is settled exactly, however long the text is: the half
- * as a number in the sent unit is a fraction A / B, its digits come from long division, and they are compared with
- * the digits of the text one by one. So forty digits, or forty thousand, round as they must. */
+ * Whether the rest lifts y to the half between q and q + 1 is settled exactly, however long the text is: the
+ * half as a number in the sent unit is a fraction A / B, its digits come from long division, and they are
+ * compared with the digits of the text one by one. So forty digits, or forty thousand, round as they must. */
 #include "daemon/base/decimal.h"
 
 #include <string.h>
@@ -23,7 +23,8 @@ typedef __int128 wide;
 enum { PLACES = 10, EXPONENT_MAX = 18, FACTOR_MAX = 100000000, RATIO_MAX = 5000, INVERSE_RATIO_MAX = 100000 };
 
 static const int64_t POWER_PLACES = 10000000000;
-static const int64_t INTEGER_MAX = 1000000000000000000; /* x from here on is beyond 64-bit millionths of any unit */
+static const int64_t INTEGER_MAX =
+    1000000000000000000; /* x from here on is beyond 64-bit millionths of any unit */
 
 struct number {
     const char *integer, *fraction;
@@ -126,7 +127,8 @@ static bool has_rest(const struct number *number)
     return false;
 }
 
-/* The number against the fraction whose digits up to PLACES it shares: `remainder` / `divisor` is what follows. */
+/* The number against the fraction whose digits up to PLACES it shares: `remainder` / `divisor` is what
+ * follows. */
 static int compare_rest(const struct number *number, wide remainder, wide divisor)
 {
     int64_t count = (int64_t)(number->integer_size + number->fraction_size);
@@ -141,7 +143,8 @@ static int compare_rest(const struct number *number, wide remainder, wide diviso
 }
 
 /* Sign of y - (q + 1/2), all in millionths. */
-static int compare_half(const struct number *number, wide m, wide q, const struct decimal_conversion *conversion)
+static int compare_half(const struct number *number, wide m, wide q,
+                        const struct decimal_conversion *conversion)
 {
     wide places = POWER_PLACES, twice = 2 * (wide)DECIMAL_ONE;
     wide divisor = conversion->divide * (places / DECIMAL_ONE);
@@ -166,7 +169,8 @@ static wide floor_divide(wide a, wide b)
 }
 
 /* Rounds the magnitude; `conversion` has the sign of the number moved into `add`. */
-static enum err convert(const struct number *number, const struct decimal_conversion *conversion, wide *ret_value)
+static enum err convert(const struct number *number, const struct decimal_conversion *conversion,
+                        wide *ret_value)
 {
     wide m, places = POWER_PLACES;
     enum err error = collect(number, &m);
@@ -174,7 +178,8 @@ static enum err convert(const struct number *number, const struct decimal_conver
         return error;
     wide q = floor_divide(m * conversion->multiply + conversion->add * places,
                           conversion->divide * (places / DECIMAL_ONE));
-    if (q > INT64_MAX || q < INT64_MIN) /* also keeps the arithmetic of compare_half() within 128 bits */
+    if (q > -(wide)INT64_MIN || q < INT64_MIN) /* the magnitude of the least number passes; also keeps the
+                                                  arithmetic of compare_half() within 128 bits */
         return ERR_LIMIT;
     int sign = compare_half(number, m, q, conversion);
     if (sign > 0 || (sign == 0 && q % 2 != 0))

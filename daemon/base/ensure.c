@@ -1,8 +1,8 @@
 /* ensure: what a defect leaves behind.
  *
- * ensure_failed() writes with dprintf() and backtrace_symbols_fd(), which need no heap: the heap may be what is
- * broken. It ends in abort(), so that a core dump is taken and the supervisor starts a process that recovers
- * from the journal, the only state we trust. */
+ * ensure_failed() writes with dprintf() and backtrace_symbols_fd(), which need no heap: the heap may be what
+ * is broken. It ends in abort(), so that a core dump is taken and the supervisor starts a process that
+ * recovers from the journal, the only state we trust. */
 #include "daemon/base/ensure.h"
 
 #include <execinfo.h>

@@ -1,9 +1,9 @@
 /* hash: the digests of the product.
  *
- * SipHash is ours (Aumasson and Bernstein, 2012): two dozen lines, in line on the path of a reading, checked against
- * OpenSSL's in the unit tests. SHA-256, HMAC and HKDF are OpenSSL's. Its algorithm objects are fetched once, for a
- * fetch takes locks and milliseconds (PITFALLS O5), and each thread keeps one context of each, so that a digest
- * allocates nothing after the first. */
+ * SipHash is ours (Aumasson and Bernstein, 2012): two dozen lines, in line on the path of a reading, checked
+ * against OpenSSL's in the unit tests. SHA-256, HMAC and HKDF are OpenSSL's. Its algorithm objects are
+ * fetched once, for a fetch takes locks and milliseconds (PITFALLS O5), and each thread keeps one context of
+ * each, so that a digest allocates nothing after the first. */
 #include "daemon/base/hash.h"
 
 #include <errno.h>
@@ -81,7 +81,10 @@ static void sip_absorb(uint64_t v[4], const struct sip_key *key, const uint8_t *
     sip_block(v, last);
 }
 
-#define SIP_START {0x736f6d6570736575, 0x646f72616e646f6d, 0x6c7967656e657261, 0x7465646279746573}
+#define SIP_START                                                                                            \
+    {                                                                                                        \
+        0x736f6d6570736575, 0x646f72616e646f6d, 0x6c7967656e657261, 0x7465646279746573                       \
+    }
 
 uint64_t hash_sip64(const struct sip_key *key, const void *data, size_t size)
 {
@@ -166,7 +169,8 @@ static OSSL_PARAM digest_parameter(void)
     return OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0);
 }
 
-void hash_hmac_sha256(const uint8_t *key, size_t key_size, const void *data, size_t size, uint8_t out[SHA256_BYTES])
+void hash_hmac_sha256(const uint8_t *key, size_t key_size, const void *data, size_t size,
+                      uint8_t out[SHA256_BYTES])
 {
     EVP_MAC_CTX *context = contexts_get()->hmac;
     OSSL_PARAM parameters[] = {digest_parameter(), OSSL_PARAM_construct_end()};

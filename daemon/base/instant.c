@@ -1,5 +1,5 @@
-/* instant: ISO 8601 text to milliseconds and back; civil dates by Howard Hinnant's day arithmetic (eras of 400
- * years, March first), which is exact for every year we take. */
+/* instant: ISO 8601 text to milliseconds and back; civil dates by Howard Hinnant's day arithmetic (eras of
+ * 400 years, March first), which is exact for every year we take. */
 #include "daemon/base/instant.h"
 
 #include <stdbool.h>
@@ -45,8 +45,8 @@ static int days_in_month(int year, int month)
 static bool take_date(struct cursor *cursor, int64_t *ret_ms)
 {
     int year, month, day;
-    if (!take_number(cursor, 4, 9999, &year) || !take_char(cursor, '-') || !take_number(cursor, 2, 12, &month) ||
-        !take_char(cursor, '-') || !take_number(cursor, 2, 31, &day))
+    if (!take_number(cursor, 4, 9999, &year) || !take_char(cursor, '-') ||
+        !take_number(cursor, 2, 12, &month) || !take_char(cursor, '-') || !take_number(cursor, 2, 31, &day))
         return false;
     if (month < 1 || day < 1 || day > days_in_month(year, month))
         return false;

@@ -1,6 +1,6 @@
 /* log: one line, one write(2), so that lines of several threads never mix (they are shorter than PIPE_BUF).
- * A call site that repeats itself is cut at ten lines a second; its next line carries `suppressed=N`. The counts
- * are relaxed atomics: two threads may both write the tenth line, which limits just as well. */
+ * A call site that repeats itself is cut at ten lines a second; its next line carries `suppressed=N`. The
+ * counts are relaxed atomics: two threads may both write the tenth line, which limits just as well. */
 #include "daemon/base/log.h"
 
 #include <stdarg.h>
@@ -80,7 +80,8 @@ static void put_text(struct line *line, const char *text)
     put_bytes(line, text, strlen(text), 2);
 }
 
-static void compose(struct line *line, const char *level, const char *area, const char *message, unsigned suppressed)
+static void compose(struct line *line, const char *level, const char *area, const char *message,
+                    unsigned suppressed)
 {
     bool json = __atomic_load_n(&log_format, __ATOMIC_RELAXED) == LOG_FORMAT_JSON;
     char time[INSTANT_TEXT_MAX], count[48] = "";

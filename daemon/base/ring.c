@@ -9,9 +9,10 @@
  * - head store (pop) with head load (push): the slot has been read before the producer may write it again.
  * - The bell. The producer stores tail, then loads head; the consumer stores head, then loads tail. All four
  *   are sequentially consistent, so that in their one total order either the producer sees the head of a
- *   consumer that has taken everything before its item (ret_was_empty: it rings), or the consumer sees the new
- *   tail (it does not sleep). This is Dekker's pair; with weaker orders both could miss, and a reading would wait
- *   in the ring until the next one comes. No fence stands alone: ThreadSanitizer understands every edge. */
+ *   consumer that has taken everything before its item (ret_was_empty: it rings), or the consumer sees the
+ * new tail (it does not sleep). This is Dekker's pair; with weaker orders both could miss, and a reading
+ * would wait in the ring until the next one comes. No fence stands alone: ThreadSanitizer understands every
+ * edge. */
 #include "daemon/base/ring.h"
 
 #include <stdalign.h>

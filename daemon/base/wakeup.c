@@ -40,7 +40,8 @@ void wakeup_wait(struct wakeup *wakeup, int64_t timeout_ms)
     int timeout = timeout_ms < 0 ? -1 : timeout_ms > INT_MAX ? INT_MAX : (int)timeout_ms;
 
     int ready = poll(&bell, 1, timeout);
-    ensure(ready >= 0 || errno == EINTR); /* a signal is a wake-up without a ring: callers look for work anyway */
+    ensure(ready >= 0 ||
+           errno == EINTR); /* a signal is a wake-up without a ring: callers look for work anyway */
     uint64_t rings;
     if (ready > 0 && read(wakeup->fd, &rings, sizeof(rings)) < 0)
         ensure(errno == EAGAIN || errno == EINTR);

@@ -5,8 +5,8 @@
  *       transition times [timecnt x 8]  types [timecnt]  ttinfo [typecnt x 6: offset, dst, index]  rest
  *   LF  POSIX TZ rule  LF                e.g. CET-1CEST,M3.5.0,M10.5.0/3
  *
- * Times of the footer rule have at most two changes a year. Names are checked: a zone comes from an import and
- * must never become a path outside the zone directory. */
+ * Times of the footer rule have at most two changes a year. Names are checked: a zone comes from an import
+ * and must never become a path outside the zone directory. */
 #include "daemon/base/zone.h"
 
 #include <fcntl.h>
@@ -112,7 +112,8 @@ static bool read_change(struct reader *reader, struct change *change)
     if (accept(reader, 'M')) {
         change->form = MONTH_WEEK;
         if (!read_number(reader, 12, &change->month) || !accept(reader, '.') ||
-            !read_number(reader, 5, &change->week) || !accept(reader, '.') || !read_number(reader, 6, &change->day))
+            !read_number(reader, 5, &change->week) || !accept(reader, '.') ||
+            !read_number(reader, 6, &change->day))
             return false;
         if (change->month < 1 || change->week < 1)
             return false;
@@ -226,19 +227,19 @@ static bool read_header(const uint8_t *data, size_t size, struct counts *counts)
 {
     if (size < HEADER_BYTES || memcmp(data, "TZif", 4) != 0 || data[4] < '2')
         return false;
-    uint32_t *fields[] = {&counts->isut, &counts->isstd, &counts->leap, &counts->time, &counts->type,
-                          &counts->character};
+    uint32_t *fields[] = {&counts->isut, &counts->isstd, &counts->leap,
+                          &counts->time, &counts->type,  &counts->character};
     for (int i = 0; i < 6; i++)
         *fields[i] = (uint32_t)load_be(data + 20 + 4 * i, 4);
     return counts->time <= TRANSITIONS_MAX && counts->type >= 1 && counts->type <= TYPES_MAX &&
-           counts->leap <= TRANSITIONS_MAX && counts->character <= FILE_BYTES_MAX && counts->isut <= TYPES_MAX &&
-           counts->isstd <= TYPES_MAX;
+           counts->leap <= TRANSITIONS_MAX && counts->character <= FILE_BYTES_MAX &&
+           counts->isut <= TYPES_MAX && counts->isstd <= TYPES_MAX;
 }
 
 static size_t block_bytes(const struct counts *counts, size_t time_bytes)
 {
-    return counts->time * (time_bytes + 1) + counts->type * 6 + counts->character + counts->leap * (time_bytes + 4) +
-           counts->isstd + counts->isut;
+    return counts->time * (time_bytes + 1) + counts->type * 6 + counts->character +
+           counts->leap * (time_bytes + 4) + counts->isstd + counts->isut;
 }
 
 static bool read_transitions(struct zone *zone, const uint8_t *data, const struct counts *counts)
@@ -287,7 +288,8 @@ static bool read_file(struct zone *zone, const uint8_t *data, size_t size)
 static bool name_is_safe(const char *name)
 {
     size_t size = strlen(name);
-    if (size == 0 || size > NAME_BYTES_MAX || *name == '/' || name[size - 1] == '/' || strstr(name, "..") != NULL)
+    if (size == 0 || size > NAME_BYTES_MAX || *name == '/' || name[size - 1] == '/' ||
+        strstr(name, "..") != NULL)
         return false;
     for (; *name != '\0'; name++)
         if (!((*name | 0x20) >= 'a' && (*name | 0x20) <= 'z') && !(*name >= '0' && *name <= '9') &&
@@ -389,7 +391,8 @@ int64_t zone_day_start_ms(const struct zone *zone, int64_t day, int minute_of_da
     ensure(minute_of_day >= 0 && minute_of_day < 24 * 60);
     int64_t local_s = day * DAY_S + (int64_t)minute_of_day * 60;
 
-    /* Walk the stretches of constant offset; before the first one no offset reaches the wanted local time yet. */
+    /* Walk the stretches of constant offset; before the first one no offset reaches the wanted local time
+     * yet. */
     for (int64_t from_s = local_s - OFFSET_S_MAX;;) {
         int64_t until_s = next_change_s(zone, from_s);
         int64_t at_s = local_s - offset_at_s(zone, from_s);

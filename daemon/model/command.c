@@ -48,7 +48,8 @@ enum command_kind command_kind_of(const char *json, size_t size)
     if (quote == NULL)
         return COMMAND_COUNT;
     for (enum command_kind kind = 0; kind < COMMAND_COUNT; kind++)
-        if (strlen(rows[kind].word) == (size_t)(quote - at) && memcmp(rows[kind].word, at, (size_t)(quote - at)) == 0)
+        if (strlen(rows[kind].word) == (size_t)(quote - at) &&
+            memcmp(rows[kind].word, at, (size_t)(quote - at)) == 0)
             return kind;
     return COMMAND_COUNT;
 }

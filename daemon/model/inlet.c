@@ -31,7 +31,8 @@ void inlet_deinit(struct inlet *inlet)
 static void push(struct ring *ring, struct job *job, struct wakeup *bell)
 {
     bool was_empty = false;
-    ensure(ring_push(ring, job, &was_empty) == OK); /* the sender bounds what is out: neither ring is ever full */
+    ensure(ring_push(ring, job, &was_empty) ==
+           OK); /* the sender bounds what is out: neither ring is ever full */
     if (was_empty)
         wakeup_ring(bell);
 }

@@ -6,8 +6,8 @@
  *   units  key (system, unit text, parameter)    -> conversion
  *          key (system, unit text, none)         -> "some parameter knows this unit"
  *
- * A slot keeps the hash and the text; a hit compares both. The tables are at most half full, so a look-up is one
- * hash and one or two comparisons. No sender chooses what is in them, so the hash needs no key. */
+ * A slot keeps the hash and the text; a hit compares both. The tables are at most half full, so a look-up is
+ * one hash and one or two comparisons. No sender chooses what is in them, so the hash needs no key. */
 #include "daemon/model/parameter.h"
 
 #include <string.h>
@@ -22,16 +22,16 @@ struct bands {
 };
 
 static struct parameter_row rows[PARAMETER_COUNT] = {
-#define PARAMETER(id, name, loinc, unit, possible_min, possible_max, expected_min, expected_max, class, live_within, \
-                  en, fr)                                                                                            \
+#define PARAMETER(id, name, loinc, unit, possible_min, possible_max, expected_min, expected_max, class,      \
+                  live_within, en, fr)                                                                       \
     {name, loinc, unit, 0, 0, 0, 0, CLASS_##class, 0, en, fr},
 #include "config/parameters.def"
 #undef PARAMETER
 };
 
 static const struct bands bands[PARAMETER_COUNT] = {
-#define PARAMETER(id, name, loinc, unit, possible_min, possible_max, expected_min, expected_max, class, live_within, \
-                  en, fr)                                                                                            \
+#define PARAMETER(id, name, loinc, unit, possible_min, possible_max, expected_min, expected_max, class,      \
+                  live_within, en, fr)                                                                       \
     {possible_min, possible_max, expected_min, expected_max, live_within},
 #include "config/parameters.def"
 #undef PARAMETER
@@ -81,7 +81,8 @@ static const struct unit_row {
 } unit_rows[] = {
 #define FAMILY(family)
 #define MEMBER(family, parameter)
-#define UNIT(family, system, text, multiply, add, divide) {FAMILY_##family, UNIT_##system, text, {multiply, add, divide}},
+#define UNIT(family, system, text, multiply, add, divide)                                                    \
+    {FAMILY_##family, UNIT_##system, text, {multiply, add, divide}},
 #include "config/units.def"
 #undef FAMILY
 #undef MEMBER
@@ -119,7 +120,8 @@ static struct slot *find(struct slot *slots, size_t count, uint16_t scope, const
     }
 }
 
-static const void *look_up(const struct slot *slots, size_t count, uint16_t scope, const char *text, size_t size)
+static const void *look_up(const struct slot *slots, size_t count, uint16_t scope, const char *text,
+                           size_t size)
 {
     uint64_t hash = hash_xxh64(text, size) ^ hash_mix64(scope);
     for (size_t i = hash & (count - 1); slots[i].text != NULL; i = (i + 1) & (count - 1))
@@ -166,12 +168,14 @@ static void fill_codes(void)
     ensure((count + PARAMETER_COUNT) * 2 <= CODE_SLOTS);
     for (size_t i = 0; i < count; i++)
         insert(code_slots, CODE_SLOTS,
-               (struct slot){.text = code_rows[i].code, .row = &code_rows[i], .scope = (uint16_t)code_rows[i].system},
+               (struct slot){
+                   .text = code_rows[i].code, .row = &code_rows[i], .scope = (uint16_t)code_rows[i].system},
                false);
     static struct code_row names[PARAMETER_COUNT];
     for (unsigned i = 0; i < PARAMETER_COUNT; i++) {
         names[i] = (struct code_row){CODE_NAME, rows[i].name, (uint16_t)i};
-        insert(code_slots, CODE_SLOTS, (struct slot){.text = rows[i].name, .row = &names[i], .scope = CODE_NAME}, false);
+        insert(code_slots, CODE_SLOTS,
+               (struct slot){.text = rows[i].name, .row = &names[i], .scope = CODE_NAME}, false);
     }
 }
 
@@ -269,7 +273,8 @@ enum err parameter_unit(enum parameter parameter, enum unit_system system, const
 bool parameter_unit_quarantined(enum parameter parameter, const char *unit, size_t size)
 {
     static const char molar[] = "mmol/L"; /* 2089-1 is a mass code that is seen with a molar unit */
-    return parameter == PARAMETER_CHOLESTEROL_LDL && size == sizeof(molar) - 1 && memcmp(unit, molar, size) == 0;
+    return parameter == PARAMETER_CHOLESTEROL_LDL && size == sizeof(molar) - 1 &&
+           memcmp(unit, molar, size) == 0;
 }
 
 int64_t parameter_difference(const struct decimal_conversion *conversion, int64_t millionths)

@@ -5,8 +5,9 @@
  *   patient 8 | parameter name, zero-ended | key device: size 2, bytes | sensor: size 2, bytes |
  *   measured_at 8 | value 8 | comparator 1
  *
- * Each text is preceded by its size or ends in a zero, so that no two identities share their bytes. The parameter
- * goes in by name: its number changes when a row is added to the table, the id of a measurement never does. */
+ * Each text is preceded by its size or ends in a zero, so that no two identities share their bytes. The
+ * parameter goes in by name: its number changes when a row is added to the table, the id of a measurement
+ * never does. */
 #include "daemon/model/reading.h"
 
 #include <string.h>
@@ -14,7 +15,11 @@
 #include "daemon/base/limits.h"
 #include "daemon/model/parameter.h"
 
-enum { FIELD_HEAD = 3, PARAMETER_NAME_MAX = 64, IDENTITY_BYTES_MAX = 8 + PARAMETER_NAME_MAX + TAIL_BYTES_MAX + 32 };
+enum {
+    FIELD_HEAD = 3,
+    PARAMETER_NAME_MAX = 64,
+    IDENTITY_BYTES_MAX = 8 + PARAMETER_NAME_MAX + TAIL_BYTES_MAX + 32
+};
 
 static size_t field_size(const uint8_t *field)
 {
@@ -26,7 +31,8 @@ struct slice tail_get(const uint8_t *tail, size_t tail_size, enum tail_tag tag)
     size_t at = 0;
     while (at + FIELD_HEAD <= tail_size) {
         size_t size = field_size(tail + at);
-        ensure(at + FIELD_HEAD + size <= tail_size); /* tail_put() alone writes tails; the disk is checksummed */
+        ensure(at + FIELD_HEAD + size <=
+               tail_size); /* tail_put() alone writes tails; the disk is checksummed */
         if (tail[at] == tag)
             return (struct slice){(const char *)tail + at + FIELD_HEAD, size};
         at += FIELD_HEAD + size;
@@ -35,7 +41,8 @@ struct slice tail_get(const uint8_t *tail, size_t tail_size, enum tail_tag tag)
     return (struct slice){NULL, 0};
 }
 
-bool tail_put(uint8_t *tail, size_t capacity, uint16_t *size, enum tail_tag tag, const void *bytes, size_t count)
+bool tail_put(uint8_t *tail, size_t capacity, uint16_t *size, enum tail_tag tag, const void *bytes,
+              size_t count)
 {
     size_t limit = capacity < TAIL_BYTES_MAX ? capacity : TAIL_BYTES_MAX;
     ensure(*size <= limit);

@@ -1,6 +1,6 @@
 /* ticket: the pool and the growth of its tickets.
- * Tickets are given back to the front of the free list: the few that a loop really needs stay warm in the cache,
- * and the buffers that a large message grew are found again by the next one. */
+ * Tickets are given back to the front of the free list: the few that a loop really needs stay warm in the
+ * cache, and the buffers that a large message grew are found again by the next one. */
 #include "daemon/model/ticket.h"
 
 #include <stdlib.h>
@@ -9,8 +9,9 @@
 #include "daemon/base/ensure.h"
 
 enum {
-    WARM_READINGS = 16,                            /* a common message; more grows, once for each ticket */
-    WARM_TAIL_BYTES = 16 * 96 + TAIL_BYTES_MAX,    /* a tail is some 80 bytes; one full tail always fits behind */
+    WARM_READINGS = 16, /* a common message; more grows, once for each ticket */
+    WARM_TAIL_BYTES =
+        16 * 96 + TAIL_BYTES_MAX, /* a tail is some 80 bytes; one full tail always fits behind */
 };
 
 struct ticket_pool {
@@ -95,7 +96,8 @@ void ticket_put(struct ticket_pool *pool, struct ticket *ticket)
 static void grow(struct ticket *ticket)
 {
     if (ticket->count == ticket->capacity) {
-        uint32_t capacity = ticket->capacity * 2 < MESSAGE_READINGS_MAX ? ticket->capacity * 2 : MESSAGE_READINGS_MAX;
+        uint32_t capacity =
+            ticket->capacity * 2 < MESSAGE_READINGS_MAX ? ticket->capacity * 2 : MESSAGE_READINGS_MAX;
         ticket->heads = realloc(ticket->heads, capacity * sizeof(*ticket->heads));
         ensure(ticket->heads != NULL);
         ticket->capacity = capacity;
@@ -120,7 +122,8 @@ struct reading *ticket_add_reading(struct ticket *ticket)
     return reading;
 }
 
-bool ticket_tail_put(struct ticket *ticket, struct reading *reading, enum tail_tag tag, const void *bytes, size_t size)
+bool ticket_tail_put(struct ticket *ticket, struct reading *reading, enum tail_tag tag, const void *bytes,
+                     size_t size)
 {
     /* Only the last reading can grow its tail: the next one's begins right behind it. */
     ensure(ticket->count > 0 && reading == &ticket->heads[ticket->count - 1]);
