@@ -98,3 +98,22 @@ def message(patient, time, *readings, **more):
                          for reading in readings]}
     body.update(more)
     return body
+
+
+def observation(patient, code, value, unit, time, **more):
+    """A FHIR Observation of one value."""
+    resource = {"resourceType": "Observation", "status": "final",
+                "code": {"coding": [{"system": "http://loinc.org", "code": code}]},
+                "subject": {"reference": "Patient/" + patient}, "effectiveDateTime": time,
+                "valueQuantity": {"value": value, "unit": unit, "system": "http://unitsofmeasure.org", "code": unit}}
+    resource.update(more)
+    return resource
+
+
+def outcome_of(answer):
+    """The OperationOutcome that an answer must be, and its first issue."""
+    base.check("fhir+json" in answer.headers.get("Content-Type", ""), "content type of", answer)
+    resource = answer.json()
+    base.equal(resource.get("resourceType"), "OperationOutcome", "resource of", answer)
+    base.check(resource.get("issue"), "an issue in", answer)
+    return resource["issue"][0]
