@@ -89,7 +89,7 @@ MUST_CHECK enum err journal_reader_next(struct journal_reader *reader, uint64_t 
 MUST_CHECK enum err journal_reader_next_event(struct journal_reader *reader, uint64_t durable, struct record *ret_record);
 /* Where a later reader goes on: behind the last record given. */
 uint64_t journal_reader_position(const struct journal_reader *reader);
-/* Records (*ret_events: events) of the whole journal before that position; known once a record was asked for. */
+/* Records (*ret_events: events) of the whole journal before that position; true once a record was asked for. */
 uint64_t journal_reader_count(const struct journal_reader *reader, uint64_t *ret_events);
 
 /* Checks every block of a closed or live journal for `vigiectl journal verify`; prints findings as

@@ -50,14 +50,12 @@ enum {
     SEGMENT_FORMAT = 1,
     SEGMENT_BYTES_MIN = 16 << 10, /* smaller settings are raised to this; only tests come near it */
     BLOCK_HEADER_BYTES = 80,
-    BLOCK_PAYLOAD_MAX =
-        256 << 10,            /* a longer record has a block, and if need be a longer segment, of its own */
-    BLOCK_MAGIC = 0x4b4c4256, /* "VBLK" */
+    BLOCK_PAYLOAD_MAX = 256 << 10, /* a longer record has a block, or even a segment, of its own */
+    BLOCK_MAGIC = 0x4b4c4256,      /* "VBLK" */
     RECORD_HEADER_BYTES = 8,
 };
 
-/* Offsets must fit the low half of a position. */
-#define SEGMENT_BYTES_MAX (UINT64_C(2) << 30)
+#define SEGMENT_BYTES_MAX (UINT64_C(2) << 30) /* offsets fit the low half of a position */
 
 struct segment_header {
     char magic[8]; /* "VIGIEWAL" */

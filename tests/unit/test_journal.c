@@ -216,6 +216,14 @@ static void test_positions(void)
     }
     CU_ASSERT_EQUAL(read_serials(position, durable, 0), 0);
     journal_close(journal);
+    /* After a restart the same cursor has seen all, and knows how much that is. */
+    journal = open_journal(16384);
+    CU_ASSERT_EQUAL_FATAL(journal_reader_open(directory, position, &reader), OK);
+    CU_ASSERT_EQUAL(journal_reader_next(reader, journal_durable(journal), &record), ERR_EMPTY);
+    CU_ASSERT_EQUAL(journal_reader_count(reader, &events), COUNT);
+    CU_ASSERT_EQUAL(events, COUNT / 10);
+    journal_reader_close(reader);
+    journal_close(journal);
     begin();
 }
 
