@@ -1,6 +1,6 @@
-/* Order: roles (cluster-wide, whenever missing), schema and table of migrations, the migrations that are not in the
- * table, the parameters, the grants to the daemon's login. The advisory lock makes two runs follow each other;
- * lock_timeout keeps a run from queueing in front of the loader (PITFALLS P17). */
+/* Order: roles (cluster-wide, whenever missing), schema and table of migrations, the migrations that are not
+ * in the table, the parameters, the grants to the daemon's login. The advisory lock makes two runs follow
+ * each other; lock_timeout keeps a run from queueing in front of the loader (PITFALLS P17). */
 #include "storage/migrate.h"
 
 #include <stdarg.h>
@@ -21,12 +21,14 @@ static const char opening[] = "BEGIN;"
                               "SELECT pg_advisory_xact_lock(hashtext('vigie.migrate'));"
                               "SET LOCAL lock_timeout = '3s';";
 
-static const char foundation[] = "SET LOCAL ROLE vigie_owner;"
-                                 "CREATE SCHEMA IF NOT EXISTS vigie;"
-                                 "CREATE TABLE IF NOT EXISTS vigie.migration (number integer PRIMARY KEY, "
-                                 "name text NOT NULL, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now());";
+static const char foundation[] =
+    "SET LOCAL ROLE vigie_owner;"
+    "CREATE SCHEMA IF NOT EXISTS vigie;"
+    "CREATE TABLE IF NOT EXISTS vigie.migration (number integer PRIMARY KEY, "
+    "name text NOT NULL, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now());";
 
-__attribute__((format(printf, 2, 3))) static void say(const struct migrate_report *report, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void say(const struct migrate_report *report, const char *format,
+                                                      ...)
 {
     char line[512];
     va_list arguments;
@@ -37,19 +39,21 @@ __attribute__((format(printf, 2, 3))) static void say(const struct migrate_repor
 }
 
 /* One line `what, found, expected, hint`. */
-static enum err complain(const struct migrate_report *report, struct postgres *postgres, const char *what, enum err error)
+static enum err complain(const struct migrate_report *report, struct postgres *postgres, const char *what,
+                         enum err error)
 {
     const char *sqlstate = postgres_sqlstate(postgres);
     bool busy = strcmp(sqlstate, "55P03") == 0 || strcmp(sqlstate, "40P01") == 0;
     const char *hint = error == ERR_UNAVAILABLE ? "check conninfo and that the server runs"
                        : busy                   ? "another session holds a lock: run it again"
-                                                : "migrate_conninfo must own the database and have CREATEROLE";
+                              : "migrate_conninfo must own the database and have CREATEROLE";
     say(report, "%s, found: %s (SQLSTATE %s), expected: success, hint: %s", what, postgres_message(postgres),
         sqlstate[0] != '\0' ? sqlstate : "none", hint);
     return busy ? ERR_BUSY : error;
 }
 
-static enum err connect_to(const char *conninfo, const struct migrate_report *report, struct postgres **ret_postgres)
+static enum err connect_to(const char *conninfo, const struct migrate_report *report,
+                           struct postgres **ret_postgres)
 {
     struct postgres_options options = {
         .conninfo = conninfo, .application = "vigiectl", .timeout_ms = TIMEOUT_MS, .quit_fd = -1};
@@ -69,7 +73,8 @@ static void fingerprint(const struct migration *migration, char out[2 * SHA256_B
     hex_format(digest, sizeof(digest), out);
 }
 
-static enum err read_login(const char *conninfo, const struct migrate_report *report, char *login, size_t size)
+static enum err read_login(const char *conninfo, const struct migrate_report *report, char *login,
+                           size_t size)
 {
     struct postgres *postgres = NULL;
     PGresult *result = NULL;
@@ -88,15 +93,16 @@ static enum err read_login(const char *conninfo, const struct migrate_report *re
 }
 
 /* "" when it never ran here. */
-static enum err recorded(struct postgres *postgres, const struct migration *migration, char *sha256, size_t size)
+static enum err recorded(struct postgres *postgres, const struct migration *migration, char *sha256,
+                         size_t size)
 {
     char number[16];
     snprintf(number, sizeof(number), "%d", migration->number);
     const char *values[] = {number};
     struct postgres_parameters parameters = {.count = 1, .values = values};
     PGresult *result = NULL;
-    enum err error =
-        postgres_query(postgres, "SELECT sha256 FROM vigie.migration WHERE number = $1::integer", &parameters, &result);
+    enum err error = postgres_query(postgres, "SELECT sha256 FROM vigie.migration WHERE number = $1::integer",
+                                    &parameters, &result);
     if (error != OK)
         return error;
     snprintf(sha256, size, "%s", PQntuples(result) == 1 ? PQgetvalue(result, 0, 0) : "");
@@ -111,14 +117,15 @@ static enum err record(struct postgres *postgres, const struct migration *migrat
     const char *values[] = {number, migration->name, sha256};
     struct postgres_parameters parameters = {.count = 3, .values = values};
     PGresult *result = NULL;
-    enum err error = postgres_query(postgres, "INSERT INTO vigie.migration VALUES ($1::integer, $2, $3)", &parameters,
-                                    &result);
+    enum err error = postgres_query(postgres, "INSERT INTO vigie.migration VALUES ($1::integer, $2, $3)",
+                                    &parameters, &result);
     if (error == OK)
         PQclear(result);
     return error;
 }
 
-static enum err apply(struct postgres *postgres, const struct migration *migration, const struct migrate_report *report)
+static enum err apply(struct postgres *postgres, const struct migration *migration,
+                      const struct migrate_report *report)
 {
     char found[2 * SHA256_BYTES + 1], wanted[2 * SHA256_BYTES + 1];
     fingerprint(migration, wanted);
@@ -128,7 +135,9 @@ static enum err apply(struct postgres *postgres, const struct migration *migrati
     if (strcmp(found, wanted) == 0)
         return OK;
     if (found[0] != '\0') {
-        say(report, "migration %s, found: sha256 %.12s in the database, expected: %.12s, hint: this database was made "
+        say(report,
+            "migration %s, found: sha256 %.12s in the database, expected: %.12s, hint: this database was "
+            "made "
             "by another version of the file; use a new database or the program that made it",
             migration->name, found, wanted);
         return ERR_CORRUPT;
@@ -209,8 +218,8 @@ enum err migrate_run(const char *conninfo, const char *migrate_conninfo, const s
     if (error != OK)
         return error;
     struct postgres *postgres = NULL;
-    error = connect_to(migrate_conninfo != NULL && migrate_conninfo[0] != '\0' ? migrate_conninfo : conninfo, report,
-                       &postgres);
+    error = connect_to(migrate_conninfo != NULL && migrate_conninfo[0] != '\0' ? migrate_conninfo : conninfo,
+                       report, &postgres);
     if (error != OK)
         return error;
     error = run_inside(postgres, login, report); /* without COMMIT the close rolls back */
@@ -218,15 +227,16 @@ enum err migrate_run(const char *conninfo, const char *migrate_conninfo, const s
     return error;
 }
 
-static enum err status_of(struct postgres *postgres, const struct migration *migration, const struct migrate_report *report)
+static enum err status_of(struct postgres *postgres, const struct migration *migration,
+                          const struct migrate_report *report)
 {
     char number[16];
     snprintf(number, sizeof(number), "%d", migration->number);
     const char *values[] = {number};
     struct postgres_parameters parameters = {.count = 1, .values = values};
     PGresult *result = NULL;
-    enum err error = postgres_query(postgres, "SELECT applied_at FROM vigie.migration WHERE number = $1::integer",
-                                    &parameters, &result);
+    enum err error = postgres_query(
+        postgres, "SELECT applied_at FROM vigie.migration WHERE number = $1::integer", &parameters, &result);
     if (error != OK && strcmp(postgres_sqlstate(postgres), "42P01") != 0) /* no table: nothing has run yet */
         return complain(report, postgres, "cannot read vigie.migration", error);
     bool applied = error == OK && PQntuples(result) == 1;
@@ -240,7 +250,8 @@ enum err migrate_status(const char *conninfo, const struct migrate_report *repor
 {
     struct postgres *postgres = NULL;
     enum err error = connect_to(conninfo, report, &postgres);
-    for (unsigned i = 1; error != ERR_UNAVAILABLE && error != ERR_REFUSED && i < migrations_count && postgres != NULL; i++) {
+    for (unsigned i = 1;
+         error != ERR_UNAVAILABLE && error != ERR_REFUSED && i < migrations_count && postgres != NULL; i++) {
         enum err one = status_of(postgres, &migrations[i], report);
         if (one != OK)
             error = one;

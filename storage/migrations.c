@@ -7,7 +7,8 @@
     MIGRATION(0, "000_roles", roles)                                                                         \
     MIGRATION(1, "001_schema", schema)                                                                       \
     MIGRATION(2, "002_views", views)                                                                         \
-    MIGRATION(3, "003_grants", grants)
+    MIGRATION(3, "003_grants", grants)                                                                       \
+    MIGRATION(4, "004_store_event", store_event)
 
 #define MIGRATION_TEXT(number, file, symbol)                                                                 \
     extern const char migration_##symbol[];                                                                  \

@@ -1,5 +1,6 @@
-/* libpq in non-blocking mode under a poll of our own, so that a server that is stopped, unplugged or partitioned costs
- * a deadline and never the thread. Options that we set come before the operator's conninfo, which wins. */
+/* libpq in non-blocking mode under a poll of our own, so that a server that is stopped, unplugged or
+ * partitioned costs a deadline and never the thread. Options that we set come before the operator's conninfo,
+ * which wins. */
 #include "storage/postgres.h"
 
 #include <errno.h>
@@ -77,7 +78,8 @@ static enum err finish_connecting(struct postgres *postgres)
     int64_t deadline_ms = clock_monotonic_ms() + postgres->timeout_ms;
     PostgresPollingStatusType status = PGRES_POLLING_WRITING;
     while (status != PGRES_POLLING_OK) {
-        enum err error = wait_socket(postgres, status == PGRES_POLLING_READING ? POLLIN : POLLOUT, &deadline_ms);
+        enum err error =
+            wait_socket(postgres, status == PGRES_POLLING_READING ? POLLIN : POLLOUT, &deadline_ms);
         if (error != OK)
             return error;
         status = PQconnectPoll(postgres->connection);
@@ -91,10 +93,17 @@ static enum err finish_connecting(struct postgres *postgres)
 
 enum err postgres_open(const struct postgres_options *options, struct postgres **ret_postgres)
 {
-    const char *const keywords[] = {"keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout",
-                                    "target_session_attrs", "client_encoding", "fallback_application_name", "dbname", NULL};
-    const char *const values[] = {"5", "2", "3", "10000", "read-write", "UTF8", options->application, options->conninfo,
-                                  NULL};
+    const char *const keywords[] = {"keepalives_idle",
+                                    "keepalives_interval",
+                                    "keepalives_count",
+                                    "tcp_user_timeout",
+                                    "target_session_attrs",
+                                    "client_encoding",
+                                    "fallback_application_name",
+                                    "dbname",
+                                    NULL};
+    const char *const values[] = {
+        "5", "2", "3", "10000", "read-write", "UTF8", options->application, options->conninfo, NULL};
     struct postgres *postgres = calloc(1, sizeof(*postgres));
     ensure(postgres != NULL);
     postgres->timeout_ms = options->timeout_ms;
@@ -197,14 +206,14 @@ enum err postgres_command(struct postgres *postgres, const char *sql)
     return collect(postgres, NULL);
 }
 
-enum err postgres_query(struct postgres *postgres, const char *sql, const struct postgres_parameters *parameters,
-                        PGresult **ret_result)
+enum err postgres_query(struct postgres *postgres, const char *sql,
+                        const struct postgres_parameters *parameters, PGresult **ret_result)
 {
     static const struct postgres_parameters none;
     if (parameters == NULL)
         parameters = &none;
-    if (!PQsendQueryParams(postgres->connection, sql, parameters->count, NULL, parameters->values, parameters->lengths,
-                           parameters->formats, parameters->binary_result))
+    if (!PQsendQueryParams(postgres->connection, sql, parameters->count, NULL, parameters->values,
+                           parameters->lengths, parameters->formats, parameters->binary_result))
         return lost(postgres, "cannot send");
     PGresult *result = NULL;
     enum err error = collect(postgres, &result);

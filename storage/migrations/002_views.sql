@@ -70,14 +70,14 @@ CREATE VIEW vigie.latest_reading WITH (security_barrier) AS
 CREATE FUNCTION vigie.readings(patient_id bigint, from_at timestamptz, to_at timestamptz)
     RETURNS SETOF vigie.reading_current LANGUAGE sql STABLE AS $$
     SELECT * FROM vigie.reading_current c
-     WHERE c.patient_id = readings.patient_id AND c.measured_at >= from_at AND c.measured_at < to_at
-       AND c.received_at >= from_at - interval '1 day'
+     WHERE c.patient_id = readings.patient_id AND c.measured_at >= readings.from_at AND c.measured_at < readings.to_at
+       AND c.received_at >= readings.from_at - interval '1 day'
 $$;
 CREATE FUNCTION vigie.readings(patient text, from_at timestamptz, to_at timestamptz)
     RETURNS SETOF vigie.reading_current LANGUAGE sql STABLE AS $$
     SELECT c.* FROM vigie.visible_patient v
-     CROSS JOIN LATERAL vigie.readings(v.patient_id, from_at, to_at) c
-     WHERE v.ref = patient
+     CROSS JOIN LATERAL vigie.readings(v.patient_id, readings.from_at, readings.to_at) c
+     WHERE v.ref = readings.patient -- unqualified it would be the view's column
 $$;
 
 CREATE VIEW vigie.alert_history WITH (security_barrier) AS

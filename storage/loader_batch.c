@@ -1,0 +1,131 @@
+/* Records are copied out of the reader, whose memory goes with the next call. What a record must be was
+ * checked by the journal's checksums; a wrong size here is a defect of ours. */
+#include "storage/loader_batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void loader_batch_init(struct loader_batch *batch, uint32_t shards)
+{
+    ensure(shards <= SHARDS_MAX);
+    *batch = (struct loader_batch){.shards = shards, .oldest_ms = INSTANT_NONE};
+    for (uint32_t i = 0; i < SHARDS_MAX; i++)
+        batch->engine_ms[i] = INSTANT_NONE;
+}
+
+void loader_batch_deinit(struct loader_batch *batch)
+{
+    free(batch->readings);
+    free(batch->dropped);
+    free(batch->events);
+    free(batch->order);
+    buffer_deinit(&batch->bytes);
+}
+
+void loader_batch_clear(struct loader_batch *batch)
+{
+    batch->readings_count = batch->events_count = batch->order_count = 0;
+    batch->oldest_ms = INSTANT_NONE;
+    buffer_clear(&batch->bytes);
+    for (uint32_t i = 0; i < batch->shards; i++)
+        batch->from[i] = batch->to[i];
+}
+
+static void *grow(void *array, uint32_t capacity, size_t size)
+{
+    void *grown = realloc(array, capacity * size);
+    ensure(grown != NULL);
+    return grown;
+}
+
+static size_t keep_bytes(struct loader_batch *batch, const uint8_t *data, size_t size)
+{
+    size_t offset = batch->bytes.size;
+    buffer_append(&batch->bytes, data, size);
+    return offset;
+}
+
+static void take_reading(struct loader_batch *batch, const struct record *record)
+{
+    if (batch->readings_count == batch->readings_capacity) {
+        uint32_t capacity = batch->readings_capacity > 0 ? batch->readings_capacity * 2 : 1024;
+        batch->readings = grow(batch->readings, capacity, sizeof(*batch->readings));
+        batch->dropped = grow(batch->dropped, capacity, sizeof(*batch->dropped));
+        batch->order = grow(batch->order, capacity, sizeof(*batch->order));
+        batch->readings_capacity = capacity;
+    }
+    struct reading *reading = &batch->readings[batch->readings_count];
+    ensure(record->size >= sizeof(*reading));
+    memcpy(reading, record->data, sizeof(*reading));
+    ensure(record->size >= sizeof(*reading) + reading->tail_size); /* records may be padded */
+    reading->tail_offset = (uint32_t)keep_bytes(batch, record->data + sizeof(*reading), reading->tail_size);
+    batch->dropped[batch->readings_count++] = false;
+}
+
+static void take_event(struct loader_batch *batch, uint32_t shard, const struct record *record)
+{
+    if (batch->events_count == batch->events_capacity) {
+        batch->events_capacity = batch->events_capacity > 0 ? batch->events_capacity * 2 : 64;
+        batch->events = grow(batch->events, batch->events_capacity, sizeof(*batch->events));
+    }
+    struct batch_event *event = &batch->events[batch->events_count++];
+    ensure(record->size > sizeof(event->head));
+    memcpy(&event->head, record->data, sizeof(event->head));
+    event->position = record->position;
+    event->shard = shard;
+    event->json_size = record->size - (uint32_t)sizeof(event->head);
+    event->json_offset = keep_bytes(batch, record->data + sizeof(event->head), event->json_size);
+}
+
+static void take_tick(struct loader_batch *batch, uint32_t shard, const struct record *record)
+{
+    struct record_tick tick;
+    ensure(record->size >= sizeof(tick));
+    memcpy(&tick, record->data, sizeof(tick));
+    batch->engine_ms[shard] = tick.engine_ms;
+}
+
+void loader_batch_take(struct loader_batch *batch, uint32_t shard, const struct record *record)
+{
+    ensure(shard < batch->shards);
+    switch (record->type) {
+    case RECORD_TICK:
+        take_tick(batch, shard, record);
+        break;
+    case RECORD_READING:
+        take_reading(batch, record);
+        break;
+    case RECORD_EVENT:
+        take_event(batch, shard, record);
+        break;
+    case RECORD_COMMAND:
+    case RECORD_REJECTED:
+        break;
+    }
+    if (batch->engine_ms[shard] != INSTANT_NONE &&
+        (batch->oldest_ms == INSTANT_NONE || batch->engine_ms[shard] < batch->oldest_ms))
+        batch->oldest_ms = batch->engine_ms[shard];
+}
+
+uint32_t loader_batch_rows(const struct loader_batch *batch)
+{
+    return batch->readings_count + batch->events_count;
+}
+
+static int by_patient(const void *a, const void *b, void *context)
+{
+    const struct reading *readings = context;
+    uint32_t i = *(const uint32_t *)a, j = *(const uint32_t *)b;
+    int64_t p = readings[i].patient_id, q = readings[j].patient_id;
+    return p != q ? (p > q) - (p < q) : (i > j) - (i < j);
+}
+
+void loader_batch_sort(struct loader_batch *batch)
+{
+    batch->order_count = 0;
+    for (uint32_t i = 0; i < batch->readings_count; i++)
+        if (!batch->dropped[i])
+            batch->order[batch->order_count++] = i;
+    if (batch->order_count > 1)
+        qsort_r(batch->order, batch->order_count, sizeof(*batch->order), by_patient, batch->readings);
+}
