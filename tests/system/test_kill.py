@@ -1,0 +1,76 @@
+"""kill -9 under load at random moments, recovery included.
+
+Every reading whose 2xx the client read is in PostgreSQL exactly once, and the episodes on the topic are exactly those
+that RULES.md implies for the stored readings. `tests/system/test_kill.py KILLS [SEED]` is the campaign.
+"""
+import os
+import random
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, ROOT)
+from tests.harness import base, load as loads, site as sites  # noqa: E402
+
+KILLS = int(os.environ.get("KILLS", "60"))
+SEED = os.environ.get("SEED", "1")
+KILLS_A_NODE = 60
+
+
+def fixed_ports():
+    return {"listen": {"https": "127.0.0.1:%d" % base.free_port(), "http": "off",
+                       "admin": "127.0.0.1:%d" % base.free_port()}}
+
+
+def one_node(kills, seed):
+    """Kills one node again and again; returns the figures of loads.verify()."""
+    dice = random.Random(seed)
+    with sites.Site("kill", broker=True, settings=fixed_ports()) as site:
+        site.node.import_rows(loads.cohort(4, 5))
+        with loads.Load(site.node, seed) as load:
+            for number in range(kills):
+                time.sleep(dice.choice((0.02, 0.2, 0.5)) * dice.random() + 0.005)
+                site.node.kill()
+                site.node.spawn()
+                if dice.random() < 0.2:
+                    time.sleep(dice.random() * 0.3)  # the next kill hits the recovery
+                else:
+                    site.node.wait_ready()
+                if number % 10 == 9:
+                    print("        %d of %d kills, %d readings acknowledged" % (
+                        number + 1, kills, len(load.acknowledged())), flush=True)
+            site.node.wait_ready()
+            time.sleep(0.5)
+        figures = loads.verify(site, load)
+        site.node.ctl("journal", "verify")
+        site.node.restart()
+        loads.verify(site, load)  # and an orderly restart changes nothing
+    return figures
+
+
+def test_kill_under_load():
+    figures = one_node(KILLS, SEED)
+    print("        seed %s, %d kills: %s" % (SEED, KILLS, figures))
+
+
+def main(kills, seed):
+    """The campaign: as many nodes as it takes; prints a table for tests/campaigns/kill.md."""
+    total, done = {}, 0
+    print("| seed | kills | sent | acknowledged | stored | episodes | events | records |\n|" + "---|" * 8, flush=True)
+    while done < kills:
+        part = min(KILLS_A_NODE, kills - done)
+        name = "%s.%d" % (seed, done // KILLS_A_NODE)
+        stdout, sys.stdout = sys.stdout, sys.stderr
+        try:
+            figures = one_node(part, name)
+        finally:
+            sys.stdout = stdout
+        print("| %s | %d | %s |" % (name, part, " | ".join(str(value) for value in figures.values())), flush=True)
+        done += part
+        for key, value in figures.items():
+            total[key] = total.get(key, 0) + value
+    print("| all | %d | %s |" % (done, " | ".join(str(value) for value in total.values())))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else SEED)
