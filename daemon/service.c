@@ -358,7 +358,7 @@ static void stop_admin(struct service *service)
 {
     control_stop(service->control);
     uv_run(&service->admin_loop, UV_RUN_DEFAULT);
-    uv_loop_close(&service->admin_loop);
+    ensure(uv_loop_close(&service->admin_loop) == 0);
 }
 
 /* ---- accepting ---- */

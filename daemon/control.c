@@ -1,0 +1,430 @@
+/* control: the routes of the admin port: what vigiectl asks of a running daemon. Changes go to the registry thread or,
+ * as commands, to every shard; the answer leaves when they are durable and in force. Runs on the loop of main alone. */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/service_internal.h"
+
+enum { REGISTRY_DONE_SLOTS = 1024 };
+
+/* A control call that waits for every shard. */
+struct fanout {
+    struct control *control;
+    struct admin_request *request;
+    void (*finish)(struct fanout *fanout);
+    unsigned outstanding;
+    struct command command[SHARDS_MAX];
+};
+
+struct control {
+    struct service *service;
+    struct admin *admin;
+    uv_poll_t bell;
+    struct ring *registry_done; /* from the registry thread */
+    unsigned outstanding;       /* fanouts and registry requests under way */
+};
+
+/* ---- shards ---- */
+
+static void fanout_free(struct fanout *fanout)
+{
+    for (uint32_t i = 0; i < fanout->control->service->shards; i++) {
+        buffer_deinit(&fanout->command[i].json);
+        buffer_deinit(&fanout->command[i].reply);
+    }
+    fanout->control->outstanding--;
+    free(fanout);
+}
+
+/* Sends `json` to every shard; finish() answers when all are back. Takes the buffer's content. */
+static void fanout_send(struct control *control, struct admin_request *request, enum command_kind kind,
+                        struct buffer *json, void (*finish)(struct fanout *fanout))
+{
+    struct service *service = control->service;
+    struct fanout *fanout = calloc(1, sizeof *fanout);
+    ensure(fanout != NULL);
+    *fanout = (struct fanout){.control = control, .request = request, .finish = finish, .outstanding = service->shards};
+    control->outstanding++;
+    for (uint32_t i = 0; i < service->shards; i++) {
+        struct command *command = &fanout->command[i];
+        command->job.kind = JOB_COMMAND;
+        command->kind = kind;
+        command->owner = fanout;
+        buffer_append(&command->json, json->data, json->size);
+        inlet_send(&service->admin_inlet[i], &command->job);
+    }
+    buffer_deinit(json);
+}
+
+static void collect_commands(struct control *control)
+{
+    struct service *service = control->service;
+    for (uint32_t i = 0; i < service->shards; i++) {
+        for (struct job *job; (job = inlet_collect(&service->admin_inlet[i])) != NULL;) {
+            struct fanout *fanout = ((struct command *)job)->owner;
+            if (--fanout->outstanding > 0)
+                continue;
+            fanout->finish(fanout);
+            fanout_free(fanout);
+        }
+    }
+}
+
+/* The command that speaks for all: one that was carried out, else one that was refused, else the first. */
+static struct command *fanout_verdict(struct fanout *fanout)
+{
+    struct command *chosen = &fanout->command[0];
+    for (uint32_t i = 0; i < fanout->control->service->shards; i++) {
+        struct command *command = &fanout->command[i];
+        if (command->outcome == OK)
+            return command;
+        if (command->outcome != ERR_NOT_FOUND)
+            chosen = command;
+    }
+    return chosen;
+}
+
+static void answer_command(struct fanout *fanout)
+{
+    struct command *command = fanout_verdict(fanout);
+    if (command->outcome == ERR_NOT_FOUND)
+        admin_refuse(fanout->request, 404, "not-found", "no shard of this node knows it");
+    else
+        admin_answer(fanout->request, command->outcome == OK ? 200 : 422, NULL, &command->reply);
+}
+
+/* ---- alerts ---- */
+
+static void append_member(struct buffer *json, const char *key, const json_t *value)
+{
+    if (json_is_string(value)) {
+        render_key(json, key);
+        render_text(json, json_string_value(value));
+    }
+}
+
+/* POST /v1/alerts/EPISODE/ack {"author","note"} */
+static void acknowledge(void *context, struct admin_request *request)
+{
+    struct control *control = context;
+    uint8_t episode[UUID_BYTES];
+    static const char verb[] = "/ack";
+    size_t verb_size = sizeof verb - 1;
+    if (request->rest.size != UUID_TEXT + verb_size || memcmp(request->rest.data + UUID_TEXT, verb, verb_size) != 0 ||
+        uuid_parse(request->rest.data, UUID_TEXT, episode) != OK) {
+        admin_refuse(request, 404, "not-found", "expected /v1/alerts/EPISODE/ack with the episode's UUID");
+        return;
+    }
+    json_error_t fault;
+    json_t *body = request->body_size == 0 ? json_object() : json_loadb(request->body, request->body_size, 0, &fault);
+    if (!json_is_object(body)) {
+        json_decref(body);
+        admin_refuse(request, 400, "bad-request", "expected a JSON object {\"author\",\"note\"}");
+        return;
+    }
+    struct buffer json = {0};
+    render_open(&json, '{');
+    render_key(&json, "command");
+    render_text(&json, command_word(COMMAND_ACKNOWLEDGE));
+    render_key(&json, "episode");
+    render_string(&json, request->rest.data, UUID_TEXT);
+    const json_t *author = json_object_get(body, "author");
+    render_key(&json, "author");
+    render_text(&json, json_is_string(author) ? json_string_value(author) : request->author);
+    append_member(&json, "note", json_object_get(body, "note"));
+    render_close(&json, '}');
+    json_decref(body);
+    fanout_send(control, request, COMMAND_ACKNOWLEDGE, &json, answer_command);
+}
+
+/* ---- rules ---- */
+
+/* GET /v1/rules?patient=REF */
+static void show_rules(void *context, struct admin_request *request)
+{
+    struct control *control = context;
+    static const char name[] = "patient=";
+    size_t name_size = sizeof name - 1;
+    if (request->query.size <= name_size || memcmp(request->query.data, name, name_size) != 0) {
+        admin_refuse(request, 400, "bad-request", "expected /v1/rules?patient=REF");
+        return;
+    }
+    struct buffer json = {0};
+    render_open(&json, '{');
+    render_key(&json, "command");
+    render_text(&json, command_word(COMMAND_SHOW));
+    render_key(&json, "patient");
+    render_string(&json, request->query.data + name_size, request->query.size - name_size);
+    render_close(&json, '}');
+    fanout_send(control, request, COMMAND_SHOW, &json, answer_command);
+}
+
+/* ---- registry ---- */
+
+/* On the registry thread: hands the request back to the loop of main. */
+static void registry_done(struct registry_request *done)
+{
+    struct control *control = done->owner;
+    bool was_empty;
+    ensure(ring_push(control->registry_done, done, &was_empty) == OK);
+    wakeup_ring(&control->service->admin_bell);
+}
+
+/* A registry request and the call that it answers; `registry` comes first. */
+struct registry_call {
+    struct registry_request registry;
+    struct admin_request *request;
+    json_t *body; /* owns the strings lent to `registry` */
+};
+
+static void collect_registry(struct control *control)
+{
+    for (struct registry_call *call; (call = ring_pop(control->registry_done)) != NULL;) {
+        admin_answer(call->request, call->registry.status, NULL, &call->registry.reply);
+        buffer_deinit(&call->registry.reply);
+        json_decref(call->body);
+        free(call);
+        control->outstanding--;
+    }
+}
+
+static void ask_registry(struct control *control, struct admin_request *request, const struct registry_request *asked,
+                         json_t *body)
+{
+    struct registry_call *call = calloc(1, sizeof *call);
+    ensure(call != NULL);
+    call->registry = *asked;
+    call->registry.done = registry_done;
+    call->registry.owner = control;
+    snprintf(call->registry.author, sizeof call->registry.author, "%s", request->author);
+    call->request = request;
+    call->body = body;
+    control->outstanding++;
+    registry_request(control->service->registry, &call->registry);
+}
+
+/* POST /v1/import, NDJSON of INTERFACES.md section 2 */
+static void import_lines(void *context, struct admin_request *request)
+{
+    const struct registry_request asked = {
+        .kind = REGISTRY_IMPORT, .body = request->body, .body_size = request->body_size};
+    ask_registry(context, request, &asked, NULL);
+}
+
+/* POST /v1/token {"source":REF} */
+static void issue_token(void *context, struct admin_request *request)
+{
+    json_error_t fault;
+    json_t *body = json_loadb(request->body, request->body_size, 0, &fault);
+    const char *source = json_string_value(json_object_get(body, "source"));
+    if (source == NULL) {
+        json_decref(body);
+        admin_refuse(request, 400, "bad-request", "expected a JSON object {\"source\":REF}");
+        return;
+    }
+    const struct registry_request asked = {.kind = REGISTRY_TOKEN, .body = source, .body_size = strlen(source)};
+    ask_registry(context, request, &asked, body);
+}
+
+/* ---- test clock, INTERFACES.md section 7 ---- */
+
+static bool clock_is_held(const struct service *service, int64_t *ret_now_ms)
+{
+    int64_t held_ms = atomic_load(&service->node.engine_held_ms);
+    *ret_now_ms = held_ms != INSTANT_NONE ? held_ms : clock_monotonic_ms() + atomic_load(&service->node.engine_offset_ms);
+    return held_ms != INSTANT_NONE;
+}
+
+static void answer_clock(struct control *control, struct admin_request *request)
+{
+    int64_t now_ms;
+    bool held = clock_is_held(control->service, &now_ms);
+    struct buffer json = {0};
+    render_open(&json, '{');
+    render_key(&json, "now");
+    render_instant(&json, now_ms);
+    render_key(&json, "running");
+    render_boolean(&json, !held);
+    render_close(&json, '}');
+    admin_answer(request, 200, NULL, &json);
+    buffer_deinit(&json);
+}
+
+static bool refuse_in_production(struct control *control, struct admin_request *request)
+{
+    if (control->service->config->node_mode == MODE_TEST)
+        return false;
+    admin_refuse(request, 404, "not-found", "the test clock exists with mode=test only");
+    return true;
+}
+
+static void show_clock(void *context, struct admin_request *request)
+{
+    if (!refuse_in_production(context, request))
+        answer_clock(context, request);
+}
+
+static void finish_clock(struct fanout *fanout)
+{
+    if (fanout_verdict(fanout)->outcome == OK)
+        answer_clock(fanout->control, fanout->request);
+    else
+        admin_refuse(fanout->request, 422, "refused", "the test clock never goes backwards");
+}
+
+/* The instant that {"set"} or {"advance"} names; INSTANT_NONE when it names none. */
+static int64_t clock_target(const struct service *service, const json_t *body)
+{
+    const char *set = json_string_value(json_object_get(body, "set"));
+    const char *advance = json_string_value(json_object_get(body, "advance"));
+    struct instant_parsed instant;
+    int64_t step_ms, now_ms;
+    if (set != NULL && instant_parse(set, strlen(set), &instant) == INSTANT_GOOD && instant.precision == PRECISION_TIME)
+        return instant.ms;
+    if (advance == NULL || instant_parse_duration(advance, strlen(advance), &step_ms) != OK)
+        return INSTANT_NONE;
+    clock_is_held(service, &now_ms);
+    return now_ms + step_ms;
+}
+
+/* POST /v1/test/clock {"set":T} | {"advance":D} | {"run":true} */
+static void set_clock(void *context, struct admin_request *request)
+{
+    struct control *control = context;
+    if (refuse_in_production(control, request))
+        return;
+    json_error_t fault;
+    json_t *body = json_loadb(request->body, request->body_size, 0, &fault);
+    bool run = json_is_true(json_object_get(body, "run"));
+    int64_t target_ms = run ? INSTANT_NONE : clock_target(control->service, body);
+    json_decref(body);
+    if (!run && target_ms == INSTANT_NONE) {
+        admin_refuse(request, 400, "bad-request",
+                     "expected {\"set\":\"2026-12-01T00:00:00Z\"}, {\"advance\":\"36h\"} or {\"run\":true}");
+        return;
+    }
+    struct buffer json = {0};
+    if (run)
+        buffer_text(&json, "{\"command\":\"clock\",\"run\":true}");
+    else
+        buffer_printf(&json, "{\"command\":\"clock\",\"set\":%lld}", (long long)target_ms);
+    fanout_send(control, request, COMMAND_CLOCK, &json, finish_clock);
+}
+
+/* ---- the table ---- */
+
+static const struct admin_route routes[] = {
+    {METHOD_POST, "/v1/import", ADMIN_ROLE_OPERATOR | ADMIN_ROLE_ADMINISTRATOR | ADMIN_ROLE_SYSTEM, import_lines},
+    {METHOD_POST, "/v1/token", ADMIN_ROLE_ADMINISTRATOR, issue_token},
+    {METHOD_GET, "/v1/rules", ADMIN_ROLE_ANY, show_rules},
+    {METHOD_POST, "/v1/alerts/*", ADMIN_ROLE_PHYSICIAN | ADMIN_ROLE_NURSE, acknowledge},
+    {METHOD_GET, "/v1/test/clock", ADMIN_ROLE_ANY, show_clock},
+    {METHOD_POST, "/v1/test/clock", ADMIN_ROLE_OPERATOR | ADMIN_ROLE_ADMINISTRATOR | ADMIN_ROLE_SYSTEM, set_clock},
+    {0, NULL, 0, NULL},
+};
+
+/* Appends what keeps readings from being accepted. */
+static bool is_ready(void *context, struct buffer *json)
+{
+    const struct service *service = ((struct control *)context)->service;
+    bool ready = true;
+    if (!atomic_load(&service->node.accepting)) {
+        render_text(json, "not accepting: starting or draining");
+        ready = false;
+    }
+    for (uint32_t i = 0; i < service->shards; i++) {
+        struct journal_figures figures;
+        journal_figures(service->journal[i], &figures);
+        if (figures.free_bytes >= (uint64_t)service->config->journal_low_water)
+            continue;
+        render_text(json, "disk at low water: readings are refused until space returns");
+        ready = false;
+        break;
+    }
+    return ready;
+}
+
+static int64_t count_connections(void *context, const char *protocol)
+{
+    const struct service *service = context;
+    int64_t open = 0;
+    for (unsigned loop = 0; loop < service->loops; loop++)
+        open += ingest_connections(service->ingest[loop], protocol);
+    return open;
+}
+
+static void read_metrics(void *context, struct metrics_sources *ret)
+{
+    struct service *service = ((struct control *)context)->service;
+    size_t count = COUNTERS_FIXED + service->loops + service->shards;
+    uint64_t quarantined = 0;
+    for (size_t i = 0; i < count; i++)
+        quarantined += atomic_load_explicit(&service->counters[i].value[COUNTER_READINGS_QUARANTINED], memory_order_relaxed);
+    *ret = (struct metrics_sources){
+        .counters = service->counters,
+        .counters_count = count,
+        .postgres = &service->postgres,
+        .kafka = &service->kafka,
+        .journals = service->journal,
+        .journals_count = service->shards,
+        .quarantine_rows = quarantined,
+        .connections = count_connections,
+        .connections_context = service,
+    };
+    clock_is_held(service, &ret->engine_now_ms);
+}
+
+/* ---- life ---- */
+
+static void on_bell(uv_poll_t *poll, int status, int events)
+{
+    struct control *control = poll->data;
+    wakeup_wait(&control->service->admin_bell, 0);
+    collect_commands(control);
+    collect_registry(control);
+}
+
+enum err control_start(struct service *service, struct control **ret_control)
+{
+    struct control *control = calloc(1, sizeof *control);
+    ensure(control != NULL);
+    control->service = service;
+    control->registry_done = ring_new(REGISTRY_DONE_SLOTS);
+    ensure(control->registry_done != NULL);
+    ensure(uv_poll_init(&service->admin_loop, &control->bell, service->admin_bell.fd) == 0);
+    control->bell.data = control;
+    uv_poll_start(&control->bell, UV_READABLE, on_bell);
+    *ret_control = control;
+    const struct admin_options options = {
+        .config = service->config,
+        .routes = routes,
+        .is_ready = is_ready,
+        .read_metrics = read_metrics,
+        .context = control,
+    };
+    return admin_start(&service->admin_loop, &options, &control->admin);
+}
+
+int control_port(const struct control *control)
+{
+    return admin_port(control->admin);
+}
+
+void control_stop(struct control *control)
+{
+    if (control == NULL)
+        return;
+    uv_loop_t *loop = &control->service->admin_loop;
+    while (control->outstanding > 0) /* shards and registry still run: what was asked is answered */
+        uv_run(loop, UV_RUN_ONCE);
+    uv_close((uv_handle_t *)&control->bell, NULL);
+    if (control->admin != NULL)
+        admin_stop(control->admin);
+    uv_run(loop, UV_RUN_DEFAULT);
+    if (control->admin != NULL)
+        admin_free(control->admin);
+    ring_free(control->registry_done);
+    free(control);
+}
