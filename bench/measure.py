@@ -45,10 +45,15 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def hours_ago(hours):
+    """Measured times of the loads follow each other, behind the enrolment: in order, judged, never met twice."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - hours * 3600))
+
+
 def enrol(node):
     cohort = os.path.join(DIRECTORY, "cohort.ndjson")
     with open(cohort, "wb") as file:
-        subprocess.run([BENCH, "ingest", "--cohort"], check=True, stdout=file)
+        subprocess.run([BENCH, "ingest", "--cohort", "--start", hours_ago(24 * 30)], check=True, stdout=file)
     began = time.monotonic()
     node.ctl("import", cohort)
     return time.monotonic() - began
@@ -152,11 +157,11 @@ def measure(cluster, broker):
     try:
         result = {"sync": sync_floor(), "import_s": round(enrol(node), 2), "loads": {}}
         loads = result["loads"]
-        loads["50 readings a message"] = load(node, "ingest-50", 50)
-        loads["1 reading a message"] = load(node, "ingest-1", 1, ["--start", base_time(20)])
+        loads["50 readings a message"] = load(node, "ingest-50", 50, ["--start", hours_ago(6)])
+        loads["1 reading a message"] = load(node, "ingest-1", 1, ["--start", hours_ago(4)])
         half = max(1, loads["50 readings a message"]["requests_per_s"] // 2)
         loads["50 a message, open loop at half of that"] = load(
-            node, "ingest-50-half", 50, ["--rate", str(half), "--start", base_time(10)])
+            node, "ingest-50-half", 50, ["--rate", str(half), "--start", hours_ago(2)])
         accepted = sum(figures["readings_accepted"] for figures in loads.values())
         check_stored(cluster, "bench", accepted)
         result["copy"] = copy_alone(cluster, "bench")
@@ -165,11 +170,6 @@ def measure(cluster, broker):
     finally:
         node.kill()
     return result
-
-
-def base_time(minutes_ago):
-    """Measured times of the loads must not meet: each begins where no other was."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 86400 * 2 - minutes_ago * 60))
 
 
 def main():
