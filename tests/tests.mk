@@ -1,1 +1,51 @@
-# Targets of tests and demo; included by the Makefile.
+# Programs and targets of tests, fuzzing and campaigns; included by the Makefile.
+
+PYTHON ?= /usr/bin/python3
+
+# The broker that librdkafka embeds, as a process: of the demo alone, it proves nothing.
+$(BUILD)/mock-broker: tests/harness/mock_broker.c
+	@mkdir -p $(dir $@)
+	$(CC) $(CFLAGS) $(LDFLAGS) $< -o $@ $(LIBS)
+
+# The same sources under other flags, in a folder of their own; unit and system tests on them.
+SANITIZED_TESTS ?= unit system
+.PHONY: asan tsan cover fuzz campaign-kill
+asan: ## unit and system tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@sh tests/deps.sh test
+	@$(MAKE) --no-print-directory BUILD=build/asan OPT='-O1 -g' \
+	    SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer' all build/asan/unit
+	@BUILD=build/asan ASAN_OPTIONS=abort_on_error=1:detect_leaks=1 $(PYTHON) tests/run.py $(SANITIZED_TESTS)
+tsan: ## unit and system tests under ThreadSanitizer, without suppressions for our code
+	@sh tests/deps.sh test
+	@$(MAKE) --no-print-directory BUILD=build/tsan OPT='-O1 -g' SANITIZE=-fsanitize=thread all build/tsan/unit
+	@BUILD=build/tsan TSAN_OPTIONS='halt_on_error=1 exitcode=66 suppressions=$(CURDIR)/tests/tsan.supp' \
+	    $(PYTHON) tests/run.py $(SANITIZED_TESTS)
+cover: ## lines that unit and system tests reach: build/cover/summary.txt
+	@sh tests/deps.sh test
+	@$(MAKE) --no-print-directory BUILD=build/cover OPT='-O0 -g' SANITIZE=--coverage all build/cover/unit
+	@BUILD=build/cover $(PYTHON) tests/run.py $(SANITIZED_TESTS)
+	@find build/cover/obj -name '*.gcda' -exec gcov -n {} + >build/cover/gcov.txt 2>/dev/null
+	@awk '/^File/{f=$$2} /^Lines/{split($$0,a,/[:%]/); print a[2] "%", f}' build/cover/gcov.txt \
+	    | grep -v '/usr/' | sort -n >build/cover/summary.txt
+	@cat build/cover/summary.txt
+
+# fuzz_<name>.c with the whole library under clang; the sanitizers see the library too.
+FUZZ_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+FUZZ_PROGRAMS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(LIB_SRC)
+	@$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang-19 OPT='-O1 -g' \
+	    SANITIZE='$(FUZZ_FLAGS) -fsanitize=fuzzer-no-link' build/fuzz/libvigie.a
+	clang-19 $(CFLAGS) -O1 $(FUZZ_FLAGS) -fsanitize=fuzzer $< build/fuzz/libvigie.a -o $@ $(LIBS)
+.PHONY: fuzz-programs
+fuzz-programs: $(FUZZ_PROGRAMS)
+fuzz: ## each fuzz target for FUZZ_SECONDS (15)
+	@sh tests/fuzz/run.sh
+
+KILLS ?= 1000
+campaign-kill: ## kill -9 under load, KILLS (1000) times; the table goes to tests/campaigns/kill.md
+	@sh tests/deps.sh test
+	@$(MAKE) --no-print-directory all
+	@$(PYTHON) tests/system/test_kill.py $(KILLS) campaign >build/campaign-kill.txt
+	@{ sed '/^## Last run/q' tests/campaigns/kill.md; echo; \
+	   echo "Commit $$(git rev-parse --short HEAD), $$(date -u +%Y-%m-%d), $$(nproc) cores."; echo; \
+	   cat build/campaign-kill.txt; } >build/campaign-kill.md && mv build/campaign-kill.md tests/campaigns/kill.md
