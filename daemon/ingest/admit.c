@@ -1,0 +1,367 @@
+/* admit: the pipeline is the table `steps`, read it first; each step either passes or words a refusal. */
+#include "daemon/ingest/admit.h"
+
+#include <string.h>
+
+#include "daemon/registry/registry.h"
+
+#define DAY_MS INT64_C(86400000)
+
+struct pipeline {
+    struct admit *admit;
+    const struct claim *claim;
+    struct reading *reading;
+    struct refusal *refusal;
+    const struct registry_patient *patient;
+    int64_t asked_at_ms; /* when the device's assignment is asked for */
+};
+
+static bool refuse(struct refusal *out, struct refusal refusal)
+{
+    ensure(refusal.verdict >= VERDICT_MALFORMED);
+    *out = refusal;
+    return false;
+}
+
+/* ---- steps 1 and 2, once a message ---- */
+
+/* The device of the message, or the refusal of naming it. */
+static bool check_device(struct admit *admit)
+{
+    struct admit_party *party = &admit->party;
+    const struct registry_source *source = admit->source;
+    bool is_bound = source->kind == SOURCE_DEVICE || source->kind == SOURCE_GATEWAY;
+    if (!party->device_named && source->kind == SOURCE_DEVICE && source->devices_count == 1) {
+        party->device = source->devices[0];
+        return true;
+    }
+    if (!is_bound)
+        return true;
+    if (!party->device_named)
+        return refuse(&admit->refusal, (struct refusal){.verdict = VERDICT_UNKNOWN_DEVICE,
+                                                        .field = FIELD_DEVICE,
+                                                        .text = "a gateway names the device that measured"});
+    if (party->device == NULL)
+        return refuse(&admit->refusal, (struct refusal){.verdict = VERDICT_UNKNOWN_DEVICE,
+                                                        .field = FIELD_DEVICE,
+                                                        .found = party->device_text});
+    if (!registry_source_has_device(source, party->device))
+        return refuse(&admit->refusal, (struct refusal){.verdict = VERDICT_FORBIDDEN,
+                                                        .field = FIELD_DEVICE,
+                                                        .text = "this source may not speak for the device",
+                                                        .found = party->device_text});
+    return true;
+}
+
+static bool check_patient(struct admit *admit)
+{
+    struct admit_party *party = &admit->party;
+    const struct registry_source *source = admit->source;
+    if (party->patient_named && party->patient == NULL)
+        return refuse(&admit->refusal, (struct refusal){.verdict = VERDICT_UNKNOWN_PATIENT,
+                                                        .field = FIELD_PATIENT,
+                                                        .found = party->patient_text});
+    if (source->kind == SOURCE_PATIENT) {
+        if (party->patient_named && party->patient != source->patient)
+            return refuse(&admit->refusal, (struct refusal){.verdict = VERDICT_FORBIDDEN,
+                                                            .field = FIELD_PATIENT,
+                                                            .text = "a patient speaks for nobody else",
+                                                            .found = party->patient_text});
+        party->patient = source->patient;
+    }
+    if (party->patient == NULL && party->device == NULL)
+        return refuse(&admit->refusal, (struct refusal){.verdict = VERDICT_UNKNOWN_PATIENT,
+                                                        .field = FIELD_PATIENT,
+                                                        .issue = "invalid",
+                                                        .text = "neither a patient nor an enrolled device is named"});
+    return true;
+}
+
+void admit_open(struct admit *admit, const struct loop_context *loop, const struct exchange *exchange,
+                const struct admit_party *party)
+{
+    ensure(exchange->source != NULL && exchange->ticket != NULL);
+    *admit = (struct admit){.loop = loop, .ticket = exchange->ticket, .source = exchange->source, .party = *party};
+    if (check_device(admit))
+        check_patient(admit);
+}
+
+/* ---- the pipeline, once a reading ---- */
+
+static bool step_party(struct pipeline *at)
+{
+    if (at->admit->refusal.verdict != VERDICT_ACCEPTED)
+        return refuse(at->refusal, at->admit->refusal);
+    return true;
+}
+
+static bool step_time(struct pipeline *at)
+{
+    struct slice text = at->claim->time;
+    struct instant_parsed parsed;
+    if (text.data == NULL)
+        return refuse(at->refusal, (struct refusal){.verdict = VERDICT_TIME_MISSING, .field = FIELD_TIME});
+    enum instant_fault fault = instant_parse(text.data, text.size, &parsed);
+    if (fault == INSTANT_NO_OFFSET)
+        return refuse(at->refusal,
+                      (struct refusal){.verdict = VERDICT_TIME_OFFSET, .field = FIELD_TIME, .found = text});
+    if (fault != INSTANT_GOOD)
+        return refuse(at->refusal, (struct refusal){.verdict = VERDICT_MALFORMED,
+                                                    .field = FIELD_TIME,
+                                                    .text = "not a time: ISO 8601 with an offset, or a date",
+                                                    .found = text});
+    at->reading->measured_at_ms = parsed.ms;
+    at->reading->utc_offset_min = parsed.utc_offset_min;
+    at->reading->precision = (uint8_t)parsed.precision;
+    at->asked_at_ms = parsed.precision == PRECISION_DAY ? parsed.ms + DAY_MS / 2 : parsed.ms;
+    return true;
+}
+
+/* The device's patient at that time; `whose` must agree with who is named and with who speaks. */
+static bool find_owner(struct pipeline *at)
+{
+    struct admit *admit = at->admit;
+    const struct admit_party *party = &admit->party;
+    const struct registry_patient *owner =
+        registry_assigned_to(party->device, at->asked_at_ms, admit->loop->config->alerting_assignment_grace);
+    if (owner == NULL || owner->organization_id != admit->source->organization_id)
+        return refuse(at->refusal, (struct refusal){.verdict = VERDICT_NOT_ASSIGNED, .field = FIELD_DEVICE});
+    if (admit->source->kind == SOURCE_PATIENT && owner != admit->source->patient)
+        return refuse(at->refusal, (struct refusal){.verdict = VERDICT_FORBIDDEN,
+                                                    .field = FIELD_DEVICE,
+                                                    .text = "the device was somebody else's",
+                                                    .found = party->device_text});
+    if (party->patient != NULL && party->patient != owner)
+        return refuse(at->refusal, (struct refusal){.verdict = VERDICT_PATIENT_MISMATCH,
+                                                    .field = FIELD_PATIENT,
+                                                    .found = party->patient_text});
+    at->patient = owner;
+    return true;
+}
+
+static bool step_patient(struct pipeline *at)
+{
+    struct reading *reading = at->reading;
+    at->patient = at->admit->party.patient;
+    if (at->admit->party.device != NULL && !find_owner(at))
+        return false;
+    ensure(at->patient != NULL);
+    if (reading->precision == PRECISION_DAY) {
+        int64_t day = reading->measured_at_ms / DAY_MS - (reading->measured_at_ms % DAY_MS < 0);
+        reading->measured_at_ms = zone_day_start_ms(at->patient->zone, day, 0);
+    }
+    if (at->patient->left_at_ms != INSTANT_NONE && reading->measured_at_ms >= at->patient->left_at_ms)
+        return refuse(at->refusal, (struct refusal){.verdict = VERDICT_NOT_ASSIGNED,
+                                                    .field = FIELD_PATIENT,
+                                                    .text = "the patient had left at that time"});
+    reading->patient_id = at->patient->patient_id;
+    reading->device_id = at->admit->party.device != NULL ? at->admit->party.device->device_id : 0;
+    return true;
+}
+
+static bool step_parameter(struct pipeline *at)
+{
+    static const char *const texts[] = {
+        [CODE_UNKNOWN] = NULL,
+        [CODE_NEVER_PATIENT] = "the code is never a patient's value",
+    };
+    if (at->claim->match != CODE_MATCH)
+        return refuse(at->refusal, (struct refusal){.verdict = VERDICT_UNKNOWN_CODE,
+                                                    .field = FIELD_CODE,
+                                                    .text = at->claim->code.data == NULL ? "a code is mandatory"
+                                                                                         : texts[at->claim->match],
+                                                    .found = at->claim->code});
+    at->reading->parameter = (uint16_t)at->claim->parameter;
+    return true;
+}
+
+static bool refuse_unit(struct pipeline *at, enum err error)
+{
+    if (at->claim->unit_is_implied)
+        return refuse(at->refusal, (struct refusal){.verdict = VERDICT_UNIT_MISSING,
+                                                    .field = FIELD_UNIT,
+                                                    .text = "a number without a unit is a score alone"});
+    return refuse(at->refusal,
+                  (struct refusal){.verdict = error == ERR_REFUSED ? VERDICT_UNIT_MISMATCH : VERDICT_UNIT_UNKNOWN,
+                                   .field = FIELD_UNIT,
+                                   .found = at->claim->unit});
+}
+
+static bool step_value(struct pipeline *at)
+{
+    const struct claim *claim = at->claim;
+    const struct decimal_conversion *conversion = NULL;
+    if (claim->value.data == NULL)
+        return refuse(at->refusal, (struct refusal){.verdict = VERDICT_VALUE_MISSING, .field = FIELD_VALUE});
+    if (claim->unit.data == NULL)
+        return refuse(at->refusal, (struct refusal){.verdict = VERDICT_UNIT_MISSING, .field = FIELD_UNIT});
+    enum err error =
+        parameter_unit(claim->parameter, claim->unit_system, claim->unit.data, claim->unit.size, &conversion);
+    if (error != OK) {
+        if (!parameter_unit_quarantined(claim->parameter, claim->unit.data, claim->unit.size))
+            return refuse_unit(at, error);
+        at->reading->quarantine = QUARANTINE_UNIT;
+        conversion = NULL;
+    }
+    if (decimal_parse(claim->value.data, claim->value.size, conversion, &at->reading->value) != OK)
+        return refuse(at->refusal, (struct refusal){.verdict = VERDICT_VALUE_INVALID,
+                                                    .field = FIELD_VALUE,
+                                                    .found = claim->value});
+    at->reading->comparator = (uint8_t)claim->comparator;
+    return true;
+}
+
+static bool step_status(struct pipeline *at)
+{
+    const struct claim *claim = at->claim;
+    if (claim->status == STATUS_CORRECTED && claim->issued_ms == INSTANT_NONE)
+        return refuse(at->refusal, (struct refusal){.verdict = VERDICT_VERSION_MISSING, .field = FIELD_ISSUED});
+    at->reading->status = (uint8_t)claim->status;
+    at->reading->origin = (uint8_t)claim->origin;
+    at->reading->issued_ms = claim->issued_ms;
+    return true;
+}
+
+/* Two bands, DESIGN.md section 4.5. A comparator is judged, never kept aside. */
+static bool step_band(struct pipeline *at)
+{
+    struct reading *reading = at->reading;
+    const struct parameter_row *row = parameter_row(at->claim->parameter);
+    bool possible = reading->value >= row->possible_min && reading->value <= row->possible_max;
+    bool expected = reading->value >= row->expected_min && reading->value <= row->expected_max;
+    if (reading->comparator != COMPARATOR_NONE || reading->status == STATUS_VOID)
+        reading->quarantine = QUARANTINE_NONE;
+    else if (!possible && reading->quarantine == QUARANTINE_NONE)
+        reading->quarantine = QUARANTINE_IMPOSSIBLE;
+    else if (!expected && reading->quarantine == QUARANTINE_NONE)
+        reading->flags |= FLAG_VERIFY;
+    return true;
+}
+
+static struct slice slice_of(const char *text)
+{
+    return (struct slice){text, strlen(text)};
+}
+
+static struct slice key_device(struct pipeline *at)
+{
+    const struct admit_party *party = &at->admit->party;
+    if (party->device != NULL)
+        return slice_of(party->device->ref);
+    if (!party->device_named)
+        return slice_of(at->admit->source->ref);
+    at->reading->flags |= FLAG_DEVICE_TEXT;
+    return party->device_text;
+}
+
+static bool step_texts(struct pipeline *at)
+{
+    const struct claim *claim = at->claim;
+    const struct {
+        enum tail_tag tag;
+        struct slice text;
+    } fields[] = {
+        {TAIL_KEY_DEVICE, key_device(at)}, {TAIL_SENSOR, claim->sensor}, {TAIL_ALIAS, claim->alias},
+        {TAIL_TEXT, claim->value},         {TAIL_UNIT, claim->unit},     {TAIL_CODE, claim->code},
+    };
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        if ((fields[i].text.size > 0 || fields[i].tag == TAIL_KEY_DEVICE) &&
+            !ticket_tail_put(at->admit->ticket, at->reading, fields[i].tag, fields[i].text.data, fields[i].text.size))
+            return refuse(at->refusal,
+                          (struct refusal){.verdict = VERDICT_MALFORMED,
+                                           .text = "device, sensor, id, value, unit and code exceed 512 bytes"});
+    return true;
+}
+
+/* The scope of a sender's identifier is (source, parameter), RULES.md section 1. */
+static uint64_t hash_alias(const struct pipeline *at)
+{
+    struct {
+        int64_t source_id;
+        uint64_t parameter;
+        char alias[TAIL_BYTES_MAX];
+    } scope;
+    size_t head = sizeof scope - sizeof scope.alias, size = at->claim->alias.size;
+    ensure(size <= sizeof scope.alias);
+    scope.source_id = at->admit->source->source_id;
+    scope.parameter = at->reading->parameter;
+    memcpy(scope.alias, at->claim->alias.data, size);
+    uint64_t hash = hash_sip64(&at->admit->loop->reading_key, &scope, head + size);
+    return hash != 0 ? hash : 1;
+}
+
+static bool step_identity(struct pipeline *at)
+{
+    if (at->claim->alias.size > 0)
+        at->reading->alias_hash = hash_alias(at);
+    reading_identify(at->reading, ticket_tail(at->admit->ticket, at->reading), &at->admit->loop->reading_key);
+    return true;
+}
+
+static bool (*const steps[])(struct pipeline *at) = {
+    step_party,     /* 1, 2  who speaks, of whom */
+    step_time,      /* 6     when, which the assignment hangs on */
+    step_patient,   /* 2     whose the device was then */
+    step_parameter, /* 3     what */
+    step_value,     /* 3     how much, in which unit */
+    step_status,    /* 4     which version */
+    step_band,      /* 5     can it be, is it likely */
+    step_texts,     /*       what is kept beside */
+    step_identity,  /* 7     reading_id and alias, by which duplicates and corrections are found */
+};
+
+struct reading *admit_refused(struct admit *admit, enum verdict verdict)
+{
+    ensure(verdict >= VERDICT_MALFORMED);
+    struct reading *reading = ticket_add_reading(admit->ticket);
+    if (reading == NULL)
+        return NULL;
+    reading->source_id = admit->source->source_id;
+    reading->verdict = (uint8_t)verdict;
+    return reading;
+}
+
+struct reading *admit_reading(struct admit *admit, const struct claim *claim, struct refusal *ret_refusal)
+{
+    struct reading *reading = ticket_add_reading(admit->ticket);
+    struct pipeline at = {.admit = admit, .claim = claim, .reading = reading, .refusal = ret_refusal};
+    *ret_refusal = (struct refusal){.verdict = VERDICT_ACCEPTED};
+    if (reading == NULL)
+        return NULL;
+    reading->source_id = admit->source->source_id;
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+        if (!steps[i](&at)) {
+            reading->verdict = (uint8_t)ret_refusal->verdict;
+            return reading;
+        }
+    ensure(reading->verdict == VERDICT_ACCEPTED && reading->patient_id != 0);
+    return reading;
+}
+
+uint32_t admit_chain(const struct loop_context *loop, struct ticket *ticket)
+{
+    uint32_t chained = 0;
+    for (uint32_t i = 0; i < ticket->count; i++) {
+        if (ticket->heads[i].verdict != VERDICT_ACCEPTED)
+            continue;
+        ticket_chain(ticket, i, ticket_shard(ticket->heads[i].patient_id, loop->shards));
+        chained++;
+    }
+    return chained;
+}
+
+bool admit_parse_issued(struct slice text, int64_t *ret_ms, struct refusal *ret_refusal)
+{
+    struct instant_parsed parsed;
+    enum instant_fault fault = instant_parse(text.data, text.size, &parsed);
+    if (fault == INSTANT_NO_OFFSET)
+        return refuse(ret_refusal,
+                      (struct refusal){.verdict = VERDICT_TIME_OFFSET, .field = FIELD_ISSUED, .found = text});
+    if (fault != INSTANT_GOOD || parsed.precision != PRECISION_TIME)
+        return refuse(ret_refusal, (struct refusal){.verdict = VERDICT_MALFORMED,
+                                                    .field = FIELD_ISSUED,
+                                                    .text = "a version time is an instant with offset",
+                                                    .found = text});
+    *ret_ms = parsed.ms;
+    return true;
+}

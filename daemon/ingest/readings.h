@@ -1,0 +1,20 @@
+/* readings: the door /v1/readings, INTERFACES.md section 4: one JSON object or an array of them.
+ * Threads: the loop's. Holds: every reading of the message has one head in the ticket, in its order; what is refused
+ * as a whole (an unknown key, no reading at all) has one head for each reading it has, and at least one.
+ * `events` are not served yet: each is answered as `not-supported` and counted. */
+#ifndef VIGIE_INGEST_READINGS_H
+#define VIGIE_INGEST_READINGS_H
+
+#include "daemon/ingest/exchange.h"
+
+bool readings_take(struct slice content_type);
+enum door_step readings_handle(struct loop_context *loop, struct exchange *exchange);
+void readings_answer(struct loop_context *loop, struct exchange *exchange);
+
+/* {"code","text"} with the status. */
+void readings_error(struct exchange *exchange, int status, const char *code, const char *text);
+
+/* The parameters of a content type: charset is UTF-8 or absent. `type` without parameters, lower case. */
+bool content_type_is(struct slice content_type, const char *type);
+
+#endif

@@ -1,0 +1,132 @@
+/* readings_answer: what became of the readings, as INTERFACES.md section 4 words it. A message of accepted readings
+ * costs four counts; only what was refused is named. */
+#include <string.h>
+
+#include "daemon/ingest/note.h"
+#include "daemon/ingest/readings.h"
+
+static const char json_type[] = "application/json";
+
+static void render_said(struct buffer *out, const struct note *note)
+{
+    const char *text = note->text != NULL ? note->text : verdict_text(note->verdict);
+    if (note->found_size == 0) {
+        render_text(out, text);
+        return;
+    }
+    char said[512];
+    size_t size = strnlen(text, sizeof said - NOTE_FOUND_MAX - 8);
+    memcpy(said, text, size);
+    memcpy(said + size, "; found ", 8);
+    memcpy(said + size + 8, note->found, note->found_size);
+    render_string(out, said, size + 8 + note->found_size);
+}
+
+static void render_place(struct buffer *out, const char *key, uint32_t index)
+{
+    render_key(out, key);
+    if (index == NOTE_NONE)
+        render_null(out);
+    else
+        render_integer(out, index);
+}
+
+static void render_rejected(struct buffer *out, const struct note *note, bool is_event)
+{
+    render_open(out, '{');
+    render_place(out, "message", note->entry);
+    render_place(out, "reading", is_event ? NOTE_NONE : note->item);
+    if (is_event)
+        render_place(out, "event", note->item);
+    render_key(out, "code");
+    render_text(out, verdict_code(note->verdict));
+    render_key(out, "text");
+    render_said(out, note);
+    render_close(out, '}');
+}
+
+/* The refused readings of one message; a shard may have refused what the loop admitted: that head has no note.
+ * Gives the index of the note behind the last one used. */
+static size_t render_readings(struct exchange *exchange, const struct note *notes, size_t count, size_t entry)
+{
+    size_t next = entry + 1;
+    for (uint32_t i = 0; i < notes[entry].count; i++) {
+        uint32_t head = notes[entry].head + i;
+        struct note note = {.entry = notes[entry].entry, .item = i, .head = head};
+        note.verdict = (enum verdict)exchange->ticket->heads[head].verdict;
+        if (note.verdict < VERDICT_MALFORMED)
+            continue;
+        bool is_noted = next < count && notes[next].kind == NOTE_REFUSED && notes[next].head == head;
+        render_rejected(&exchange->out, is_noted ? &notes[next] : &note, false);
+        next += is_noted;
+    }
+    return next;
+}
+
+static void render_list(struct exchange *exchange)
+{
+    size_t count;
+    const struct note *notes = notes_of(exchange, &count);
+    render_open(&exchange->out, '[');
+    for (size_t i = 0; i < count;) {
+        if (notes[i].kind == NOTE_ENTRY) {
+            i = render_readings(exchange, notes, count, i);
+        } else { /* behind the readings of a message: its events, or the message as a whole */
+            render_rejected(&exchange->out, &notes[i], notes[i].item != NOTE_NONE);
+            i++;
+        }
+    }
+    render_close(&exchange->out, ']');
+}
+
+static void render_counts(struct buffer *out, const uint32_t counts[4])
+{
+    static const char *const names[] = {"accepted", "duplicate", "quarantined"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        render_key(out, names[i]);
+        render_integer(out, counts[i]);
+    }
+}
+
+void readings_answer(struct loop_context *loop, struct exchange *exchange)
+{
+    (void)loop;
+    const struct ticket *ticket = exchange->ticket;
+    uint32_t counts[4] = {0};
+    enum verdict first = VERDICT_ACCEPTED;
+    ensure(ticket->count > 0);
+    for (uint32_t i = 0; i < ticket->count; i++) {
+        enum verdict verdict = (enum verdict)ticket->heads[i].verdict;
+        counts[verdict < VERDICT_MALFORMED ? verdict : 3]++;
+        if (verdict >= VERDICT_MALFORMED && first == VERDICT_ACCEPTED)
+            first = verdict;
+    }
+    bool any = counts[0] + counts[1] + counts[2] > 0;
+    struct buffer *out = &exchange->out;
+    exchange->status = any ? 200 : verdict_http(first);
+    exchange->out_type = json_type;
+    render_open(out, '{');
+    render_counts(out, counts);
+    render_key(out, "rejected");
+    render_list(exchange);
+    if (!any) { /* the form of every other error, beside */
+        render_key(out, "code");
+        render_text(out, verdict_code(first));
+        render_key(out, "text");
+        render_text(out, verdict_text(first));
+    }
+    render_close(out, '}');
+}
+
+void readings_error(struct exchange *exchange, int status, const char *code, const char *text)
+{
+    buffer_clear(&exchange->out);
+    exchange->status = status;
+    exchange->out_type = json_type;
+    render_open(&exchange->out, '{');
+    render_key(&exchange->out, "code");
+    render_text(&exchange->out, code);
+    render_key(&exchange->out, "text");
+    render_text(&exchange->out, text);
+    render_close(&exchange->out, '}');
+}
