@@ -1,7 +1,7 @@
 /* ingest: one loop: its listeners, connections, TLS, decoders and answers, DESIGN.md sections 2 to 4.
- * Owner:   service starts and stops it. Threads: its own; the inlets, the mailbox and the counters are all that
- *          it shares. Readers of the hot path start at ingest.c.
- * Fails:   ingest_start() with what cannot be bound or loaded, logged with the hint; later nothing stops a loop. */
+ * Owner:   service starts and stops it. Threads: its own; the inlets, the mailbox and the counters are all
+ * that it shares. Readers of the hot path start at ingest.c. Fails:   ingest_start() with what cannot be
+ * bound or loaded, logged with the hint; later nothing stops a loop. */
 #ifndef VIGIE_DAEMON_INGEST_INGEST_H
 #define VIGIE_DAEMON_INGEST_INGEST_H
 
@@ -15,23 +15,23 @@
 
 /* What every loop may read of the node; written by main and shard 0. */
 struct node_state {
-    _Atomic bool accepting;       /* false at low water, while draining, before recovery is done */
+    _Atomic bool accepting;           /* false at low water, while draining, before recovery is done */
     _Atomic int64_t engine_offset_ms; /* engine time = monotonic + offset while it runs */
     _Atomic int64_t engine_held_ms;   /* engine time while held by the test clock, else INSTANT_NONE */
 };
 
 struct ingest_options {
     const struct config *config;
-    unsigned index;              /* 0 .. loops - 1 */
+    unsigned index; /* 0 .. loops - 1 */
     uint32_t shards;
-    struct inlet *inlets;        /* [shards]; sender_bell is `bell` */
-    struct wakeup *bell;         /* polled by the loop: answers are back, or mail */
+    struct inlet *inlets; /* [shards]; sender_bell is `bell` */
+    struct wakeup *bell;  /* polled by the loop: answers are back, or mail */
     struct mailbox *mailbox;
     struct counters *counters;
     const struct node_state *node;
-    struct sip_key reading_key;  /* of reading_id */
+    struct sip_key reading_key; /* of reading_id */
     uint8_t identifier_key[32];
-    int shared_port_https;       /* port that loop 0 got, when the configuration says port 0; else 0 */
+    int shared_port_https; /* port that loop 0 got, when the configuration says port 0; else 0 */
     int shared_port_http;
 };
 
@@ -41,6 +41,8 @@ struct ingest;
 MUST_CHECK enum err ingest_start(const struct ingest_options *options, struct ingest **ret_ingest);
 /* The port bound for "https" or "http"; 0 when not open. */
 int ingest_port(const struct ingest *ingest, const char *protocol);
+/* Open connections of "https" or "http"; any thread. */
+int64_t ingest_connections(const struct ingest *ingest, const char *protocol);
 /* Stops accepting, answers what is in flight (bounded), closes, joins. */
 void ingest_stop(struct ingest *ingest);
 

@@ -1,0 +1,401 @@
+/* ingest: the loop's story. It binds its own sockets on ports that all loops share (SO_REUSEPORT, PITFALLS
+ * U4), so the kernel spreads connections and loops share nothing. A turn:
+ *
+ *   wake      loop_begin_turn(): clocks and mail, once
+ *   take      bell: parts that the shards have done        -> requests_collect()
+ *             sockets: new connections and bytes           -> connection.c, request.c
+ *   settle    end_turn(): answers leave, parked requests get tickets, deadlines
+ *
+ * The end of a turn runs before libuv sleeps and after it has polled, whichever comes first after a callback.
+ */
+#include "daemon/ingest/ingest.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/base/log.h"
+#include "daemon/ingest/doors.h"
+#include "daemon/ingest/loop.h"
+
+enum {
+    BACKLOG = 1024,
+    LINGER_MS = 5000,
+    DRAIN_MS = 5000,          /* answers get this long to leave at a stop */
+    DRAIN_TICKETS_MS = 30000, /* and the shards this long to give tickets back: a sync may stall as long */
+};
+
+struct ingest {
+    struct loop loop;
+    uv_prepare_t before_sleep;
+    pthread_t thread;
+};
+
+static const int64_t ns_per_ms = 1000000;
+
+/* A turn. */
+
+static void read_date(struct loop *loop)
+{
+    int64_t now_ms = clock_wall_ms();
+    if (now_ms / 1000 == loop->date_second || now_ms < 0)
+        return;
+    loop->date_second = now_ms / 1000;
+    http_format_date(now_ms, loop->date);
+}
+
+void loop_begin_turn(struct loop *loop)
+{
+    const struct node_state *node = loop->options.node;
+    if (loop->in_turn)
+        return;
+    loop->in_turn = true;
+    loop->context.now_ns = clock_monotonic_ns();
+    int64_t held_ms = atomic_load_explicit(&node->engine_held_ms, memory_order_relaxed);
+    int64_t offset_ms = atomic_load_explicit(&node->engine_offset_ms, memory_order_relaxed);
+    loop->context.engine_now_ms =
+        held_ms != INSTANT_NONE ? held_ms : loop->context.now_ns / ns_per_ms + offset_ms;
+    loop->context.registry = mailbox_take(loop->options.mailbox, loop->context.registry);
+    read_date(loop);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    ensure(uv_is_closing(handle));
+}
+
+static void close_handle(uv_handle_t *handle)
+{
+    if (handle->type != UV_UNKNOWN_HANDLE && !uv_is_closing(handle))
+        uv_close(handle, on_handle_closed);
+}
+
+/* Without handles libuv's loop ends. */
+static void close_handles(struct ingest *ingest)
+{
+    struct loop *loop = &ingest->loop;
+    for (size_t i = 0; i < LISTENERS; i++)
+        close_handle((uv_handle_t *)&loop->listeners[i].tcp);
+    close_handle((uv_handle_t *)&loop->bell_poll);
+    close_handle((uv_handle_t *)&loop->end_of_turn);
+    close_handle((uv_handle_t *)&loop->deadline);
+    close_handle((uv_handle_t *)&ingest->before_sleep);
+}
+
+/* Stopping: nothing new comes in, what is in flight is answered, then the rest is closed. */
+static void begin_drain(struct loop *loop)
+{
+    loop->draining = true;
+    loop->drain_until_ns = loop->context.now_ns + DRAIN_MS * ns_per_ms;
+    for (size_t i = 0; i < LISTENERS; i++)
+        close_handle((uv_handle_t *)&loop->listeners[i].tcp);
+    for (struct connection *conn = loop->all; conn != NULL; conn = conn->next)
+        if (conn->requests == 0 && !conn->write_busy)
+            connection_close(conn);
+        else
+            connection_drain(conn);
+}
+
+static void go_on_draining(struct loop *loop)
+{
+    bool late = loop->context.now_ns >= loop->drain_until_ns;
+    if (late)
+        for (struct connection *conn = loop->all; conn != NULL; conn = conn->next)
+            connection_close(conn);
+    bool given_up = loop->context.now_ns >= loop->drain_until_ns + DRAIN_TICKETS_MS * ns_per_ms;
+    if (loop->all == NULL && (loop->tickets_out == 0 || given_up))
+        close_handles((struct ingest *)loop); /* loop is its first member */
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void on_deadline(uv_timer_t *timer);
+
+/* Sets the timer only when the next deadline comes before what it is set to: deadlines move away all the
+ * time. */
+static void set_deadline(struct loop *loop, int64_t due_ns)
+{
+    if (loop->draining)
+        due_ns = earlier(due_ns, loop->context.now_ns + 50 * ns_per_ms);
+    if (due_ns >= loop->deadline_ns || uv_is_closing((uv_handle_t *)&loop->deadline))
+        return;
+    int64_t delay_ms = (due_ns - loop->context.now_ns) / ns_per_ms + 1;
+    loop->deadline_ns = due_ns;
+    uv_update_time(&loop->uv); /* PITFALLS U12 */
+    (void)uv_timer_start(&loop->deadline, on_deadline, delay_ms > 0 ? (uint64_t)delay_ms : 1, 0);
+}
+
+static void end_turn(struct loop *loop)
+{
+    if (!loop->in_turn)
+        return;
+    connections_settle(loop);
+    requests_resume(loop);
+    int64_t due_ns = connections_expire(loop, loop->context.now_ns);
+    connections_settle(loop);
+    if (loop->draining)
+        go_on_draining(loop);
+    set_deadline(loop, earlier(due_ns, requests_deadline_ns(loop)));
+    loop->in_turn = false;
+}
+
+static void on_deadline(uv_timer_t *timer)
+{
+    struct loop *loop = timer->data;
+    loop->deadline_ns = INT64_MAX;
+    loop_begin_turn(loop);
+    end_turn(loop);
+}
+
+static void on_end_of_turn(uv_check_t *check)
+{
+    end_turn(check->data);
+}
+
+static void on_before_sleep(uv_prepare_t *prepare)
+{
+    end_turn(prepare->data);
+}
+
+static void on_bell(uv_poll_t *poll, int status, int events)
+{
+    struct loop *loop = poll->data;
+    loop_begin_turn(loop);
+    wakeup_wait(loop->options.bell, 0);
+    requests_collect(loop);
+    if (atomic_load_explicit(&loop->stopping, memory_order_acquire) && !loop->draining)
+        begin_drain(loop);
+}
+
+static void on_connection(uv_stream_t *server, int status)
+{
+    struct listener *listener = server->data;
+    if (status < 0)
+        return; /* out of descriptors: libuv has made room by refusing one (PITFALLS U6) */
+    loop_begin_turn(listener->loop);
+    connection_accept(listener);
+}
+
+/* Binding. */
+
+static int port_of(const struct sockaddr_storage *address)
+{
+    return ntohs(address->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)address)->sin6_port
+                                                : ((const struct sockaddr_in *)address)->sin_port);
+}
+
+static void set_port(struct sockaddr_storage *address, int port)
+{
+    if (address->ss_family == AF_INET6)
+        ((struct sockaddr_in6 *)address)->sin6_port = htons((uint16_t)port);
+    else
+        ((struct sockaddr_in *)address)->sin_port = htons((uint16_t)port);
+}
+
+/* A socket bound to the shared port; -1 with errno. */
+static int bind_shared(const struct sockaddr_storage *address)
+{
+    int on = 1;
+    int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0 &&
+        bind(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
+        return fd;
+    int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+}
+
+static enum err open_listener(struct loop *loop, struct listener *listener, const char *setting,
+                              int shared_port)
+{
+    struct sockaddr_storage address;
+    socklen_t size = sizeof(address);
+    enum err error = config_address(setting, &address);
+    if (error == ERR_EMPTY)
+        return OK;
+    ensure(error == OK); /* the configuration is checked */
+    if (port_of(&address) == 0)
+        set_port(&address, shared_port);
+    int fd = bind_shared(&address);
+    if (fd < 0) {
+        log_write(LOG_ERROR, "ingest",
+                  "cannot bind listener=%s address=%s error=\"%s\" hint=\"is the port in use?\"",
+                  listener->protocol, setting, strerror(errno));
+        return errno == EACCES ? ERR_PERMISSION : ERR_UNAVAILABLE;
+    }
+    ensure(uv_tcp_init(&loop->uv, &listener->tcp) == 0 && uv_tcp_open(&listener->tcp, fd) == 0);
+    listener->tcp.data = listener;
+    if (getsockname(fd, (struct sockaddr *)&address, &size) != 0 ||
+        uv_listen((uv_stream_t *)&listener->tcp, BACKLOG, on_connection) != 0)
+        return ERR_OS;
+    listener->port = port_of(&address);
+    return OK;
+}
+
+static enum err open_listeners(struct loop *loop)
+{
+    const struct config *config = loop->options.config;
+    loop->listeners[LISTENER_HTTPS].protocol = "https";
+    loop->listeners[LISTENER_HTTPS].with_tls = true;
+    loop->listeners[LISTENER_HTTP].protocol = "http";
+    for (size_t i = 0; i < LISTENERS; i++)
+        loop->listeners[i].loop = loop;
+    enum err error = OK;
+    if (strcmp(config->listen_https, "off") != 0 && *config->listen_https != '\0')
+        error = tls_server_new(config, &loop->tls);
+    if (error == OK)
+        error = open_listener(loop, &loop->listeners[LISTENER_HTTPS], config->listen_https,
+                              loop->options.shared_port_https);
+    if (error == OK)
+        error = open_listener(loop, &loop->listeners[LISTENER_HTTP], config->listen_http,
+                              loop->options.shared_port_http);
+    return error;
+}
+
+/* Start and stop. */
+
+static void set_waits(struct loop *loop)
+{
+    const struct config *config = loop->options.config;
+    loop->waits[WAIT_HANDSHAKE].length_ns = config->listen_handshake_timeout * ns_per_ms;
+    loop->waits[WAIT_MESSAGE].length_ns = config->listen_message_timeout * ns_per_ms;
+    loop->waits[WAIT_WRITE].length_ns = config->listen_message_timeout * ns_per_ms;
+    loop->waits[WAIT_IDLE].length_ns = config->listen_idle_timeout * ns_per_ms;
+    loop->waits[WAIT_LINGER].length_ns = LINGER_MS * ns_per_ms;
+}
+
+static void init_handles(struct ingest *ingest)
+{
+    struct loop *loop = &ingest->loop;
+    ensure(uv_poll_init(&loop->uv, &loop->bell_poll, loop->options.bell->fd) == 0);
+    ensure(uv_check_init(&loop->uv, &loop->end_of_turn) == 0);
+    ensure(uv_prepare_init(&loop->uv, &ingest->before_sleep) == 0);
+    ensure(uv_timer_init(&loop->uv, &loop->deadline) == 0);
+    loop->bell_poll.data = loop->end_of_turn.data = ingest->before_sleep.data = loop->deadline.data = loop;
+    ensure(uv_poll_start(&loop->bell_poll, UV_READABLE, on_bell) == 0);
+    ensure(uv_check_start(&loop->end_of_turn, on_end_of_turn) == 0);
+    ensure(uv_prepare_start(&ingest->before_sleep, on_before_sleep) == 0);
+}
+
+static void fill_context(struct loop *loop)
+{
+    const struct ingest_options *options = &loop->options;
+    struct loop_context *context = &loop->context;
+    *context = (struct loop_context){
+        .config = options->config,
+        .node = options->node,
+        .counters = options->counters,
+        .reading_key = options->reading_key,
+        .shards = options->shards,
+    };
+    memcpy(context->identifier_key, options->identifier_key, sizeof(context->identifier_key));
+}
+
+static void *run(void *context)
+{
+    struct ingest *ingest = context;
+    loop_begin_turn(&ingest->loop); /* takes the first mail */
+    uv_run(&ingest->loop.uv, UV_RUN_DEFAULT);
+    return NULL;
+}
+
+static void ingest_free(struct ingest *ingest)
+{
+    struct loop *loop = &ingest->loop;
+    close_handles(ingest);
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
+    ensure(uv_loop_close(&loop->uv) == 0);
+    for (struct connection *next, *conn = loop->free_connections; conn != NULL; conn = next) {
+        next = conn->next;
+        free(conn);
+    }
+    request_pool_deinit(&loop->requests);
+    buffer_deinit(&loop->answers);
+    buffer_deinit(&loop->sealed);
+    tls_server_free(loop->tls);
+    if (loop->context.doors != NULL)
+        doors_free(loop->context.doors);
+    /* Tickets that a shard never gave back stay: it may still write into them. */
+    if (loop->tickets != NULL && loop->tickets_out == 0)
+        ticket_pool_free(loop->tickets);
+    free(ingest);
+}
+
+enum err ingest_start(const struct ingest_options *options, struct ingest **ret_ingest)
+{
+    struct ingest *ingest = calloc(1, sizeof(*ingest));
+    if (ingest == NULL)
+        return ERR_NO_MEMORY;
+    struct loop *loop = &ingest->loop;
+    loop->options = *options;
+    loop->connections_max = options->config->listen_connections_max;
+    loop->deadline_ns = INT64_MAX;
+    loop->date_second = -1;
+    ensure(uv_loop_init(&loop->uv) == 0);
+    fill_context(loop);
+    set_waits(loop);
+    init_handles(ingest);
+    enum err error = ERR_NO_MEMORY;
+    loop->tickets = ticket_pool_new(TICKETS_PER_LOOP);
+    if (loop->tickets == NULL)
+        goto fail_free;
+    error = doors_new(&loop->context, &loop->context.doors);
+    if (error != OK)
+        goto fail_free;
+    error = open_listeners(loop);
+    if (error != OK)
+        goto fail_free;
+    error = pthread_create(&ingest->thread, NULL, run, ingest) == 0 ? OK : ERR_OS;
+    if (error != OK)
+        goto fail_free;
+    char name[16];
+    snprintf(name, sizeof(name), "ingest-%u", options->index % 100);
+    (void)pthread_setname_np(ingest->thread, name);
+    *ret_ingest = ingest;
+    return OK;
+fail_free:
+    ingest_free(ingest);
+    return error;
+}
+
+static const struct listener *listener_of(const struct ingest *ingest, const char *protocol)
+{
+    for (size_t i = 0; i < LISTENERS; i++)
+        if (strcmp(ingest->loop.listeners[i].protocol, protocol) == 0)
+            return &ingest->loop.listeners[i];
+    return NULL;
+}
+
+int ingest_port(const struct ingest *ingest, const char *protocol)
+{
+    const struct listener *listener = listener_of(ingest, protocol);
+    return listener != NULL ? listener->port : 0;
+}
+
+int64_t ingest_connections(const struct ingest *ingest, const char *protocol)
+{
+    const struct listener *listener = listener_of(ingest, protocol);
+    return listener != NULL ? atomic_load_explicit(&listener->connections, memory_order_relaxed) : 0;
+}
+
+void ingest_stop(struct ingest *ingest)
+{
+    if (ingest == NULL)
+        return;
+    atomic_store_explicit(&ingest->loop.stopping, true, memory_order_release);
+    wakeup_ring(ingest->loop.options.bell);
+    ensure(pthread_join(ingest->thread, NULL) == 0);
+    ingest_free(ingest);
+}

@@ -1,0 +1,75 @@
+/* loop: what one ingest loop is made of, shared by ingest.c (start, turn, stop), connection.c (bytes) and
+ * request.c (one exchange from head to answer). Only these three include it. A turn is one pass of libuv:
+ * callbacks take what has come and mark connections; loop__end_turn() then settles each marked one: answers
+ * that are due leave in one write, what was held back is read on, deadlines are set. Threads: the loop's
+ * alone, but for `stopping`. */
+#ifndef VIGIE_DAEMON_INGEST_LOOP_H
+#define VIGIE_DAEMON_INGEST_LOOP_H
+
+#include <pthread.h>
+#include <uv.h>
+
+#include "daemon/ingest/connection.h"
+#include "daemon/ingest/request.h"
+#include "daemon/ingest/tls.h"
+
+enum {
+    READ_BYTES_MAX =
+        65536, /* a connection takes as much a turn; the rest waits for the next (PITFALLS U11) */
+    PLAIN_BYTES_MAX = 16384, /* a TLS record's most */
+    PIPELINE_MAX = 16,       /* requests of one connection at once; beyond, it is not read */
+    LINGER_BYTES_MAX = 16 << 20,
+};
+
+struct listener {
+    uv_tcp_t tcp;
+    struct loop *loop;
+    const char *protocol; /* key in [listen]; NULL: not open */
+    bool with_tls;
+    int port;
+    _Atomic int64_t connections; /* read by the metrics */
+};
+
+enum { LISTENER_HTTPS, LISTENER_HTTP, LISTENERS };
+
+/* Connections in the order of their deadlines: all of one list wait equally long. */
+struct wait_list {
+    struct connection *first, *last;
+    int64_t length_ns;
+};
+
+struct loop {
+    uv_loop_t uv;
+    uv_poll_t bell_poll;
+    uv_check_t end_of_turn;
+    uv_timer_t deadline;
+    int64_t deadline_ns; /* that the timer is set to; INT64_MAX: off */
+    struct listener listeners[LISTENERS];
+    struct tls_server *tls;
+    struct ingest_options options;
+    struct loop_context context;
+    int64_t connections_max;
+
+    bool in_turn, draining;
+    _Atomic bool stopping; /* set by ingest_stop() */
+    int64_t drain_until_ns;
+    int64_t date_second;
+    char date[HTTP_DATE_TEXT];
+
+    /* Pools and lists. */
+    struct ticket_pool *tickets;
+    uint32_t tickets_out; /* at the shards */
+    struct request_pool requests;
+    struct connection *all, *free_connections;
+    struct connection *marked, *rearmed; /* to settle, to read again at the end of the turn */
+    struct wait_list waits[WAIT_COUNT];
+
+    /* Shared by all connections, used within one call. */
+    char received[READ_BYTES_MAX], plain[PLAIN_BYTES_MAX];
+    struct buffer answers, sealed;
+};
+
+/* Reads the clocks and the mail once a turn; every callback calls it first. */
+void loop_begin_turn(struct loop *loop);
+
+#endif

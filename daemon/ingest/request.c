@@ -1,0 +1,494 @@
+/* request: the story of one exchange. request_feed() drives the reader; request_take_head() decides as soon
+ * as the head is there, in the order of exchange.h; a refused body still passes by if it is short, so that
+ * the connection can go on; then the door decodes, the parts travel, and the last one back brings the answer.
+ */
+#include "daemon/ingest/request.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/ingest/doors.h"
+#include "daemon/ingest/loop.h"
+
+/* Errors of the network side; the door renders them. */
+enum request_refusal {
+    REFUSE_NOT_FOUND,
+    REFUSE_METHOD,
+    REFUSE_UNAUTHENTICATED,
+    REFUSE_NO_LENGTH,
+    REFUSE_TOO_LARGE,
+    REFUSE_ENCODING,
+    REFUSE_MEDIA_TYPE,
+    REFUSE_SLOW,
+    REFUSE_NOT_ACCEPTING,
+    REFUSE_BUSY,
+    REFUSE_NOT_DURABLE,
+};
+
+static const struct http_fault refusals[] = {
+    [REFUSE_NOT_FOUND] = {404, "not-found", "nothing is served at this path"},
+    [REFUSE_METHOD] = {405, "method", "this path takes another method, see Allow"},
+    [REFUSE_UNAUTHENTICATED] = {401, "unauthenticated",
+                                "a known bearer token or client certificate is needed"},
+    [REFUSE_NO_LENGTH] = {411, "length", "Content-Length or chunked transfer coding is needed"},
+    [REFUSE_TOO_LARGE] = {413, "too-large", "the body is larger than 1 MiB"},
+    [REFUSE_ENCODING] = {415, "media-type", "Content-Encoding is not served, send the body as it is"},
+    [REFUSE_MEDIA_TYPE] = {415, "media-type", "this path does not take this Content-Type"},
+    [REFUSE_SLOW] = {408, "bad-request", "the request did not come to its end in time"},
+    [REFUSE_NOT_ACCEPTING] = {503, "overloaded", "readings are not accepted at the moment, try again"},
+    [REFUSE_BUSY] = {503, "overloaded", "too many messages are under way, try again"},
+    [REFUSE_NOT_DURABLE] = {503, "overloaded", "not everything could be kept, send it again"},
+};
+
+enum { RETRY_NOT_ACCEPTING_S = 5, RETRY_BUSY_S = 1 };
+
+/* The pool. A large body is linked through its first bytes while it is free. */
+
+static char *large_body_get(struct request_pool *pool)
+{
+    char *body = pool->large_free;
+    if (body != NULL) {
+        memcpy(&pool->large_free, body, sizeof(char *));
+        return body;
+    }
+    if (pool->large_made == LARGE_BODIES_MAX)
+        return NULL;
+    body = malloc(BODY_LARGE + 1);
+    pool->large_made += body != NULL;
+    return body;
+}
+
+static void large_body_put(struct request_pool *pool, char *body)
+{
+    memcpy(body, &pool->large_free, sizeof(char *));
+    pool->large_free = body;
+}
+
+static void request_free(struct request *request)
+{
+    buffer_deinit(&request->exchange.out);
+    buffer_deinit(&request->exchange.state);
+    free(request->small_body);
+    free(request);
+}
+
+void request_pool_deinit(struct request_pool *pool)
+{
+    for (struct request *next, *request = pool->free; request != NULL; request = next) {
+        next = request->next;
+        request_free(request);
+    }
+    while (pool->large_free != NULL)
+        free(large_body_get(pool));
+    *pool = (struct request_pool){0};
+}
+
+/* Ready for another exchange; keeps its memory. */
+static void request_reset(struct request *request)
+{
+    struct exchange *exchange = &request->exchange;
+    buffer_clear(&exchange->out);
+    buffer_clear(&exchange->state);
+    *exchange = (struct exchange){.body = exchange->body,
+                                  .out = exchange->out,
+                                  .state = exchange->state,
+                                  .out_type = "application/json",
+                                  .last_modified_ms = INSTANT_NONE};
+    http_reader_reset(&request->reader);
+    request->connection = NULL;
+    request->state = REQUEST_READING;
+    request->keep_alive = request->head_only = request->wants_continue = request->part_failed = false;
+    request->refusal = (struct http_fault){0};
+    request->next = request->next_parked = NULL;
+}
+
+struct request *request_new(struct loop *loop, struct connection *connection)
+{
+    struct request_pool *pool = &loop->requests;
+    struct request *request = pool->free;
+    if (request != NULL) {
+        pool->free = request->next;
+        pool->kept--;
+    } else {
+        request = calloc(1, sizeof(*request));
+        ensure(request != NULL);
+        request->small_body = malloc(BODY_SMALL + 1);
+        ensure(request->small_body != NULL);
+        request->exchange.body = request->small_body;
+    }
+    request_reset(request);
+    request->connection = connection;
+    request->exchange.connection = connection;
+    return request;
+}
+
+/* A large body goes back at once: there are few. */
+static void drop_large_body(struct request_pool *pool, struct request *request)
+{
+    if (request->exchange.body != request->small_body)
+        large_body_put(pool, request->exchange.body);
+    request->exchange.body = request->small_body;
+}
+
+static void unpark(struct request_pool *pool, struct request *request)
+{
+    struct request *previous = NULL, *at = pool->parked_first;
+    while (at != request) {
+        previous = at;
+        at = at->next_parked;
+        ensure(at != NULL);
+    }
+    if (previous != NULL)
+        previous->next_parked = request->next_parked;
+    else
+        pool->parked_first = request->next_parked;
+    if (pool->parked_last == request)
+        pool->parked_last = previous;
+    request->next_parked = NULL;
+}
+
+void request_release(struct loop *loop, struct request *request)
+{
+    struct request_pool *pool = &loop->requests;
+    request->connection = NULL;
+    request->exchange.connection = NULL;
+    if (request->state == REQUEST_SUBMITTED)
+        return;
+    if (request->state == REQUEST_PARKED)
+        unpark(pool, request);
+    ensure(request->exchange.ticket == NULL);
+    drop_large_body(pool, request);
+    if (pool->kept == REQUESTS_KEPT_MAX) {
+        request_free(request);
+        return;
+    }
+    request->next = pool->free;
+    pool->free = request;
+    pool->kept++;
+}
+
+/* Answers. */
+
+static void request_ready(struct request *request)
+{
+    ensure(request->exchange.status != 0 && request->exchange.ticket == NULL);
+    request->state = REQUEST_READY;
+    if (request->connection != NULL)
+        connection_mark(request->connection);
+}
+
+void request_refuse(struct loop *loop, struct request *request, const struct http_fault *fault)
+{
+    struct exchange *exchange = &request->exchange;
+    buffer_clear(&exchange->out);
+    if (exchange->door != NULL)
+        exchange->door->error(exchange, fault->status, fault->code, fault->text);
+    else
+        doors_error(exchange, fault->status, fault->code, fault->text);
+    exchange->status = fault->status;
+    exchange->allow = fault->status == 405 ? exchange->door->allow : NULL;
+    if (fault->status == 503)
+        exchange->retry_after_s =
+            fault->text == refusals[REFUSE_NOT_ACCEPTING].text ? RETRY_NOT_ACCEPTING_S : RETRY_BUSY_S;
+    request_ready(request);
+}
+
+void request_time_out(struct loop *loop, struct request *request)
+{
+    request->keep_alive = false;
+    request_refuse(loop, request, &refusals[REFUSE_SLOW]);
+}
+
+/* The head. */
+
+static const struct http_fault *judge_head(struct loop *loop, struct request *request)
+{
+    struct exchange *exchange = &request->exchange;
+    const struct http_request *head = &request->reader.request;
+    const struct door *door = exchange->door;
+    if (door == NULL)
+        return &refusals[REFUSE_NOT_FOUND];
+    if ((door->methods & head->method) == 0)
+        return &refusals[REFUSE_METHOD];
+    if (!door->open && loop->context.registry == NULL)
+        return &refusals[REFUSE_NOT_ACCEPTING];
+    if (!door->open && connection_source(request->connection, head->authorization) == NULL)
+        return &refusals[REFUSE_UNAUTHENTICATED];
+    if (head->method == METHOD_POST && head->content_length < 0 && !head->chunked)
+        return &refusals[REFUSE_NO_LENGTH];
+    if (head->content_length > MESSAGE_BYTES_MAX)
+        return &refusals[REFUSE_TOO_LARGE];
+    if (head->method == METHOD_POST && head->is_encoded)
+        return &refusals[REFUSE_ENCODING];
+    if (head->method == METHOD_POST && door->takes != NULL && !door->takes(head->content_type))
+        return &refusals[REFUSE_MEDIA_TYPE];
+    return NULL;
+}
+
+/* True when the answer shall not wait for the body: it is too long to let pass by, has no known end, or the
+ * peer asks before it sends. The connection cannot go on then. */
+static bool must_answer_now(const struct request *request)
+{
+    const struct http_request *head = &request->reader.request;
+    return request->refusal.status == 411 || head->content_length > MESSAGE_BYTES_MAX ||
+           head->expects_continue;
+}
+
+static enum http_step answer_now(struct loop *loop, struct request *request, const struct http_fault *fault)
+{
+    request->keep_alive = false;
+    request_refuse(loop, request, fault);
+    return READ_FAULT;
+}
+
+static bool body_reserve(struct loop *loop, struct request *request, size_t size)
+{
+    if (size <= BODY_SMALL || request->exchange.body != request->small_body)
+        return true;
+    char *large = large_body_get(&loop->requests);
+    if (large == NULL)
+        return false;
+    memcpy(large, request->small_body, request->exchange.body_size);
+    request->exchange.body = large;
+    return true;
+}
+
+static enum http_step take_head(struct loop *loop, struct request *request)
+{
+    struct exchange *exchange = &request->exchange;
+    const struct http_request *head = &request->reader.request;
+    exchange->method = head->method;
+    exchange->path = head->path;
+    exchange->query = head->query;
+    exchange->content_type = head->content_type;
+    exchange->accept = head->accept;
+    exchange->if_none_exist = head->if_none_exist;
+    exchange->door = doors_find(head->path);
+    request->keep_alive = head->keep_alive;
+    request->head_only = head->is_head;
+    const struct http_fault *fault = judge_head(loop, request);
+    if (fault == NULL && head->content_length > 0 &&
+        !body_reserve(loop, request, (size_t)head->content_length))
+        fault = &refusals[REFUSE_BUSY];
+    if (fault != NULL)
+        request->refusal = *fault;
+    if (fault != NULL && must_answer_now(request))
+        return answer_now(loop, request, fault);
+    request->wants_continue = head->expects_continue && fault == NULL;
+    if (request->wants_continue)
+        connection_mark(request->connection);
+    return READ_MORE;
+}
+
+static enum http_step take_body(struct loop *loop, struct request *request)
+{
+    struct exchange *exchange = &request->exchange;
+    struct slice piece = request->reader.piece;
+    request->wants_continue = false;
+    if (exchange->body_size + piece.size > MESSAGE_BYTES_MAX) {
+        struct http_fault fault =
+            request->refusal.status != 0 ? request->refusal : refusals[REFUSE_TOO_LARGE];
+        return answer_now(loop, request, &fault);
+    }
+    if (request->refusal.status == 0 && !body_reserve(loop, request, exchange->body_size + piece.size))
+        request->refusal = refusals[REFUSE_BUSY];
+    if (request->refusal.status == 0)
+        memcpy(exchange->body + exchange->body_size, piece.data, piece.size);
+    exchange->body_size += piece.size;
+    return READ_MORE;
+}
+
+/* The door and the shards. */
+
+static void put_ticket(struct loop *loop, struct request *request)
+{
+    if (request->exchange.ticket != NULL)
+        ticket_put(loop->tickets, request->exchange.ticket);
+    request->exchange.ticket = NULL;
+}
+
+static void count_readings(struct loop *loop, const struct ticket *ticket, bool durable)
+{
+    uint64_t counts[4] = {0};
+    for (uint32_t i = 0; i < ticket->count; i++) {
+        unsigned verdict = ticket->heads[i].verdict;
+        counts[verdict < VERDICT_MALFORMED ? verdict : 3]++;
+    }
+    static_assert(VERDICT_ACCEPTED == 0 && VERDICT_DUPLICATE == 1 && VERDICT_QUARANTINED == 2 &&
+                      VERDICT_MALFORMED == 3,
+                  "verdicts are counted by their order");
+    static const enum counter_id ids[] = {COUNTER_READINGS_ACCEPTED, COUNTER_READINGS_DUPLICATE,
+                                          COUNTER_READINGS_QUARANTINED, COUNTER_READINGS_REJECTED};
+    for (size_t i = durable ? 0 : 3; i < 4; i++)
+        if (counts[i] > 0)
+            counter_add(loop->context.counters, ids[i], counts[i]);
+}
+
+static void submit(struct loop *loop, struct request *request)
+{
+    struct ticket *ticket = request->exchange.ticket;
+    uint32_t shards = loop->context.shards;
+    ensure(ticket != NULL);
+    ticket->exchange = request;
+    ticket->parts_left = 0;
+    for (uint32_t shard = 0; shard < shards; shard++)
+        ticket->parts_left += ticket->parts[shard].count > 0;
+    ensure(ticket->parts_left > 0);
+    request->state = REQUEST_SUBMITTED;
+    loop->tickets_out++;
+    for (uint32_t shard = 0; shard < shards; shard++)
+        if (ticket->parts[shard].count > 0)
+            inlet_send(&loop->options.inlets[shard], &ticket->parts[shard].job);
+}
+
+static void open_door(struct loop *loop, struct request *request)
+{
+    struct exchange *exchange = &request->exchange;
+    const struct door *door = exchange->door;
+    exchange->source =
+        door->open ? NULL : connection_source(request->connection, request->reader.request.authorization);
+    if (!door->open && exchange->source == NULL) { /* the registry has changed since the head came */
+        put_ticket(loop, request);
+        request_refuse(loop, request, &refusals[REFUSE_UNAUTHENTICATED]);
+        return;
+    }
+    exchange->body[exchange->body_size] = '\0';
+    if (exchange->ticket != NULL)
+        exchange->ticket->started_ns = loop->context.now_ns;
+    counter_add(loop->context.counters, COUNTER_MESSAGES, exchange->ticket != NULL);
+    enum door_step step = door->handle(&loop->context, exchange);
+    exchange->source = NULL;
+    if (step == DOOR_SUBMITTED) {
+        submit(loop, request);
+        return;
+    }
+    if (exchange->ticket != NULL)
+        count_readings(loop, exchange->ticket, false);
+    put_ticket(loop, request);
+    request_ready(request);
+}
+
+static void park(struct loop *loop, struct request *request)
+{
+    struct request_pool *pool = &loop->requests;
+    request->state = REQUEST_PARKED;
+    request->parked_until_ns = loop->context.now_ns + loop->options.config->listen_pause_max * 1000000;
+    if (pool->parked_last != NULL)
+        pool->parked_last->next_parked = request;
+    else
+        pool->parked_first = request;
+    pool->parked_last = request;
+    counter_add(loop->context.counters, COUNTER_CONNECTIONS_PAUSED, 1);
+}
+
+/* The request is whole. */
+static void dispatch(struct loop *loop, struct request *request)
+{
+    bool accepting = atomic_load_explicit(&loop->options.node->accepting, memory_order_relaxed);
+    if (request->refusal.status != 0) {
+        struct http_fault fault = request->refusal;
+        request_refuse(loop, request, &fault);
+    } else if (request->exchange.method != METHOD_POST) {
+        open_door(loop, request);
+    } else if (!accepting || loop->draining) {
+        request_refuse(loop, request, &refusals[REFUSE_NOT_ACCEPTING]);
+    } else if (loop->requests.parked_first != NULL ||
+               (request->exchange.ticket = ticket_get(loop->tickets)) == NULL) {
+        park(loop, request);
+    } else {
+        open_door(loop, request);
+    }
+}
+
+enum http_step request_feed(struct loop *loop, struct request *request, const char *data, size_t size,
+                            size_t *ret_used)
+{
+    size_t used = 0;
+    enum http_step step;
+    ensure(request->state == REQUEST_READING);
+    for (;;) {
+        size_t piece;
+        step = http_reader_feed(&request->reader, data + used, size - used, &piece);
+        used += piece;
+        if (step == READ_MORE || step == READ_DONE)
+            break;
+        if (step == READ_FAULT) {
+            step = answer_now(loop, request, &request->reader.fault);
+            break;
+        }
+        step = step == READ_HEAD ? take_head(loop, request) : take_body(loop, request);
+        if (step == READ_FAULT)
+            break;
+    }
+    if (step == READ_DONE)
+        dispatch(loop, request);
+    *ret_used = used;
+    return step;
+}
+
+/* What comes back. */
+
+static void finish(struct loop *loop, struct request *request)
+{
+    struct exchange *exchange = &request->exchange;
+    struct ticket *ticket = exchange->ticket;
+    loop->tickets_out--;
+    if (request->part_failed) {
+        put_ticket(loop, request);
+        request_refuse(loop, request, &refusals[REFUSE_NOT_DURABLE]);
+    } else {
+        buffer_clear(&exchange->out);
+        exchange->door->answer(&loop->context, exchange);
+        count_readings(loop, ticket, true);
+        histogram_add_us(&loop->context.counters->histogram[HISTOGRAM_ACK],
+                         (uint64_t)(loop->context.now_ns - ticket->started_ns) / 1000);
+        put_ticket(loop, request);
+        request_ready(request);
+    }
+    if (request->connection == NULL)
+        request_release(loop, request);
+}
+
+void requests_collect(struct loop *loop)
+{
+    for (uint32_t shard = 0; shard < loop->context.shards; shard++)
+        for (struct job *job; (job = inlet_collect(&loop->options.inlets[shard])) != NULL;) {
+            ensure(job->kind == JOB_READINGS);
+            struct part *part = (struct part *)job; /* job is its first member */
+            struct ticket *ticket = part->ticket;
+            struct request *request = ticket->exchange;
+            request->part_failed = request->part_failed || job->result != OK;
+            ensure(request->state == REQUEST_SUBMITTED && ticket->parts_left > 0);
+            if (--ticket->parts_left == 0)
+                finish(loop, request);
+        }
+}
+
+static struct request *parked_pop(struct request_pool *pool)
+{
+    struct request *request = pool->parked_first;
+    unpark(pool, request);
+    request->state = REQUEST_READING;
+    return request;
+}
+
+void requests_resume(struct loop *loop)
+{
+    struct request_pool *pool = &loop->requests;
+    while (pool->parked_first != NULL) {
+        struct ticket *ticket = ticket_get(loop->tickets);
+        if (ticket == NULL)
+            break;
+        struct request *request = parked_pop(pool);
+        request->exchange.ticket = ticket;
+        connection_mark(request->connection);
+        open_door(loop, request);
+    }
+    while (pool->parked_first != NULL && pool->parked_first->parked_until_ns <= loop->context.now_ns)
+        request_refuse(loop, parked_pop(pool), &refusals[REFUSE_BUSY]);
+}
+
+int64_t requests_deadline_ns(const struct loop *loop)
+{
+    return loop->requests.parked_first != NULL ? loop->requests.parked_first->parked_until_ns : INT64_MAX;
+}

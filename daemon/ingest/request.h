@@ -1,0 +1,68 @@
+/* request: one exchange from its first byte to its answer: the checks between head and body, the body, the
+ * door, the shards, the answer's text. connection.c feeds it and writes what comes out. Owner:   the loop's
+ * pool; while SUBMITTED the shards have its ticket, so it outlives its connection then. Threads: the loop's
+ * alone. */
+#ifndef VIGIE_DAEMON_INGEST_REQUEST_H
+#define VIGIE_DAEMON_INGEST_REQUEST_H
+
+#include "daemon/ingest/http.h"
+
+struct connection;
+struct loop;
+
+enum request_state {
+    REQUEST_READING,   /* bytes are coming */
+    REQUEST_PARKED,    /* whole, waits for a ticket */
+    REQUEST_SUBMITTED, /* at the shards */
+    REQUEST_READY,     /* answered; leaves when those before it have */
+};
+
+enum { BODY_SMALL = 16384, BODY_LARGE = MESSAGE_BYTES_MAX, REQUESTS_KEPT_MAX = 1024, LARGE_BODIES_MAX = 64 };
+
+struct request {
+    struct exchange exchange;      /* first: ticket->exchange points here */
+    struct connection *connection; /* NULL: it went away */
+    enum request_state state;
+    bool keep_alive;     /* the connection goes on after the answer */
+    bool head_only;      /* answers HEAD */
+    bool wants_continue; /* 100 Continue is due */
+    bool part_failed;
+    struct http_fault refusal; /* decided, answered when the body has passed by */
+    int64_t parked_until_ns;
+    struct request *next, *next_parked;
+    char *small_body; /* where exchange.body points, or to a large one */
+    struct http_reader reader;
+};
+
+struct request_pool {
+    struct request *free;
+    uint32_t kept;    /* on the free list */
+    char *large_free; /* bodies of BODY_LARGE, linked through their first bytes */
+    uint32_t large_made;
+    struct request *parked_first, *parked_last;
+};
+
+void request_pool_deinit(struct request_pool *pool);
+
+struct request *request_new(struct loop *loop, struct connection *connection);
+/* Gives it back; a submitted one only loses its connection. */
+void request_release(struct loop *loop, struct request *request);
+
+/* Feeds bytes; READ_MORE: all were taken and the request goes on; READ_DONE: it is whole, and READY, PARKED
+ * or SUBMITTED; READ_FAULT: it is READY with an error, and no later byte of the connection can be understood.
+ */
+enum http_step request_feed(struct loop *loop, struct request *request, const char *data, size_t size,
+                            size_t *ret_used);
+
+/* Answers with an error in the door's dialect, at once. */
+void request_refuse(struct loop *loop, struct request *request, const struct http_fault *fault);
+void request_time_out(struct loop *loop, struct request *request);
+
+/* Takes back what the shards have done. */
+void requests_collect(struct loop *loop);
+/* Gives tickets to parked requests in their order; answers those that have waited too long. */
+void requests_resume(struct loop *loop);
+/* When the first parked one has waited long enough, INT64_MAX without. */
+int64_t requests_deadline_ns(const struct loop *loop);
+
+#endif
