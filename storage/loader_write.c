@@ -328,7 +328,8 @@ static enum err write_rows(struct loader_writer *writer, struct loader_batch *ba
 enum err loader_write(struct loader_writer *writer, struct loader_batch *batch)
 {
     writer->put_aside = 0;
-    memset(batch->dropped, 0, batch->readings_count * sizeof(*batch->dropped));
+    for (uint32_t i = 0; i < batch->readings_count; i++)
+        batch->dropped[i] = false;
     enum err error = need_weeks(writer, batch);
     if (error != OK)
         return error;
