@@ -45,6 +45,7 @@ kafka_packages="
 openjdk-17-jre-headless        # Apache Kafka
 maven                          # fetches Apache Kafka as tests/kafka/pom.xml pins it
 ca-certificates-java           # certificates that maven checks with
+python3-confluent-kafka        # waits until a record has gone through the broker
 "
 
 case "${1:-test}" in

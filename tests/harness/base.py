@@ -1,5 +1,6 @@
 """What every part of the harness needs: paths, free ports, waiting, child processes that do not outlive us."""
 import atexit
+import ctypes
 import os
 import shutil
 import signal
@@ -63,6 +64,18 @@ def work_directory(name):
 
 
 _children = []
+_own_sessions = False
+
+
+def own_sessions():
+    """From now on children get a session of their own: Ctrl-C on the terminal then reaches us alone, and they end
+    with us even if we are killed."""
+    global _own_sessions
+    _own_sessions = True
+
+
+def _end_with_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def _end_children():
@@ -77,6 +90,8 @@ atexit.register(_end_children)
 
 def spawn(command, log_path, **options):
     """A child in our own process group, its output in a file; killed at the latest when we end."""
+    if _own_sessions:
+        options.update(start_new_session=True, preexec_fn=_end_with_parent)
     with open(log_path, "ab") as log:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **options)
     _children.append(child)
