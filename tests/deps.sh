@@ -20,8 +20,7 @@ libhttp-parser-dev             # HTTP/1.1
 libxxhash-dev                  # checksums of the journal
 libsystemd-dev                 # notify, watchdog, credentials
 tzdata                         # days of patients in their zone
-postgresql                     # private cluster of demo and tests
-postgresql-client              # psql
+postgresql                     # private cluster of demo and tests; psql comes along
 openssl                        # self-signed certificate of demo and tests
 python3                        # demo and tests
 kcat                           # foreign consumer of the topic

@@ -17,6 +17,7 @@ max_connections = 60
 shared_buffers = 64MB
 max_wal_size = 512MB
 logging_collector = off
+jit = off
 log_min_duration_statement = -1
 log_line_prefix = '%m [%p] %a '
 """

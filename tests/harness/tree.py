@@ -3,7 +3,7 @@ import os
 import re
 import sys
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+ROOT = os.environ.get("LINT_ROOT") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TOP = ["daemon", "alerting", "storage", "config", "bench", "tests", "systemd", ".ci"]
 
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Each header compiles alone, guarded, with the warnings of the build as errors.
 set -u
-cd "$(dirname "$0")/../.."
+cd "${LINT_ROOT:-$(dirname "$0")/../..}"
 flags=$(pkg-config --cflags libuv rdkafka libpq openssl inih jansson libxxhash libsystemd)
 faults=0
 count=0
