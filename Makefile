@@ -45,6 +45,9 @@ $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(dir $@)
 	$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
 
+# What an assembler directive embeds is not seen by -MMD.
+$(BUILD)/obj/storage/migrations.o: $(wildcard storage/migrations/*.sql)
+
 $(LIB): $(call OBJ,$(LIB_SRC))
 	@rm -f $@
 	ar rcs $@ $^
