@@ -1,0 +1,12 @@
+/* check: `vigied --check`: what a start would need, tried without starting anything.
+ * Threads: main alone. */
+#ifndef VIGIE_DAEMON_CHECK_H
+#define VIGIE_DAEMON_CHECK_H
+
+#include "config/config.h"
+
+/* The configuration has been loaded; tries certificates and key, and every rule preset. One line a fault on
+ * `report`, `what, found, expected, hint`. Returns the exit status: 0, or 78. */
+int check_run(const struct config *config, void (*report)(void *context, const char *line), void *context);
+
+#endif
