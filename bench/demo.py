@@ -93,7 +93,8 @@ class Servers:
     def _embedded_broker(self):
         say("Kafka: the broker that librdkafka embeds (memory only; KAFKA=real takes a real one)")
         log = os.path.join(PLACE, "broker.log")
-        self.broker = base.spawn([os.path.join(base.BUILD, "mock-broker"), TOPIC], log)
+        self.broker = base.spawn([os.path.join(base.BUILD, "mock-broker"), "--topic", TOPIC, "--partitions", "3"],
+                                 log, stdin=subprocess.PIPE)  # it ends when its standard input does
 
         def printed():
             if self.broker.poll() is not None:

@@ -92,8 +92,9 @@ def spawn(command, log_path, **options):
     """A child in our own process group, its output in a file; killed at the latest when we end."""
     if _own_sessions:
         options.update(start_new_session=True, preexec_fn=_end_with_parent)
+    options.setdefault("stdin", subprocess.DEVNULL)
     with open(log_path, "ab") as log:
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **options)
+        child = subprocess.Popen(command, stdout=log, stderr=log, **options)
     _children.append(child)
     return child
 

@@ -62,7 +62,10 @@ class Client:
             fields["Content-Type"] = content_type
         fields.update(headers or {})
         try:
-            self.connection.request(method, path, body, fields)
+            try:
+                self.connection.request(method, path, body, fields)
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # refused before all of the body was sent: the answer may be there
             response = self.connection.getresponse()
             return Answer(response.status, response.headers, response.read())
         except (OSError, http.client.HTTPException):

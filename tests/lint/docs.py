@@ -54,7 +54,7 @@ def parameters_of_page(path):
 
 def check_parameters():
     page = os.path.join(SHARED, "PARAMETERS.md")
-    here = set(re.findall(r'^PARAMETER\(\w+,\s*"([^"]+)"', tree.read("config/parameters.def"), re.M))
+    here = set(re.findall(r'^PARAMETER\w*\(\w+,\s*"([^"]+)"', tree.read("config/parameters.def"), re.M))
     if not here:
         return ["config/parameters.def: no row found"]
     if not os.path.exists(page):

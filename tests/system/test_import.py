@@ -51,7 +51,7 @@ def test_refusals_name_the_line():
     refused([dict(patient, organization="NOWHERE")], "NOWHERE")
     refused([dict(patient, line="line-without-silence")], "line-without-silence")
     refused([dict(patient, time_zone="Europe/Nowhere")], "Europe/Nowhere")
-    refused([dict(patient, ref="1850578006084")], "ref")
+    refused([dict(patient, ref="185057800608491")], "ref")
     base.equal(count("patient"), before, "nothing of a refused file is kept")
 
 

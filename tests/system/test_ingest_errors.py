@@ -9,7 +9,7 @@ from tests.harness import base, check, site as sites
 from tests.harness.site import message, observation, outcome_of
 
 TIME = check.to_text(int(time.time() * 1000) - 3600 * 1000)
-GATEWAY, SYSTEM, OTHER = "token-of-gw-1", "token-of-sys-a", "token-of-sys-b"
+GATEWAY, BOTH, SYSTEM, OTHER = "token-of-gw-1", "token-of-gw-2", "token-of-sys-a", "token-of-sys-b"
 
 
 @functools.lru_cache(None)
@@ -19,7 +19,8 @@ def site():
     rows += [sites.rule_row(sites.SILENCE), sites.rule_row(sites.GLUCOSE)]
     for ref, organization in (("P-1", "ORG-A"), ("P-2", "ORG-A"), ("P-B", "ORG-B")):
         rows += sites.patient_rows(ref, organization)
-    rows += [sites.gateway_row("gw-1", GATEWAY, ["D-P-1"]), sites.system_row("sys-a", SYSTEM),
+    rows += [sites.gateway_row("gw-1", GATEWAY, ["D-P-1"]),
+             sites.gateway_row("gw-2", BOTH, ["D-P-1", "D-P-2"]), sites.system_row("sys-a", SYSTEM),
              sites.system_row("sys-b", OTHER, "ORG-B")]
     place.node.import_rows(rows)
     return place
@@ -106,7 +107,7 @@ REFUSED = [
     ("patient of another organisation", SYSTEM, changed(patient="P-B"), 422, "unknown-patient"),
     ("device of another organisation", GATEWAY, changed(patient="P-1", device="D-P-B"), 422, "unknown-device"),
     ("somebody else's device", GATEWAY, without(changed(device="D-P-2"), "patient"), 403, "forbidden"),
-    ("not the device's patient", GATEWAY, changed(patient="P-2", device="D-P-1"), 422, "patient-mismatch"),
+    ("not the device's patient", BOTH, changed(patient="P-2", device="D-P-1"), 422, "patient-mismatch"),
     ("no time", SYSTEM, without(changed(), "time"), 422, "time-missing"),
     ("no offset", SYSTEM, changed(time="2026-11-21T08:30:00"), 422, "time-offset"),
     ("no value", SYSTEM, without(changed(), "r_value"), 422, "value-missing"),
@@ -146,7 +147,7 @@ def test_broken_bodies():
 def test_messages_understood_but_refused():
     node = site().node
     with Others():
-        clients = {token: node.https(token) for token in (SYSTEM, GATEWAY)}
+        clients = {token: node.https(token) for token in (SYSTEM, GATEWAY, BOTH)}
         for what, token, body, status, code in REFUSED:
             answer = clients[token].readings(body)
             base.equal(answer.status, status, what, answer)
