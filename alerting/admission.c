@@ -1,0 +1,151 @@
+/* admission: see admission.h; RULES.md section 1 and DESIGN.md section 4.7. */
+#include "alerting/admission.h"
+
+#include <string.h>
+
+#include "alerting/grow.h"
+#include "alerting/patient.h"
+#include "alerting/technical.h"
+
+enum { ASIDE_MAX = 1024 };
+
+static void touch(struct engine *engine, struct series *series)
+{
+    for (size_t i = 0; i < engine->touched_count; i++)
+        if (engine->touched[i] == series)
+            return;
+    engine->touched =
+        grow(engine->touched, engine->touched_count + 1, &engine->touched_capacity, sizeof engine->touched[0]);
+    engine->touched[engine->touched_count++] = series;
+}
+
+static void arrive(struct engine *engine, const struct reading *reading)
+{
+    engine->arrivals =
+        grow(engine->arrivals, engine->arrivals_count + 1, &engine->arrivals_capacity, sizeof engine->arrivals[0]);
+    engine->arrivals[engine->arrivals_count++] = (struct arrival){
+        .parameter = (enum parameter)reading->parameter,
+        .measured_at_ms = reading->measured_at_ms,
+        .first_of_key = true,
+        .day_only = reading->precision == PRECISION_DAY,
+    };
+}
+
+static struct held to_held(const struct engine *engine, struct patient *patient, const struct reading *reading,
+                           const uint8_t *tail)
+{
+    struct held held = {
+        .key = {.ms = reading->measured_at_ms,
+                .device = names_intern(&patient->names, tail_get(tail, reading->tail_size, TAIL_KEY_DEVICE)),
+                .sensor = names_intern(&patient->names, tail_get(tail, reading->tail_size, TAIL_SENSOR))},
+        .value = reading->value,
+        .received_ms = reading->received_at_ms,
+        .issued_ms = reading->issued_ms,
+        .alias = reading->alias_hash,
+        .comparator = reading->comparator,
+        .status = reading->status,
+        .unit = engine->unit.number,
+    };
+    memcpy(held.id, reading->reading_id, UUID_BYTES);
+    return held;
+}
+
+/* What its own properties allow it: a member, an amendment, a sign of life. */
+static uint16_t abilities(const struct reading *reading)
+{
+    bool test = reading->flags & FLAG_TEST, late = reading->flags & FLAG_LATE_UNJUDGED;
+    bool amends = reading->status >= STATUS_CORRECTED;
+    uint16_t flags = 0;
+    if (!test && !late && reading->precision == PRECISION_TIME && reading->status != STATUS_VOID)
+        flags |= HELD_ELIGIBLE;
+    if (!test && !late && amends)
+        flags |= HELD_AMENDS;
+    if (!test && reading->status != STATUS_VOID)
+        flags |= HELD_SIGN;
+    return flags;
+}
+
+static struct series *aside_of(struct series *series)
+{
+    if (series->aside == NULL)
+        series->aside = series_new(series->parameter);
+    return series->aside;
+}
+
+static void bound_aside(struct series *aside)
+{
+    if (aside->count > ASIDE_MAX)
+        series_remove_oldest(aside);
+}
+
+static void quarantine(struct engine *engine, struct patient *patient, struct reading *reading,
+                       const struct held *held, struct series *series)
+{
+    struct series_arrival arrival;
+    struct series *aside = aside_of(series);
+    series_insert(aside, &patient->names, held, &arrival);
+    reading->revision = arrival.revision;
+    reading->verdict = arrival.duplicate ? VERDICT_DUPLICATE : VERDICT_QUARANTINED;
+    if (arrival.duplicate)
+        return;
+    bound_aside(aside);
+    technical_quarantine(engine, patient, held, (enum parameter)reading->parameter,
+                         (enum quarantine_reason)reading->quarantine);
+}
+
+/* A reading older than what is held: it cannot be told from a resend here, the loader will. */
+static void pass_by(struct engine *engine, struct patient *patient, struct reading *reading, const struct held *held)
+{
+    reading->flags |= FLAG_LATE_UNJUDGED | FLAG_CHECK_OLDER;
+    reading->verdict = VERDICT_ACCEPTED;
+    technical_late(engine, patient, held, (enum parameter)reading->parameter);
+}
+
+static void hold(struct engine *engine, struct patient *patient, struct reading *reading, struct held *held,
+                 struct series *series)
+{
+    struct series_arrival arrival;
+    held->flags = abilities(reading);
+    series_insert(series, &patient->names, held, &arrival);
+    reading->revision = arrival.revision;
+    reading->verdict = arrival.duplicate ? VERDICT_DUPLICATE : VERDICT_ACCEPTED;
+    if (arrival.duplicate)
+        return;
+    touch(engine, series);
+    if (arrival.same_instant)
+        reading->flags |= FLAG_SAME_INSTANT;
+    if (arrival.first_of_key)
+        arrive(engine, reading);
+    if (reading->flags & FLAG_LATE_UNJUDGED)
+        technical_late(engine, patient, held, (enum parameter)reading->parameter);
+    if (reading->status >= STATUS_CORRECTED)
+        engine->unit.cause = reading->status == STATUS_VOID ? "void" : "corrected";
+}
+
+void admission_take(struct engine *engine, struct patient *patient, struct reading *reading, const uint8_t *tail)
+{
+    struct held held = to_held(engine, patient, reading, tail);
+    struct series *series = patient_add_series(patient, (enum parameter)reading->parameter);
+    int64_t late_ms = reading->received_at_ms - reading->measured_at_ms;
+    patient_let_go(engine, patient, series);
+    if (reading->status == STATUS_VOID && reading->quarantine != QUARANTINE_NONE)
+        reading->quarantine = QUARANTINE_NONE;
+    if (-late_ms > engine->settings.future_tolerance_ms)
+        reading->quarantine = QUARANTINE_FUTURE;
+
+    struct series_arrival known = {.duplicate = false};
+    if (series->aside != NULL)
+        series_look_up(series->aside, &patient->names, &held, &known);
+    if (known.duplicate) {
+        reading->verdict = VERDICT_DUPLICATE;
+        reading->revision = known.revision;
+    } else if (reading->quarantine != QUARANTINE_NONE) {
+        quarantine(engine, patient, reading, &held, series);
+    } else if (late_ms > 2 * engine_lookback_ms(engine, series->parameter) || reading->measured_at_ms < series->cut_ms) {
+        pass_by(engine, patient, reading, &held);
+    } else {
+        if (late_ms > engine_lookback_ms(engine, series->parameter))
+            reading->flags |= FLAG_LATE_UNJUDGED;
+        hold(engine, patient, reading, &held, series);
+    }
+}

@@ -1,0 +1,13 @@
+/* admission: one reading of a request enters the engine: quarantined, too late, a duplicate, or held.
+ * Threads: the shard's alone.
+ * Choices: a void is never quarantined for its value: what it takes back must not stay because of it;
+ *          quarantined readings are held beside the series, to know a resend; of a series at most 1,024, the
+ *          latest received. */
+#ifndef VIGIE_ALERTING_ADMISSION_H
+#define VIGIE_ALERTING_ADMISSION_H
+
+#include "alerting/engine_state.h"
+
+void admission_take(struct engine *engine, struct patient *patient, struct reading *reading, const uint8_t *tail);
+
+#endif

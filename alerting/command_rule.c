@@ -1,0 +1,171 @@
+/* command_rule: reads the version, refuses what may not follow what is there, moves its valid_from, adds it and
+ * brings the patients in scope up to date. */
+#include "alerting/command_rule.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "alerting/grow.h"
+#include "alerting/patient.h"
+
+struct addition {
+    enum rule_layer layer;
+    struct patient *patient; /* layer patient */
+    struct rulebook *book;
+    const char *scope;
+    struct rule *rule;
+    int64_t number;
+};
+
+static void read_scope(struct engine *engine, struct fields *fields, struct addition *addition)
+{
+    const char *word = field_text(fields, "layer", NULL);
+    addition->layer = rule_layer_from_word(word);
+    if (fields_are_good(fields) && addition->layer == LAYER_COUNT)
+        fields_refuse(fields, "layer", word, "patient, team, organization or line", NULL);
+    if (!fields_are_good(fields))
+        return;
+    addition->book = &engine->rules;
+    if (addition->layer != LAYER_PATIENT) {
+        addition->scope = field_text(fields, "scope", NULL);
+        return;
+    }
+    addition->scope = "";
+    addition->patient = index_map_get(&engine->patients_by_id, (uint64_t)field_integer(fields, "scope", 0));
+    if (fields_are_good(fields) && addition->patient == NULL)
+        fields_not_found(fields, "scope");
+    if (addition->patient != NULL)
+        addition->book = &addition->patient->own;
+}
+
+static void read_rule(const struct engine *engine, struct fields *fields, struct addition *addition)
+{
+    struct rule_fault fault;
+    struct rule_bounds bounds = {engine->settings.lookback_ms, engine->settings.lookback_continuous_ms};
+    if (rule_parse(json_object_get(fields->json, "rule"), &bounds, &addition->rule, &fault) == OK)
+        return;
+    addition->rule = NULL;
+    fields_refuse(fields, fault.key, fault.found, fault.expected, NULL);
+}
+
+static const struct rule *last_rule(const struct definition *definition)
+{
+    for (size_t i = definition->count; i > 0; i--)
+        if (!definition->versions[i - 1]->rule->inherit)
+            return definition->versions[i - 1]->rule;
+    return NULL;
+}
+
+/* Kind, parameter, sides, day_start never change under one id, in whatever layer. */
+static void check_book(struct fields *fields, const struct rulebook *book, const struct rule *rule)
+{
+    struct rule_fault fault;
+    for (size_t i = 0; i < book->count && fields_are_good(fields); i++) {
+        if (strcmp(book->items[i]->rule_id, rule_id(rule)) != 0)
+            continue;
+        const struct rule *old = last_rule(book->items[i]);
+        if (old != NULL && !rule_may_follow(old, rule, &fault))
+            fields_refuse(fields, fault.key, fault.found, fault.expected, "take another id for another rule");
+    }
+}
+
+static size_t definitions_of_scope(const struct addition *addition)
+{
+    size_t count = 0;
+    for (size_t i = rulebook_first(addition->book, addition->layer, addition->scope); i < addition->book->count; i++) {
+        if (addition->book->items[i]->layer != addition->layer ||
+            strcmp(addition->book->items[i]->scope, addition->scope) != 0)
+            break;
+        count++;
+    }
+    return count;
+}
+
+static void check(const struct engine *engine, struct fields *fields, const struct addition *addition)
+{
+    const char *id = rule_id(addition->rule);
+    const struct definition *definition = rulebook_find(addition->book, addition->layer, addition->scope, id);
+    check_book(fields, &engine->rules, addition->rule);
+    if (addition->patient != NULL)
+        check_book(fields, &addition->patient->own, addition->rule);
+    if (addition->layer == LAYER_LINE && addition->rule->inherit)
+        fields_refuse(fields, "inherit", "true", "a rule: nothing lies beneath a line", NULL);
+    size_t count = addition->patient != NULL ? addition->patient->tracks_count : definitions_of_scope(addition);
+    bool known = addition->patient != NULL ? patient_track(addition->patient, id) != NULL : definition != NULL;
+    if (!known && count >= RULES_PER_PATIENT_MAX)
+        fields_refuse(fields, "rule", id, "at most 64 rules a patient", NULL);
+}
+
+static const struct rule_version *same_version(const struct addition *addition)
+{
+    const struct definition *definition =
+        rulebook_find(addition->book, addition->layer, addition->scope, rule_id(addition->rule));
+    for (size_t i = 0; definition != NULL && i < definition->count; i++)
+        if (definition->versions[i]->number == addition->number)
+            return definition->versions[i];
+    return NULL;
+}
+
+/* The first version of a rule in the patient layer may reach back by the look-back; all others begin now. */
+static void set_times(const struct engine *engine, struct fields *fields, const struct addition *addition,
+                      struct rule_version *version)
+{
+    bool first = addition->layer == LAYER_PATIENT &&
+                 rulebook_find(addition->book, LAYER_PATIENT, "", rule_id(addition->rule)) == NULL;
+    enum parameter parameter = addition->rule->inherit || addition->rule->kind == RULE_SILENCE
+                                   ? PARAMETER_COUNT
+                                   : addition->rule->parameter;
+    int64_t asked_ms = field_instant(fields, "valid_from", fields->commit_ms);
+    int64_t earliest_ms = fields->commit_ms - (first ? engine_lookback_ms(engine, parameter) : 0);
+    version->commit_ms = fields->commit_ms;
+    version->moved = asked_ms < earliest_ms;
+    version->valid_from_ms = version->moved ? earliest_ms : asked_ms;
+}
+
+/* Everybody in scope, now or before, in the order of their numbers. */
+static void refresh(struct engine *engine, const struct addition *addition, const char *id)
+{
+    char text[2 * REF_BYTES_MAX + 2];
+    for (size_t i = 0; i < engine->patients_count; i++) {
+        struct patient *patient = engine->patients[i];
+        struct rule_subject subject = patient_subject(engine, patient);
+        bool concerned = patient == addition->patient;
+        for (size_t m = 0; addition->patient == NULL && m < patient->memberships_count; m++)
+            concerned |= strcmp(subject_scope(&subject, addition->layer, &patient->memberships[m], text),
+                                addition->scope) == 0;
+        if (!concerned)
+            continue;
+        patient_refresh_rule(engine, patient, id);
+        patient_schedule(engine, patient);
+    }
+}
+
+void command_rule(struct engine *engine, struct fields *fields)
+{
+    struct addition addition = {.number = field_integer(fields, "version", 0)};
+    const char *author = field_text(fields, "author", ""), *role = field_text(fields, "role", "");
+    const char *reason = field_text(fields, "reason", "");
+    read_scope(engine, fields, &addition);
+    if (fields_are_good(fields))
+        read_rule(engine, fields, &addition);
+    const struct rule_version *same = fields_are_good(fields) ? same_version(&addition) : NULL;
+    if (fields_are_good(fields) && same == NULL)
+        check(engine, fields, &addition);
+    if (!fields_are_good(fields) || same != NULL) {
+        if (same != NULL)
+            fields_answer(fields, same->commit_ms, same->valid_from_ms, same->moved);
+        rule_free(addition.rule);
+        return;
+    }
+    struct rule_version *version = zeroed(sizeof *version);
+    version->rule = addition.rule;
+    version->layer = addition.layer;
+    version->number = addition.number;
+    version->author = copied(author);
+    version->role = copied(role);
+    version->reason = copied(reason);
+    set_times(engine, fields, &addition, version);
+    rulebook_add(addition.book, addition.scope, version);
+    refresh(engine, &addition, rule_id(version->rule));
+    fields_answer(fields, version->commit_ms, version->valid_from_ms, version->moved);
+}

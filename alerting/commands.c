@@ -1,0 +1,341 @@
+/* commands: a table of kinds. Every function reads its fields, refuses what the rules refuse, changes the state and
+ * brings the patients concerned up to date, in the order of their numbers. */
+#include "alerting/commands.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "alerting/command_fields.h"
+#include "alerting/command_rule.h"
+#include "alerting/episodes.h"
+#include "alerting/grow.h"
+#include "alerting/patient.h"
+#include "alerting/silence.h"
+#include "alerting/technical.h"
+#include "alerting/track.h"
+
+enum { SUSPENSION_DAYS_MAX = 31, SUSPENSION_WINDOW_DAYS = 62 };
+static const int64_t DAY_MS = 86400000;
+
+/* ------------------------------------------------------------------------------------------------- patients */
+
+static const struct zone *zone_by_name(struct engine *engine, const char *name)
+{
+    for (size_t i = 0; i < engine->zones_count; i++)
+        if (strcmp(zone_name(engine->zones[i]), name) == 0)
+            return engine->zones[i];
+    struct zone *zone;
+    if (zone_load(name, &zone) != OK)
+        return NULL;
+    engine->zones = grow(engine->zones, engine->zones_count + 1, &engine->zones_capacity, sizeof engine->zones[0]);
+    return engine->zones[engine->zones_count++] = zone;
+}
+
+static bool line_has_silence(const struct engine *engine, const char *line)
+{
+    for (size_t i = rulebook_first(&engine->rules, LAYER_LINE, line); i < engine->rules.count; i++) {
+        const struct definition *definition = engine->rules.items[i];
+        if (definition->layer != LAYER_LINE || strcmp(definition->scope, line) != 0)
+            return false;
+        for (size_t v = 0; v < definition->count; v++)
+            if (rule_is_silence(definition->versions[v]->rule) && !definition->versions[v]->rule->inherit)
+                return true;
+    }
+    return false;
+}
+
+static void set_membership(struct patient *patient, const char *line, const char *team, int64_t commit_ms)
+{
+    size_t count = patient->memberships_count;
+    if (count > 0 && strcmp(patient->memberships[count - 1].line, line) == 0 &&
+        strcmp(patient->memberships[count - 1].team, team) == 0)
+        return;
+    patient->memberships =
+        grow(patient->memberships, count + 1, &patient->memberships_capacity, sizeof patient->memberships[0]);
+    patient->memberships[patient->memberships_count++] =
+        (struct membership){count == 0 ? INT64_MIN : commit_ms, copied(line), copied(team)};
+}
+
+static void set_zone(struct patient *patient, const struct zone *zone, int64_t commit_ms)
+{
+    size_t count = patient->zones_count;
+    if (count > 0 && patient->zones[count - 1].zone == zone)
+        return;
+    patient->zones = grow(patient->zones, count + 1, &patient->zones_capacity, sizeof patient->zones[0]);
+    patient->zones[patient->zones_count++] = (struct zone_from){count == 0 ? INT64_MIN : commit_ms, zone};
+}
+
+static void carry_patient(struct engine *engine, struct fields *fields)
+{
+    int64_t patient_id = field_integer(fields, "patient_id", 0);
+    const char *ref = field_text(fields, "ref", NULL), *organization = field_text(fields, "organization", NULL);
+    const char *line = field_text(fields, "line", NULL), *team = field_text(fields, "team", "");
+    const char *zone_text = field_text(fields, "time_zone", NULL);
+    int64_t enrolled_ms = field_instant(fields, "enrolled_at", INSTANT_NONE);
+    const struct zone *zone = fields_are_good(fields) ? zone_by_name(engine, zone_text) : NULL;
+    if (fields_are_good(fields) && zone == NULL)
+        fields_refuse(fields, "time_zone", zone_text, "a time zone that the system has, e.g. Europe/Paris", NULL);
+    if (fields_are_good(fields) && !line_has_silence(engine, line))
+        fields_refuse(fields, "line", line, "a line with a silence rule", "import the line's rules first");
+    struct patient *patient = index_map_get(&engine->patients_by_id, (uint64_t)patient_id);
+    if (fields_are_good(fields) && patient != NULL && strcmp(patient->organization, organization) != 0)
+        fields_refuse(fields, "organization", organization, "the same: a patient does not change organisation", NULL);
+    if (!fields_are_good(fields))
+        return;
+
+    if (patient == NULL) {
+        patient = patient_new(engine, patient_id, ref, organization);
+        patient->enrolled_at_ms = fields->commit_ms;
+    } else if (enrolled_ms == INSTANT_NONE) {
+        enrolled_ms = patient->enrolled_at_ms;
+    }
+    if (enrolled_ms != INSTANT_NONE)
+        patient->enrolled_at_ms = enrolled_ms;
+    set_membership(patient, line, team, fields->commit_ms);
+    set_zone(patient, zone, fields->commit_ms);
+    patient_refresh(engine, patient);
+    for (size_t i = 0; i < patient->tracks_count; i++)
+        if (patient->tracks[i]->kind == RULE_SILENCE)
+            silence_schedule(engine, patient->tracks[i]);
+    patient_schedule(engine, patient);
+    bool given = field_instant(fields, "enrolled_at", INSTANT_NONE) != INSTANT_NONE;
+    fields_answer(fields, given ? fields->commit_ms : patient->enrolled_at_ms, patient->enrolled_at_ms, false);
+}
+
+static struct patient *patient_of(struct engine *engine, struct fields *fields)
+{
+    int64_t patient_id = field_integer(fields, "patient_id", 0);
+    struct patient *patient = index_map_get(&engine->patients_by_id, (uint64_t)patient_id);
+    if (fields_are_good(fields) && patient == NULL)
+        fields_not_found(fields, "patient_id");
+    return fields_are_good(fields) ? patient : NULL;
+}
+
+static void carry_left(struct engine *engine, struct fields *fields)
+{
+    int64_t at_ms = field_instant(fields, "at", INSTANT_NONE);
+    const char *reason = field_text(fields, "reason", "");
+    struct patient *patient = patient_of(engine, fields);
+    if (patient == NULL)
+        return;
+    bool moved = at_ms != INSTANT_NONE && at_ms < fields->commit_ms;
+    at_ms = at_ms == INSTANT_NONE || moved ? fields->commit_ms : at_ms;
+    if (patient->left_at_ms == INT64_MAX || patient->left_at_ms > engine->unit.now_ms) {
+        patient->left_at_ms = at_ms;
+        free(patient->left_reason);
+        patient->left_reason = copied(reason);
+        patient_refresh(engine, patient);
+        if (at_ms <= engine->unit.now_ms)
+            technical_close(engine, patient, at_ms);
+        patient_schedule(engine, patient);
+    }
+    fields_answer(fields, fields->commit_ms, patient->left_at_ms, moved);
+}
+
+/* ------------------------------------------------------------------------------- confirmations and the like */
+
+static bool has_confirmation(const struct patient *patient, const struct confirmation *like)
+{
+    for (size_t i = 0; i < patient->confirmations_count; i++)
+        if (patient->confirmations[i].asked_ms == like->asked_ms &&
+            strcmp(patient->confirmations[i].line, like->line) == 0 &&
+            strcmp(patient->confirmations[i].author, like->author) == 0)
+            return true;
+    return false;
+}
+
+static void carry_confirmation(struct engine *engine, struct fields *fields)
+{
+    const char *line = field_text(fields, "line", NULL), *author = field_text(fields, "author", NULL);
+    const char *role = field_text(fields, "role", NULL);
+    int64_t asked_ms = field_instant(fields, "from", INSTANT_NONE);
+    struct patient *patient = patient_of(engine, fields);
+    if (patient == NULL)
+        return;
+    if (strcmp(role, "physician") != 0) {
+        fields_refuse(fields, "role", role, "physician", "a physician confirms the rules of a line");
+        return;
+    }
+    bool moved = asked_ms != INSTANT_NONE && asked_ms < fields->commit_ms;
+    int64_t from_ms = asked_ms == INSTANT_NONE || moved ? fields->commit_ms : asked_ms;
+    struct confirmation confirmation = {from_ms, fields->commit_ms, asked_ms, (char *)(uintptr_t)line,
+                                        (char *)(uintptr_t)author};
+    if (!has_confirmation(patient, &confirmation)) {
+        confirmation.line = copied(line);
+        confirmation.author = copied(author);
+        patient->confirmations = grow(patient->confirmations, patient->confirmations_count + 1,
+                                      &patient->confirmations_capacity, sizeof patient->confirmations[0]);
+        patient->confirmations[patient->confirmations_count++] = confirmation;
+        patient_refresh(engine, patient);
+        patient_schedule(engine, patient);
+    }
+    fields_answer(fields, fields->commit_ms, from_ms, moved);
+}
+
+static void carry_reference(struct engine *engine, struct fields *fields)
+{
+    const char *name = field_text(fields, "name", "reference"), *author = field_text(fields, "author", "");
+    int64_t from_ms = field_instant(fields, "from", fields->commit_ms);
+    enum parameter parameter = field_parameter(fields, "parameter");
+    int64_t value = field_value(fields, parameter);
+    struct patient *patient = patient_of(engine, fields);
+    if (patient == NULL)
+        return;
+    for (size_t i = 0; i < patient->references_count; i++) {
+        const struct reference *held = &patient->references[i];
+        if (held->parameter == parameter && held->from_ms == from_ms && held->value == value &&
+            strcmp(held->name, name) == 0) {
+            fields_answer(fields, fields->commit_ms, from_ms, false);
+            return;
+        }
+    }
+    patient->references =
+        grow(patient->references, patient->references_count + 1, &patient->references_capacity, sizeof(struct reference));
+    patient->references[patient->references_count++] =
+        (struct reference){parameter, value, from_ms, copied(name), copied(author)};
+    fields_answer(fields, fields->commit_ms, from_ms, false);
+}
+
+/* More than 31 days in any 62, the asked one included. */
+static bool is_too_long(const struct spans *held, int64_t from_ms, int64_t until_ms)
+{
+    struct spans all = {0};
+    bool too_long = false;
+    for (size_t i = 0; i < held->count; i++)
+        spans_add(&all, held->items[i].from_ms, held->items[i].to_ms);
+    spans_add(&all, from_ms, until_ms);
+    for (size_t i = 0; i < all.count; i++) {
+        int64_t end_ms = all.items[i].to_ms, begin_ms = all.items[i].from_ms;
+        too_long |= spans_covered(&all, end_ms - SUSPENSION_WINDOW_DAYS * DAY_MS, end_ms) > SUSPENSION_DAYS_MAX * DAY_MS;
+        too_long |=
+            spans_covered(&all, begin_ms, begin_ms + SUSPENSION_WINDOW_DAYS * DAY_MS) > SUSPENSION_DAYS_MAX * DAY_MS;
+    }
+    spans_deinit(&all);
+    return too_long;
+}
+
+static void carry_suspension(struct engine *engine, struct fields *fields)
+{
+    const char *rule = field_text(fields, "rule", NULL), *role = field_text(fields, "role", "");
+    const char *author = field_text(fields, "author", NULL), *reason = field_text(fields, "reason", NULL);
+    int64_t from_ms = field_instant(fields, "from", fields->commit_ms);
+    int64_t until_ms = field_instant(fields, "until", INSTANT_NONE);
+    struct patient *patient = patient_of(engine, fields);
+    if (patient == NULL)
+        return;
+    struct track *track = patient_track(patient, rule);
+    bool moved = from_ms < fields->commit_ms;
+    from_ms = moved ? fields->commit_ms : from_ms;
+    if (track == NULL || track->kind != RULE_SILENCE)
+        fields_refuse(fields, "rule", rule, "a silence rule of the patient", "rules show names it");
+    else if (author[0] == '\0' || reason[0] == '\0')
+        fields_refuse(fields, "reason", reason, "an author and a reason", NULL);
+    else if (until_ms == INSTANT_NONE || until_ms <= from_ms)
+        fields_refuse(fields, "until", "none, or not after its beginning", "an end after the beginning", NULL);
+    else if (until_ms - fields->commit_ms > SUSPENSION_DAYS_MAX * DAY_MS)
+        fields_refuse(fields, "until", "more than 31 days away", "at most 31 days away", "renew it before its end");
+    else if (strcmp(role, "physician") != 0 && is_too_long(&track->silence.suspensions, from_ms, until_ms))
+        fields_refuse(fields, "until", "more than 31 days in 62", "role physician", "a physician may suspend longer");
+    if (!fields_are_good(fields))
+        return;
+    silence_suspend(engine, track, from_ms, until_ms);
+    patient_schedule(engine, patient);
+    fields_answer(fields, fields->commit_ms, from_ms, moved);
+}
+
+/* --------------------------------------------------------------------------------------------------- others */
+
+static void carry_registry(struct engine *engine, struct fields *fields)
+{
+    int64_t version = field_integer(fields, "version", 0);
+    if (!fields_are_good(fields))
+        return;
+    if (version > engine->registry_version)
+        engine->registry_version = version;
+    fields_answer(fields, fields->commit_ms, fields->commit_ms, false);
+}
+
+static struct episode *find_episode(struct engine *engine, const char *text, struct ledger **ret_ledger)
+{
+    uint8_t id[UUID_BYTES];
+    uint64_t key;
+    if (uuid_parse(text, strlen(text), id) != OK)
+        return NULL;
+    memcpy(&key, id, sizeof key);
+    struct ledger *ledger = index_map_get(&engine->ledgers_by_episode, key);
+    for (size_t i = 0; ledger != NULL && i < ledger->count; i++)
+        if (memcmp(ledger->items[i]->id, id, UUID_BYTES) == 0) {
+            *ret_ledger = ledger;
+            return ledger->items[i];
+        }
+    return NULL;
+}
+
+static void carry_acknowledge(struct engine *engine, struct fields *fields)
+{
+    const char *text = field_text(fields, "episode", NULL);
+    const char *author = field_text(fields, "author", ""), *note = field_text(fields, "note", "");
+    struct ledger *ledger = NULL;
+    struct episode *episode = fields_are_good(fields) ? find_episode(engine, text, &ledger) : NULL;
+    if (fields_are_good(fields) && episode == NULL)
+        fields_not_found(fields, "episode");
+    else if (fields_are_good(fields) && episode->cancelled)
+        fields_refuse(fields, "episode", "cancelled", "an episode that is not cancelled", NULL);
+    if (!fields_are_good(fields))
+        return;
+    if (!episode->acknowledged) {
+        struct pending *pending = ledger_act(engine, ledger, episode, EVENT_ACKNOWLEDGED);
+        pending->author = author;
+        pending->note = note[0] == '\0' ? NULL : note;
+        episode->acknowledged = true;
+    }
+    fields_answer(fields, fields->commit_ms, fields->commit_ms, false);
+}
+
+static const struct patient *patient_by_ref(const struct engine *engine, const char *ref)
+{
+    for (size_t i = 0; i < engine->patients_count; i++)
+        if (strcmp(engine->patients[i]->ref, ref) == 0)
+            return engine->patients[i];
+    return NULL;
+}
+
+static void carry_show(struct engine *engine, struct fields *fields)
+{
+    const char *ref = field_text(fields, "patient", "");
+    const struct patient *patient = ref[0] != '\0' ? patient_by_ref(engine, ref) : patient_of(engine, fields);
+    if (!fields_are_good(fields))
+        return;
+    if (patient == NULL) {
+        fields_not_found(fields, "patient");
+        return;
+    }
+    buffer_clear(&fields->command->reply);
+    show_patient(engine, patient, &fields->command->reply);
+    fields->command->outcome = OK;
+}
+
+static void carry_clock(struct engine *engine, struct fields *fields)
+{
+    fields_answer(fields, engine->unit.now_ms, engine->unit.now_ms, false); /* the shard's tick has moved it */
+}
+
+static void (*const carriers[COMMAND_COUNT])(struct engine *, struct fields *) = {
+    [COMMAND_PATIENT] = carry_patient,         [COMMAND_LEFT] = carry_left,
+    [COMMAND_RULE] = command_rule,             [COMMAND_CONFIRMATION] = carry_confirmation,
+    [COMMAND_REFERENCE] = carry_reference,     [COMMAND_SUSPENSION] = carry_suspension,
+    [COMMAND_REGISTRY] = carry_registry,       [COMMAND_ACKNOWLEDGE] = carry_acknowledge,
+    [COMMAND_CLOCK] = carry_clock,             [COMMAND_SHOW] = carry_show,
+};
+
+void commands_carry_out(struct engine *engine, struct command *command)
+{
+    struct fields fields;
+    ensure(command->kind < COMMAND_COUNT && carriers[command->kind] != NULL);
+    fields_init(&fields, command, engine->unit.now_ms);
+    if (fields_are_good(&fields))
+        carriers[command->kind](engine, &fields);
+    /* Texts of the command are borrowed by what is published, so the fields live until then. */
+    unit_publish(engine);
+    fields_deinit(&fields);
+}

@@ -1,0 +1,150 @@
+/* engine: the entry points. Each is one unit of decision: it changes the state, then publishes the difference between
+ * what now is and what was published, once. admission.c takes readings in; the rest is elsewhere. */
+#include "alerting/engine.h"
+
+#include <stdlib.h>
+
+#include "alerting/admission.h"
+#include "alerting/commands.h"
+#include "alerting/episodes.h"
+#include "alerting/grow.h"
+#include "alerting/patient.h"
+#include "alerting/silence.h"
+#include "alerting/technical.h"
+
+#define BEFORE_ALL_MS (INT64_MIN / 4) /* no up time before the first tick of a node */
+
+struct engine *engine_new(const struct engine_settings *settings, const struct engine_out *out)
+{
+    struct engine *engine = zeroed(sizeof *engine);
+    ensure(settings->lookback_ms > 0 && settings->lookback_continuous_ms > 0 && out->event != NULL);
+    engine->settings = *settings;
+    engine->out = *out;
+    engine->now_ms = INT64_MIN;
+    return engine;
+}
+
+void engine_free(struct engine *engine)
+{
+    if (engine == NULL)
+        return;
+    for (size_t i = 0; i < engine->patients_count; i++)
+        patient_free(engine->patients[i], engine);
+    for (size_t i = 0; i < engine->zones_count; i++)
+        zone_free(engine->zones[i]);
+    for (size_t i = 0; i < engine->stories.capacity && i < engine->stories.count; i++)
+        story_deinit(&engine->stories.items[i]);
+    ledger_deinit(&engine->outage.ledger, engine);
+    rulebook_deinit(&engine->rules);
+    index_map_deinit(&engine->patients_by_id);
+    index_map_deinit(&engine->ledgers_by_episode);
+    spans_deinit(&engine->outages);
+    buffer_deinit(&engine->json);
+    free(engine->patients);
+    free(engine->heap);
+    free(engine->zones);
+    free(engine->unit.items);
+    free(engine->stories.items);
+    free(engine->notes.items);
+    free(engine->arrivals);
+    free(engine->touched);
+    free(engine);
+}
+
+/* Engine time never goes back. */
+static void move_time(struct engine *engine, int64_t now_ms)
+{
+    if (now_ms > engine->now_ms)
+        engine->now_ms = now_ms;
+}
+
+/* What is due by up time is due later by what was none; silence alone counts it. */
+static void take_outage(struct engine *engine, int64_t from_ms, int64_t to_ms)
+{
+    spans_add(&engine->outages, from_ms, to_ms);
+    for (size_t i = 0; i < engine->patients_count; i++) {
+        struct patient *patient = engine->patients[i];
+        for (size_t t = 0; t < patient->tracks_count; t++)
+            if (patient->tracks[t]->kind == RULE_SILENCE)
+                silence_schedule(engine, patient->tracks[t]);
+        patient_schedule(engine, patient);
+    }
+}
+
+/* Up time counts at a start alone: while running, engine time may be slewed against it, which is no outage. */
+static void take_up_time(struct engine *engine, int64_t last_ms, int64_t up_ms, bool start)
+{
+    int64_t up_from_ms = engine->now_ms - up_ms;
+    if (!engine->ticked)
+        take_outage(engine, BEFORE_ALL_MS, engine->now_ms);
+    else if (start && up_from_ms > last_ms) {
+        take_outage(engine, last_ms, up_from_ms);
+        if (engine->settings.shard == 0)
+            technical_outage(engine, last_ms, up_from_ms);
+    }
+    engine->ticked = true;
+}
+
+bool engine_tick(struct engine *engine, int64_t now_ms, int64_t up_ms, bool start)
+{
+    int64_t last_ms = engine->now_ms;
+    unsigned expiries = 0;
+    move_time(engine, now_ms);
+    unit_begin(&engine->unit, engine->now_ms, "clock", false);
+    take_up_time(engine, last_ms, up_ms, start);
+    while (engine->heap_count > 0 && engine->heap[0]->due_ms < engine->now_ms && expiries++ < TICK_EXPIRIES_MAX)
+        patient_expire(engine, engine->heap[0]);
+    unit_publish(engine);
+    return engine->heap_count > 0 && engine->heap[0]->due_ms < engine->now_ms;
+}
+
+int64_t engine_next_due_ms(const struct engine *engine)
+{
+    return engine->heap_count > 0 ? engine->heap[0]->due_ms : INT64_MAX;
+}
+
+void engine_command(struct engine *engine, struct command *command, int64_t now_ms)
+{
+    move_time(engine, now_ms);
+    unit_begin(&engine->unit, engine->now_ms, "rule-changed", true);
+    commands_carry_out(engine, command);
+}
+
+struct patient *engine_patient(struct engine *engine, int64_t patient_id)
+{
+    return index_map_get(&engine->patients_by_id, (uint64_t)patient_id);
+}
+
+void engine_decide(struct engine *engine, struct patient *patient, struct reading *heads, const uint8_t *tails,
+                   uint32_t first, int64_t now_ms)
+{
+    move_time(engine, now_ms);
+    unit_begin(&engine->unit, engine->now_ms, "late-data", false);
+    engine->arrivals_count = engine->touched_count = 0;
+    for (uint32_t i = first; i != READING_CHAIN_END; i = heads[i].next)
+        admission_take(engine, patient, &heads[i], tails + heads[i].tail_offset);
+    for (size_t i = 0; i < engine->touched_count; i++)
+        patient_judge(engine, patient, engine->touched[i]);
+    for (size_t i = 0; engine->arrivals_count > 0 && i < patient->tracks_count; i++)
+        if (patient->tracks[i]->kind == RULE_SILENCE)
+            silence_receive(engine, patient->tracks[i]);
+    patient_schedule(engine, patient);
+    unit_publish(engine);
+}
+
+int64_t engine_registry_version(const struct engine *engine)
+{
+    return engine->registry_version;
+}
+
+int64_t engine_now_ms(const struct engine *engine)
+{
+    return engine->now_ms;
+}
+
+void engine_show(struct engine *engine, int64_t patient_id, struct buffer *out)
+{
+    const struct patient *patient = engine_patient(engine, patient_id);
+    if (patient != NULL)
+        show_patient(engine, patient, out);
+}

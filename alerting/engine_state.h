@@ -1,0 +1,61 @@
+/* engine_state: the engine itself, for its own files. Threads: the shard's alone. */
+#ifndef VIGIE_ALERTING_ENGINE_STATE_H
+#define VIGIE_ALERTING_ENGINE_STATE_H
+
+#include "alerting/index_map.h"
+#include "alerting/unit.h"
+#include "daemon/base/buffer.h"
+
+struct arrival { /* an accepted reading, for silence */
+    enum parameter parameter;
+    int64_t measured_at_ms;
+    bool first_of_key, day_only;
+};
+
+struct story_list {
+    struct story *items;
+    size_t count, capacity;
+};
+
+struct note { /* a transition met in order, applied when the end of the unit is known */
+    struct transition transition;
+    struct reading_key began;
+    uint32_t in_breach; /* raised: the breaches of its run; else further ones */
+};
+
+struct notes {
+    struct note *items;
+    size_t count, capacity;
+};
+
+struct engine {
+    struct engine_settings settings;
+    struct engine_out out;
+    int64_t now_ms;         /* INT64_MIN before the first call */
+    bool ticked;
+    int64_t registry_version;
+    struct rulebook rules;  /* of teams, organisations, lines */
+    struct index_map patients_by_id, ledgers_by_episode;
+    struct patient **patients; /* sorted by patient_id: the order of scope-wide changes */
+    size_t patients_count, patients_capacity;
+    struct patient **heap; /* by (due_ms, patient_id) */
+    size_t heap_count, heap_capacity;
+    struct spans outages;
+    struct technical outage; /* own outage; shard 0 */
+    struct zone **zones;
+    size_t zones_count, zones_capacity;
+    struct unit unit;
+    struct story_list stories; /* scratch of replays */
+    struct notes notes;        /* scratch of judging in order */
+    struct arrival *arrivals;  /* scratch of a request */
+    size_t arrivals_count, arrivals_capacity;
+    struct series **touched; /* scratch of a request */
+    size_t touched_count, touched_capacity;
+    struct buffer json;
+};
+
+/* Timers: one a patient, at the earliest of what it waits for. */
+void timers_set(struct engine *engine, struct patient *patient, int64_t due_ms);
+void timers_remove(struct engine *engine, struct patient *patient);
+
+#endif

@@ -1,0 +1,324 @@
+/* episodes: the ledgers and the events that change them one step at a time. episodes_settle.c takes the
+ * difference between a replay and what was published. */
+#include "alerting/episodes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "alerting/engine_state.h"
+#include "alerting/episodes_internal.h"
+#include "alerting/grow.h"
+
+void story_deinit(struct story *story)
+{
+    free(story->items);
+    *story = (struct story){0};
+}
+
+void story_copy(struct story *to, const struct story *from)
+{
+    struct transition *items = grow(to->items, from->count, &to->capacity, sizeof items[0]);
+    if (from->count > 0)
+        memcpy(items, from->items, from->count * sizeof items[0]);
+    size_t capacity = to->capacity;
+    *to = *from;
+    to->items = items;
+    to->capacity = capacity;
+}
+
+struct transition *story_add(struct story *story, const struct transition *transition)
+{
+    story->items = grow(story->items, story->count + 1, &story->capacity, sizeof story->items[0]);
+    story->items[story->count] = *transition;
+    return &story->items[story->count++];
+}
+
+bool story_is_open(const struct story *story)
+{
+    return story->count > 0 && story->items[story->count - 1].kind != EVENT_CLEARED &&
+           story->items[story->count - 1].kind != EVENT_CLOSED;
+}
+
+int64_t story_end_ms(const struct story *story)
+{
+    return story_is_open(story) ? INT64_MAX : story->items[story->count - 1].at_ms;
+}
+
+static uint64_t short_id(const uint8_t id[UUID_BYTES])
+{
+    uint64_t key;
+    memcpy(&key, id, sizeof key);
+    return key;
+}
+
+static void episode_free(struct engine *engine, struct episode *episode)
+{
+    index_map_remove(&engine->ledgers_by_episode, short_id(episode->id));
+    story_deinit(&episode->story);
+    free(episode);
+}
+
+void ledger_deinit(struct ledger *ledger, struct engine *engine)
+{
+    for (size_t i = 0; i < ledger->count; i++)
+        episode_free(engine, ledger->items[i]);
+    free(ledger->items);
+    ledger->items = NULL;
+    ledger->count = ledger->capacity = 0;
+}
+
+bool episode_is_open(const struct episode *episode)
+{
+    return !episode->cancelled && story_is_open(&episode->story);
+}
+
+struct episode *ledger_open_episode(const struct ledger *ledger)
+{
+    for (size_t i = ledger->count; i > 0; i--)
+        if (episode_is_open(ledger->items[i - 1]))
+            return ledger->items[i - 1];
+    return NULL;
+}
+
+/* Until when a held episode matters to matching. */
+static int64_t held_until_ms(const struct episode *episode)
+{
+    if (!episode->cancelled || !episode->open_at_cancel)
+        return story_end_ms(&episode->story);
+    int64_t raised_ms = episode->story.items[0].at_ms;
+    return raised_ms > episode->newest_at_cancel_ms ? raised_ms : episode->newest_at_cancel_ms;
+}
+
+static void remove_at(struct ledger *ledger, struct engine *engine, size_t index)
+{
+    episode_free(engine, ledger->items[index]);
+    memmove(ledger->items + index, ledger->items + index + 1, (--ledger->count - index) * sizeof ledger->items[0]);
+}
+
+void ledger_prune(struct ledger *ledger, struct engine *engine, int64_t before_ms)
+{
+    for (size_t i = 0; i < ledger->count;)
+        if (held_until_ms(ledger->items[i]) < before_ms)
+            remove_at(ledger, engine, i);
+        else
+            i++;
+    while (ledger->count > EPISODES_PER_RULE_MAX && !episode_is_open(ledger->items[0])) {
+        if (ledger->items[0]->story.items[0].at_ms > ledger->frozen_ms)
+            ledger->frozen_ms = ledger->items[0]->story.items[0].at_ms;
+        remove_at(ledger, engine, 0);
+    }
+}
+
+static enum priority present_priority(const struct episode *episode)
+{
+    return episode->story.items[episode->story.count - 1].priority;
+}
+
+/* RULES.md section 5, live or retrospective: decided once, when the event is. */
+bool scene_is_live(const struct scene *scene, const struct transition *transition, bool stays_open)
+{
+    const struct unit *unit = &scene->engine->unit;
+    if (scene->ledger->class != ALERT_CLINICAL)
+        return true;
+    if (unit->of_rules && transition->kind != EVENT_CLEARED && transition->kind != EVENT_CLOSED)
+        return false;
+    int64_t live_within_ms = parameter_row(scene->ledger->parameter)->live_within_ms;
+    if (transition->at_ms >= unit->now_ms - live_within_ms)
+        return true;
+    const struct held *newest = scene->series == NULL ? NULL : series_newest(scene->series);
+    return stays_open && newest != NULL && newest->received_ms >= unit->now_ms - live_within_ms &&
+           newest->received_ms - newest->key.ms <= live_within_ms;
+}
+
+/* An event of the episode; its priority is published, and a lower one lowers what was paged for good. */
+struct pending *episode_emit(const struct scene *scene, struct episode *episode, enum event_kind kind, size_t prefix)
+{
+    struct pending *pending = unit_add(&scene->engine->unit, scene->ledger, episode, kind);
+    pending->sequence = ++episode->sequence;
+    pending->prefix = prefix;
+    pending->basis = episode->story.items[prefix - 1];
+    pending->priority = pending->basis.priority;
+    pending->in_breach = episode->story.in_breach;
+    pending->cancelled = episode->cancelled;
+    if (pending->order_ms < pending->basis.at_ms)
+        pending->order_ms = pending->basis.at_ms;
+    episode->published = pending->priority;
+    if (episode->paged > pending->priority)
+        episode->paged = pending->priority;
+    return pending;
+}
+
+/* The event of one transition. */
+struct pending *episode_emit_transition(const struct scene *scene, struct episode *episode, size_t index,
+                                        bool stays_open)
+{
+    const struct transition *transition = &episode->story.items[index];
+    struct pending *pending = episode_emit(scene, episode, transition->kind, index + 1);
+    pending->reason = transition->reason;
+    pending->retrospective = !scene_is_live(scene, transition, stays_open);
+    bool up = transition->kind == EVENT_RAISED || transition->kind == EVENT_ESCALATED;
+    if (up && !pending->retrospective && episode->paged < transition->priority)
+        episode->paged = transition->priority;
+    if (transition->kind == EVENT_ESCALATED)
+        episode->acknowledged = false;
+    return pending;
+}
+
+struct episode *ledger_add_episode(const struct scene *scene, const struct reading_key *began)
+{
+    struct ledger *ledger = scene->ledger;
+    struct episode *episode = zeroed(sizeof *episode);
+    uint32_t generation = 0;
+    for (size_t i = 0; i < ledger->count; i++)
+        generation += reading_key_equal(&ledger->items[i]->id_began, began);
+    episode->id_began = *began;
+    episode_identify(ledger, began, generation, episode->id);
+    ledger->items = grow(ledger->items, ledger->count + 1, &ledger->capacity, sizeof ledger->items[0]);
+    ledger->items[ledger->count++] = episode;
+    index_map_put(&scene->engine->ledgers_by_episode, short_id(episode->id), ledger);
+    return episode;
+}
+
+/* Raised in order: a cancelled episode may come back to life, else it is a new one. */
+static void begin_in_order(const struct scene *scene, const struct transition *transition,
+                           const struct reading_key *began, uint32_t in_breach, bool stays_open)
+{
+    struct story story = {.began = *began, .in_breach = in_breach};
+    story_add(&story, transition);
+    struct episode *episode = ledger_find_cancelled(scene->ledger, &story);
+    const char *reason = transition->reason;
+    if (episode != NULL) {
+        episode_reinstate(episode);
+        reason = "reinstated";
+    } else {
+        episode = ledger_add_episode(scene, began);
+    }
+    story_deinit(&episode->story);
+    episode->story = story;
+    episode_emit_transition(scene, episode, 0, stays_open)->reason = reason;
+}
+
+void ledger_step(const struct scene *scene, const struct transition *transition, const struct reading_key *began,
+                 uint32_t in_breach, bool stays_open)
+{
+    if (transition->kind == EVENT_RAISED) {
+        begin_in_order(scene, transition, began, in_breach, stays_open);
+        return;
+    }
+    struct episode *episode = ledger_open_episode(scene->ledger);
+    ensure(episode != NULL);
+    episode->story.in_breach += in_breach;
+    story_add(&episode->story, transition);
+    episode_emit_transition(scene, episode, episode->story.count - 1, stays_open);
+}
+
+void ledger_live(const struct scene *scene)
+{
+    struct episode *episode = ledger_open_episode(scene->ledger);
+    if (!scene->has_fresh || episode == NULL || scene->fresh->key.ms < episode->story.began.ms ||
+        present_priority(episode) <= episode->paged)
+        return;
+    const struct transition *last = &episode->story.items[episode->story.count - 1];
+    struct pending *pending = episode_emit(scene, episode, EVENT_LIVE, episode->story.count);
+    pending->basis.has_reading = true;
+    pending->basis.pair = false;
+    pending->basis.deciding = pending->basis.first = scene->fresh->key;
+    pending->basis.value = scene->fresh->value;
+    pending->basis.comparator = scene->fresh->comparator;
+    pending->basis.received_ms = scene->fresh->received_ms;
+    if (pending->order_ms < scene->fresh->key.ms)
+        pending->order_ms = scene->fresh->key.ms;
+    ensure(last->priority == pending->priority);
+    episode->paged = pending->priority;
+    episode->acknowledged = false;
+}
+
+struct pending *ledger_act(struct engine *engine, struct ledger *ledger, struct episode *episode, enum event_kind kind)
+{
+    struct scene scene = {.engine = engine, .ledger = ledger};
+    enum priority paged = episode->paged; /* commands count for nothing in it */
+    struct pending *pending = episode_emit(&scene, episode, kind, episode->story.count);
+    episode->paged = paged;
+    pending->order_ms = engine->unit.now_ms;
+    return pending;
+}
+
+/* ------------------------------------------------------------------------------------------------------ ids */
+
+enum { ID_FIELDS_BYTES_MAX = 2048 };
+
+struct id_fields {
+    char text[ID_FIELDS_BYTES_MAX];
+    size_t size;
+};
+
+static void id_add(struct id_fields *fields, const char *text)
+{
+    size_t size = strlen(text);
+    ensure(fields->size + size + 1 <= sizeof fields->text);
+    memcpy(fields->text + fields->size, text, size);
+    fields->size += size;
+    fields->text[fields->size++] = 0x1f;
+}
+
+static void id_add_integer(struct id_fields *fields, int64_t value)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%lld", (long long)value);
+    id_add(fields, text);
+}
+
+static void id_finish(const struct id_fields *fields, uint8_t id[UUID_BYTES])
+{
+    uint8_t digest[SHA256_BYTES];
+    hash_sha256(fields->text, fields->size, digest);
+    memcpy(id, digest, UUID_BYTES);
+    uuid_make_v8(id);
+}
+
+static void id_add_day(struct id_fields *fields, int64_t day)
+{
+    char text[40];
+    int year, month, date;
+    instant_civil_from_days(day, &year, &month, &date);
+    snprintf(text, sizeof text, "%04d-%02d-%02d", year, month, date);
+    id_add(fields, text);
+}
+
+void episode_identify(const struct ledger *ledger, const struct reading_key *began, uint32_t generation,
+                      uint8_t id[UUID_BYTES])
+{
+    static const char *const words[] = {[BEGAN_READING] = "reading", [BEGAN_DAY] = "day", [BEGAN_LAST_SEEN] = "last_seen"};
+    static const char *const sides[] = {[SIDE_LOW] = "low", [SIDE_HIGH] = "high", [SIDE_NONE] = ""};
+    struct id_fields fields = {.size = 0};
+    id_add(&fields, ledger->rule_id);
+    id_add(&fields, sides[ledger->side]);
+    id_add(&fields, ledger->patient == NULL ? ledger->detail : ledger->patient->ref);
+    id_add(&fields, words[ledger->beginning]);
+    if (ledger->beginning == BEGAN_READING) {
+        id_add(&fields, ledger->patient->ref);
+        id_add(&fields, parameter_row(ledger->parameter)->name);
+        id_add(&fields, names_text(&ledger->patient->names, began->device));
+        id_add(&fields, names_text(&ledger->patient->names, began->sensor));
+        id_add_integer(&fields, began->ms);
+    } else if (ledger->beginning == BEGAN_DAY) {
+        id_add(&fields, parameter_row(ledger->parameter)->name);
+        id_add_day(&fields, began->ms);
+    } else {
+        id_add_integer(&fields, began->ms);
+    }
+    id_add_integer(&fields, generation);
+    id_finish(&fields, id);
+}
+
+void event_identify(const uint8_t episode_id[UUID_BYTES], uint32_t sequence, uint8_t id[UUID_BYTES])
+{
+    char text[UUID_TEXT + 1];
+    struct id_fields fields = {.size = 0};
+    uuid_format(episode_id, text);
+    id_add(&fields, text);
+    id_add_integer(&fields, sequence);
+    id_finish(&fields, id);
+}

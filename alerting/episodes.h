@@ -1,0 +1,48 @@
+/* episodes: what was published of the episodes of one rule and side, and the difference to what now is
+ * (RULES.md section 5: ids that stick, matching, prefix rule, live or retrospective, paged priority).
+ * Owner:   tracks and technical alerts hold the ledgers. Threads: the shard's alone.
+ * Choices: "leaves the episode open" is meant at the end of the unit: a breach that is over within one upload does
+ *          not page; events of technical alerts are live, as those of silence are. */
+#ifndef VIGIE_ALERTING_EPISODES_H
+#define VIGIE_ALERTING_EPISODES_H
+
+#include "alerting/unit.h"
+
+void story_deinit(struct story *story);
+void story_copy(struct story *to, const struct story *from);
+struct transition *story_add(struct story *story, const struct transition *transition);
+bool story_is_open(const struct story *story);
+int64_t story_end_ms(const struct story *story); /* INT64_MAX while open */
+
+void ledger_deinit(struct ledger *ledger, struct engine *engine);
+struct episode *ledger_open_episode(const struct ledger *ledger);
+
+/* What a difference is taken in. */
+struct scene {
+    struct engine *engine;
+    struct ledger *ledger;
+    const struct series *series; /* NULL for silence and technical alerts */
+    bool has_fresh;              /* a fresh breach was met, at the reading below */
+    const struct held *fresh;
+};
+
+/* In order: the next transition of the open episode, or the beginning of one. `stays_open`: at the unit's end. */
+void ledger_step(const struct scene *scene, const struct transition *transition, const struct reading_key *began,
+                 uint32_t in_breach, bool stays_open);
+/* After a replay: `stories` are all episodes of the held past (they are taken). */
+void ledger_settle(const struct scene *scene, struct story *stories, size_t count);
+/* An open episode that is more urgent than it ever paged meets a fresh breach: the event `live`. */
+void ledger_live(const struct scene *scene);
+
+/* Events that are no transitions: acknowledged, suspended, resumed. */
+struct pending *ledger_act(struct engine *engine, struct ledger *ledger, struct episode *episode, enum event_kind kind);
+
+/* Forgets what ended before the instant. */
+void ledger_prune(struct ledger *ledger, struct engine *engine, int64_t before_ms);
+
+/* RULES.md section 5: the id of an episode of this beginning, used `generation` times before. */
+void episode_identify(const struct ledger *ledger, const struct reading_key *began, uint32_t generation,
+                      uint8_t id[UUID_BYTES]);
+void event_identify(const uint8_t episode_id[UUID_BYTES], uint32_t sequence, uint8_t id[UUID_BYTES]);
+
+#endif

@@ -1,0 +1,18 @@
+/* episodes_internal: what episodes.c and episodes_settle.c share. */
+#ifndef VIGIE_ALERTING_EPISODES_INTERNAL_H
+#define VIGIE_ALERTING_EPISODES_INTERNAL_H
+
+#include "alerting/episodes.h"
+
+bool episode_is_open(const struct episode *episode);
+bool scene_is_live(const struct scene *scene, const struct transition *transition, bool stays_open);
+struct pending *episode_emit(const struct scene *scene, struct episode *episode, enum event_kind kind, size_t prefix);
+struct pending *episode_emit_transition(const struct scene *scene, struct episode *episode, size_t index,
+                                        bool stays_open);
+struct episode *ledger_add_episode(const struct scene *scene, const struct reading_key *began);
+/* The cancelled episode that a new one takes: the earliest raised that matches. NULL without. */
+struct episode *ledger_find_cancelled(const struct ledger *ledger, const struct story *story);
+/* Back to life: its acknowledgement and what it paged are gone. */
+void episode_reinstate(struct episode *episode);
+
+#endif

@@ -1,0 +1,363 @@
+/* event_render: see event_render.h. The episode is shown as it stands after the event: its first `prefix`
+ * transitions. Readings are looked up in the held series; what was let go since is counted no more. */
+#include "alerting/event_render.h"
+
+#include <string.h>
+
+#include "alerting/episodes.h"
+#include "alerting/patient.h"
+#include "alerting/technical.h"
+
+enum {
+    PRIORITIES_SHOWN_MAX = 128, /* x 40 bytes = 5 KB of the 16 KB; first and last are kept */
+};
+
+static void uuid_member(struct buffer *json, const char *key, const uint8_t id[UUID_BYTES])
+{
+    char text[UUID_TEXT + 1];
+    uuid_format(id, text);
+    render_key(json, key);
+    render_text(json, text);
+}
+
+static void text_member(struct buffer *json, const char *key, const char *text)
+{
+    render_key(json, key);
+    render_text(json, text);
+}
+
+static void instant_member(struct buffer *json, const char *key, int64_t ms)
+{
+    render_key(json, key);
+    render_instant(json, ms);
+}
+
+static const char *side_word(enum rule_side side)
+{
+    return side == SIDE_NONE ? "" : side == SIDE_LOW ? "low" : "high";
+}
+
+
+/* Built-in rules have one version and no layer of the patient's. */
+static void built_in_rule(struct buffer *json, const struct ledger *ledger)
+{
+    render_key(json, "version");
+    render_integer(json, 1);
+    text_member(json, "kind", "technical");
+    text_member(json, "layer", "built-in");
+    render_key(json, "parameters");
+    render_open(json, '{');
+    if (ledger->detail != NULL && ledger->patient != NULL)
+        text_member(json, "reason", ledger->detail);
+    render_close(json, '}');
+    instant_member(json, "in_force_from", INSTANT_NONE);
+}
+
+/* The version in force; at the end of a rule the one that was in force before it. */
+static const struct transition *ruling(const struct pending *pending)
+{
+    const struct story *story = &pending->episode->story;
+    if (pending->basis.version != NULL)
+        return &pending->basis;
+    for (size_t i = pending->prefix; i > 0; i--)
+        if (story->items[i - 1].version != NULL)
+            return &story->items[i - 1];
+    return &pending->basis;
+}
+
+static void rule_member(struct buffer *json, const struct pending *pending)
+{
+    const struct transition *basis = ruling(pending);
+    render_key(json, "rule");
+    render_open(json, '{');
+    text_member(json, "id", pending->ledger->rule_id);
+    if (pending->ledger->technical >= 0) {
+        built_in_rule(json, pending->ledger);
+    } else {
+        const struct rule_version *version = basis->version;
+        render_key(json, "version");
+        render_integer(json, version->number);
+        text_member(json, "kind", rule_kind(version->rule));
+        text_member(json, "layer", rule_layer_word(version->layer));
+        render_key(json, "parameters");
+        if (version->rule->parameters_json == NULL)
+            render_raw(json, "{}", 2);
+        else
+            render_raw(json, version->rule->parameters_json, strlen(version->rule->parameters_json));
+        instant_member(json, "in_force_from", basis->in_force_from_ms);
+    }
+    render_close(json, '}');
+}
+
+static void parameter_member(struct buffer *json, enum parameter parameter)
+{
+    render_key(json, "parameter");
+    if (parameter == PARAMETER_COUNT) {
+        render_null(json);
+        return;
+    }
+    const struct parameter_row *row = parameter_row(parameter);
+    render_open(json, '{');
+    text_member(json, "name", row->name);
+    text_member(json, "loinc", row->loinc);
+    text_member(json, "unit", row->unit);
+    render_close(json, '}');
+}
+
+static void value_members(struct buffer *json, const struct transition *basis)
+{
+    render_key(json, "value");
+    if (basis->has_reading)
+        render_decimal(json, basis->value);
+    else
+        render_null(json);
+    if (basis->has_reading && basis->comparator != COMPARATOR_NONE)
+        text_member(json, "comparator", reading_comparator_text((enum comparator)basis->comparator));
+    instant_member(json, "measured_at", basis->at_ms);
+    instant_member(json, "received_at", basis->received_ms);
+}
+
+/* ------------------------------------------------------------------------------------------------- evidence */
+
+struct evidence {
+    const struct held *first, *last[EVENT_READINGS_MAX - 1]; /* the first, and a ring of the latest */
+    size_t total;
+};
+
+static void evidence_add(struct evidence *evidence, const struct held *held)
+{
+    if (evidence->total == 0)
+        evidence->first = held;
+    else
+        evidence->last[(evidence->total - 1) % (EVENT_READINGS_MAX - 1)] = held;
+    evidence->total++;
+}
+
+/* The first number of an instant, as windows have it; any member when there is none. */
+static const struct held *at_key(const struct series *series, const struct names *names, const struct reading_key *key)
+{
+    const struct held *found = NULL;
+    for (size_t i = series_find(series, names, key); i < series->count; i++) {
+        const struct held *held = series_item(series, i);
+        if (!reading_key_equal(&held->key, key))
+            break;
+        if ((held->flags & HELD_MEMBER) && (found == NULL || found->comparator != COMPARATOR_NONE))
+            found = held;
+    }
+    return found;
+}
+
+static const struct held *exactly(const struct series *series, const struct names *names,
+                                  const struct transition *basis)
+{
+    for (size_t i = series_find(series, names, &basis->deciding); i < series->count; i++) {
+        const struct held *held = series_item(series, i);
+        if (!reading_key_equal(&held->key, &basis->deciding))
+            break;
+        if (held->value == basis->value && held->comparator == basis->comparator && (held->flags & HELD_MEMBER))
+            return held;
+    }
+    return NULL;
+}
+
+static void collect_pair(struct evidence *evidence, const struct series *series, const struct names *names,
+                         const struct transition *basis)
+{
+    const struct held *extreme = at_key(series, names, &basis->first), *deciding = exactly(series, names, basis);
+    if (extreme != NULL)
+        evidence_add(evidence, extreme);
+    if (deciding != NULL)
+        evidence_add(evidence, deciding);
+}
+
+static void collect_stretch(struct evidence *evidence, const struct series *series, const struct names *names,
+                            const struct transition *basis)
+{
+    size_t end = series_find(series, names, &basis->deciding);
+    while (end < series->count && reading_key_equal(&series_item(series, end)->key, &basis->deciding))
+        end++;
+    for (size_t i = series_find(series, names, &basis->first); i < end; i++)
+        if (series_item(series, i)->flags & HELD_MEMBER)
+            evidence_add(evidence, series_item(series, i));
+}
+
+static void render_reading(struct buffer *json, const struct held *held)
+{
+    render_open(json, '{');
+    uuid_member(json, "id", held->id);
+    instant_member(json, "measured_at", held->key.ms);
+    render_key(json, "value");
+    render_decimal(json, held->value);
+    if (held->comparator != COMPARATOR_NONE)
+        text_member(json, "comparator", reading_comparator_text((enum comparator)held->comparator));
+    render_close(json, '}');
+}
+
+static void readings_members(struct buffer *json, const struct pending *pending)
+{
+    struct evidence evidence = {.total = 0};
+    const struct patient *patient = pending->ledger->patient;
+    const struct transition *basis = &pending->basis;
+    const struct series *series =
+        patient == NULL || !basis->has_reading ? NULL : patient_series(patient, pending->ledger->parameter);
+    if (series != NULL && basis->pair)
+        collect_pair(&evidence, series, &patient->names, basis);
+    else if (series != NULL)
+        collect_stretch(&evidence, series, &patient->names, basis);
+
+    render_key(json, "readings");
+    render_open(json, '[');
+    if (evidence.total > 0)
+        render_reading(json, evidence.first);
+    size_t latest = evidence.total == 0 ? 0 : evidence.total - 1;
+    for (size_t i = latest < EVENT_READINGS_MAX - 1 ? 0 : latest - (EVENT_READINGS_MAX - 1); i < latest; i++)
+        render_reading(json, evidence.last[i % (EVENT_READINGS_MAX - 1)]);
+    render_close(json, ']');
+    render_key(json, "readings_total");
+    render_integer(json, (int64_t)evidence.total);
+}
+
+/* -------------------------------------------------------------------------------------------------- episode */
+
+static bool shows_priority(const struct transition *transition)
+{
+    return transition->kind != EVENT_CLEARED && transition->kind != EVENT_CLOSED;
+}
+
+static void priorities_member(struct buffer *json, const struct pending *pending)
+{
+    const struct transition *items = pending->episode->story.items;
+    size_t skip_to = pending->prefix > PRIORITIES_SHOWN_MAX ? pending->prefix - PRIORITIES_SHOWN_MAX + 1 : 0;
+    render_key(json, "priorities");
+    render_open(json, '[');
+    for (size_t i = 0; i < pending->prefix; i++) {
+        if (!shows_priority(&items[i]) || (i > 0 && i < skip_to))
+            continue;
+        render_open(json, '[');
+        render_instant(json, items[i].at_ms);
+        render_text(json, priority_word(items[i].priority));
+        render_close(json, ']');
+    }
+    render_close(json, ']');
+}
+
+static void episode_members(struct buffer *json, const struct pending *pending)
+{
+    const struct story *story = &pending->episode->story;
+    const struct transition *last = &story->items[pending->prefix - 1];
+    bool over = !shows_priority(last);
+    const char *state = pending->cancelled             ? "cancelled"
+                        : !over                        ? "open"
+                        : last->kind == EVENT_CLOSED ? "closed"
+                                                       : "cleared";
+    instant_member(json, "raised_at", story->items[0].at_ms);
+    instant_member(json, "cleared_at", over ? last->at_ms : INSTANT_NONE);
+    text_member(json, "state", state);
+    priorities_member(json, pending);
+}
+
+static void text_members(struct buffer *json, const struct pending *pending)
+{
+    const struct transition *basis = ruling(pending);
+    const struct technical_row *row =
+        pending->ledger->technical >= 0 ? technical_row(pending->ledger->technical) : NULL;
+    render_key(json, "text");
+    render_open(json, '{');
+    text_member(json, "fr", row != NULL ? row->fr : basis->version->rule->text_fr);
+    text_member(json, "en", row != NULL ? row->en : basis->version->rule->text_en);
+    render_close(json, '}');
+}
+
+static void head_members(struct buffer *json, const struct pending *pending, const struct alert_event *event,
+                         int64_t now_ms)
+{
+    const struct ledger *ledger = pending->ledger;
+    const struct patient *patient = ledger->patient;
+    const struct membership *member = patient == NULL ? NULL : patient_membership(patient, now_ms);
+    uuid_member(json, "event_id", event->event_id);
+    uuid_member(json, "episode_id", event->episode_id);
+    render_key(json, "sequence");
+    render_integer(json, event->sequence);
+    text_member(json, "event", event_word((enum event_kind)event->kind));
+    text_member(json, "side", side_word(ledger->side));
+    text_member(json, "priority", priority_word((enum priority)event->priority));
+    text_member(json, "class", alert_class_word(ledger->class));
+    text_member(json, "patient", patient == NULL ? NULL : patient->ref);
+    text_member(json, "organization", patient == NULL ? NULL : patient->organization);
+    text_member(json, "line", member == NULL ? NULL : member->line);
+}
+
+static void outcome_members(struct buffer *json, const struct pending *pending)
+{
+    text_member(json, "reason", pending->reason);
+    if (pending->has_into) {
+        uuid_member(json, "into", pending->into);
+    } else {
+        render_key(json, "into");
+        render_null(json);
+    }
+    if (pending->reopened) {
+        render_key(json, "reopened");
+        render_boolean(json, true);
+    }
+    render_key(json, "readings_in_breach");
+    render_integer(json, pending->in_breach);
+}
+
+static void command_members(struct buffer *json, const struct pending *pending)
+{
+    if (pending->kind == EVENT_ACKNOWLEDGED) {
+        text_member(json, "author", pending->author);
+        text_member(json, "note", pending->note);
+    }
+    if (pending->kind == EVENT_SUSPENDED)
+        instant_member(json, "until", pending->until_ms);
+}
+
+static void fill_head(const struct engine *engine, const struct pending *pending, struct alert_event *event)
+{
+    const struct patient *patient = pending->ledger->patient;
+    const char *key = patient == NULL ? engine->settings.node : patient->ref;
+    const char *organization = patient == NULL ? "" : patient->organization;
+    *event = (struct alert_event){
+        .patient_id = patient == NULL ? 0 : patient->patient_id,
+        .decided_at_ms = engine->unit.now_ms,
+        .sequence = pending->sequence,
+        .kind = (uint8_t)pending->kind,
+        .priority = (uint8_t)pending->priority,
+        .class = (uint8_t)pending->ledger->class,
+        .key_size = (uint8_t)strlen(key),
+        .organization_size = (uint8_t)strlen(organization),
+    };
+    memcpy(event->episode_id, pending->episode->id, UUID_BYTES);
+    memcpy(event->key, key, event->key_size);
+    memcpy(event->organization, organization, event->organization_size);
+    event_identify(event->episode_id, event->sequence, event->event_id);
+}
+
+void event_render(const struct engine *engine, const struct pending *pending, struct alert_event *ret_event,
+                  struct buffer *json)
+{
+    int64_t now_ms = engine->unit.now_ms;
+    fill_head(engine, pending, ret_event);
+    buffer_clear(json);
+    render_open(json, '{');
+    head_members(json, pending, ret_event, now_ms);
+    rule_member(json, pending);
+    parameter_member(json, pending->ledger->parameter);
+    value_members(json, &pending->basis);
+    instant_member(json, "decided_at", now_ms);
+    render_key(json, "retrospective");
+    render_boolean(json, pending->retrospective);
+    readings_members(json, pending);
+    episode_members(json, pending);
+    outcome_members(json, pending);
+    text_members(json, pending);
+    command_members(json, pending);
+    if (engine->settings.test_mode) {
+        render_key(json, "test");
+        render_boolean(json, true);
+    }
+    render_close(json, '}');
+    ensure(json->size <= EVENT_JSON_BYTES_MAX);
+}

@@ -1,0 +1,330 @@
+/* patient: see patient.h. */
+#include "alerting/patient.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "alerting/episodes.h"
+#include "alerting/grow.h"
+#include "alerting/silence.h"
+#include "alerting/technical.h"
+#include "alerting/track.h"
+
+struct patient *patient_new(struct engine *engine, int64_t patient_id, const char *ref, const char *organization)
+{
+    struct patient *patient = zeroed(sizeof *patient);
+    ensure(strlen(ref) <= REF_BYTES_MAX && strlen(organization) <= REF_BYTES_MAX);
+    patient->patient_id = patient_id;
+    strcpy(patient->ref, ref);
+    strcpy(patient->organization, organization);
+    patient->left_at_ms = patient->due_ms = INT64_MAX;
+    patient->heap_index = SIZE_MAX;
+
+    engine->patients =
+        grow(engine->patients, engine->patients_count + 1, &engine->patients_capacity, sizeof engine->patients[0]);
+    size_t index = engine->patients_count++;
+    for (; index > 0 && engine->patients[index - 1]->patient_id > patient_id; index--)
+        engine->patients[index] = engine->patients[index - 1];
+    engine->patients[index] = patient;
+    index_map_put(&engine->patients_by_id, (uint64_t)patient_id, patient);
+    return patient;
+}
+
+static void free_registry(struct patient *patient)
+{
+    rulebook_deinit(&patient->own);
+    for (size_t i = 0; i < patient->memberships_count; i++) {
+        free(patient->memberships[i].line);
+        free(patient->memberships[i].team);
+    }
+    for (size_t i = 0; i < patient->confirmations_count; i++) {
+        free(patient->confirmations[i].line);
+        free(patient->confirmations[i].author);
+    }
+    for (size_t i = 0; i < patient->references_count; i++) {
+        free(patient->references[i].name);
+        free(patient->references[i].author);
+    }
+    free(patient->memberships);
+    free(patient->confirmations);
+    free(patient->references);
+    free(patient->zones);
+    free(patient->left_reason);
+}
+
+void patient_free(struct patient *patient, struct engine *engine)
+{
+    for (size_t i = 0; i < patient->tracks_count; i++)
+        track_free(patient->tracks[i], engine);
+    for (size_t i = 0; i < patient->technicals_count; i++)
+        technical_free(patient->technicals[i], engine);
+    for (size_t i = 0; i < patient->series_count; i++)
+        series_free(patient->series[i]);
+    free(patient->tracks);
+    free(patient->technicals);
+    free(patient->series);
+    names_deinit(&patient->names);
+    free_registry(patient);
+    free(patient);
+}
+
+struct series *patient_series(const struct patient *patient, enum parameter parameter)
+{
+    for (size_t i = 0; i < patient->series_count; i++)
+        if (patient->series[i]->parameter == parameter)
+            return patient->series[i];
+    return NULL;
+}
+
+struct series *patient_add_series(struct patient *patient, enum parameter parameter)
+{
+    struct series *series = patient_series(patient, parameter);
+    if (series != NULL)
+        return series;
+    patient->series =
+        grow(patient->series, patient->series_count + 1, &patient->series_capacity, sizeof patient->series[0]);
+    return patient->series[patient->series_count++] = series_new(parameter);
+}
+
+int64_t engine_lookback_ms(const struct engine *engine, enum parameter parameter)
+{
+    bool continuous = parameter != PARAMETER_COUNT && parameter_row(parameter)->class == CLASS_CONTINUOUS;
+    return continuous ? engine->settings.lookback_continuous_ms : engine->settings.lookback_ms;
+}
+
+void patient_let_go(struct engine *engine, struct patient *patient, struct series *series)
+{
+    bool continuous = parameter_row(series->parameter)->class == CLASS_CONTINUOUS;
+    size_t held_max = continuous ? SERIES_HELD_CONTINUOUS_MAX : SERIES_HELD_MAX, count = 0;
+    int64_t cut_ms = engine->unit.now_ms - 2 * engine_lookback_ms(engine, series->parameter);
+    while (count < series->count && series_item(series, count)->key.ms < cut_ms)
+        count++;
+    while (series->count - count > held_max) { /* denser than what is held: its look-back is what is held */
+        cut_ms = series_item(series, count)->key.ms + 1;
+        while (count < series->count && series_item(series, count)->key.ms < cut_ms)
+            count++;
+    }
+    if (count == 0)
+        return;
+    for (size_t i = 0; i < patient->tracks_count; i++)
+        if (patient->tracks[i]->parameter == series->parameter)
+            track_let_go(engine, patient->tracks[i], series, count, cut_ms);
+    series->cut_ms = cut_ms;
+    series_drop(series, count);
+}
+
+static size_t track_place(const struct patient *patient, const char *rule_id)
+{
+    size_t low = 0, high = patient->tracks_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (strcmp(patient->tracks[middle]->rule_id, rule_id) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+struct track *patient_track(const struct patient *patient, const char *rule_id)
+{
+    size_t place = track_place(patient, rule_id);
+    bool found = place < patient->tracks_count && strcmp(patient->tracks[place]->rule_id, rule_id) == 0;
+    return found ? patient->tracks[place] : NULL;
+}
+
+static struct track *add_track(struct patient *patient, const struct rule *rule)
+{
+    size_t place = track_place(patient, rule->id);
+    patient->tracks =
+        grow(patient->tracks, patient->tracks_count + 1, &patient->tracks_capacity, sizeof patient->tracks[0]);
+    memmove(patient->tracks + place + 1, patient->tracks + place,
+            (patient->tracks_count - place) * sizeof patient->tracks[0]);
+    patient->tracks_count++;
+    return patient->tracks[place] = track_new(patient, rule);
+}
+
+struct rule_subject patient_subject(const struct engine *engine, const struct patient *patient)
+{
+    return (struct rule_subject){
+        .shared = &engine->rules,
+        .own = &patient->own,
+        .organization = patient->organization,
+        .enrolled_at_ms = patient->enrolled_at_ms,
+        .left_at_ms = patient->left_at_ms,
+        .memberships = patient->memberships,
+        .memberships_count = patient->memberships_count,
+        .confirmations = patient->confirmations,
+        .confirmations_count = patient->confirmations_count,
+    };
+}
+
+const struct membership *patient_membership(const struct patient *patient, int64_t ms)
+{
+    struct rule_subject subject = {.memberships = patient->memberships, .memberships_count = patient->memberships_count};
+    return subject_membership(&subject, ms);
+}
+
+static bool same_segment(const struct segment *a, const struct segment *b)
+{
+    return a->from_ms == b->from_ms && a->version == b->version && a->state == b->state;
+}
+
+/* The first instant at which two timelines differ; INT64_MAX when they are equal. */
+static int64_t first_difference(const struct timeline *a, const struct timeline *b)
+{
+    size_t i = 0;
+    while (i < a->count && i < b->count && same_segment(&a->items[i], &b->items[i]))
+        i++;
+    int64_t a_ms = i < a->count ? a->items[i].from_ms : INT64_MAX;
+    int64_t b_ms = i < b->count ? b->items[i].from_ms : INT64_MAX;
+    return a_ms < b_ms ? a_ms : b_ms;
+}
+
+static const struct rule *first_rule(const struct timeline *timeline)
+{
+    for (size_t i = 0; i < timeline->count; i++)
+        if (timeline->items[i].state == SEGMENT_ON)
+            return timeline->items[i].version->rule;
+    return NULL;
+}
+
+/* Sides and longest window of all versions; true when earlier instants must be remembered anew. */
+static bool take_shape(struct track *track)
+{
+    bool more = false;
+    for (size_t i = 0; i < track->timeline.count; i++) {
+        if (track->timeline.items[i].state != SEGMENT_ON)
+            continue;
+        const struct rule *rule = track->timeline.items[i].version->rule;
+        for (unsigned side = 0; side < SIDE_COUNT; side++) {
+            more |= judge_has_side(rule, (enum rule_side)side) && !track->side[side].present;
+            track->side[side].present |= judge_has_side(rule, (enum rule_side)side);
+        }
+        if (rule->kind == RULE_CHANGE && rule->change.within_ms > track->window_max_ms) {
+            track->window_max_ms = rule->change.within_ms;
+            more = true;
+        }
+    }
+    return more;
+}
+
+static void follow_timeline(struct engine *engine, struct patient *patient, struct track *track, int64_t changed_ms)
+{
+    if (track->kind == RULE_SILENCE) {
+        silence_schedule(engine, track);
+        return;
+    }
+    const struct series *series = patient_series(patient, track->parameter);
+    bool again = take_shape(track);
+    for (unsigned side = 0; side < SIDE_COUNT; side++)
+        again |= track->side[side].present && changed_ms <= track->side[side].tip.at_ms;
+    if (again)
+        track_replay(engine, track, series, engine->unit.now_ms);
+    else
+        track_pass(engine, track, series, engine->unit.now_ms);
+}
+
+void patient_refresh_rule(struct engine *engine, struct patient *patient, const char *rule_id)
+{
+    struct rule_subject subject = patient_subject(engine, patient);
+    struct track *track = patient_track(patient, rule_id);
+    struct timeline timeline = {0};
+    timeline_build(&timeline, &subject, rule_id);
+    const struct rule *rule = first_rule(&timeline);
+    if (track == NULL && rule != NULL && patient->tracks_count < RULES_PER_PATIENT_MAX)
+        track = add_track(patient, rule);
+    if (track == NULL) {
+        timeline_deinit(&timeline);
+        return;
+    }
+    int64_t changed_ms = first_difference(&track->timeline, &timeline);
+    timeline_deinit(&track->timeline);
+    track->timeline = timeline;
+    if (changed_ms != INT64_MAX)
+        follow_timeline(engine, patient, track, changed_ms);
+}
+
+static void refresh_scope(struct engine *engine, struct patient *patient, const struct rulebook *book,
+                          enum rule_layer layer, const char *scope)
+{
+    for (size_t i = rulebook_first(book, layer, scope); i < book->count; i++) {
+        const struct definition *definition = book->items[i];
+        if (definition->layer != layer || strcmp(definition->scope, scope) != 0)
+            break;
+        patient_refresh_rule(engine, patient, definition->rule_id);
+    }
+}
+
+void patient_refresh(struct engine *engine, struct patient *patient)
+{
+    struct rule_subject subject = patient_subject(engine, patient);
+    char text[2 * REF_BYTES_MAX + 2];
+    for (size_t i = 0; i < patient->tracks_count; i++) /* what it has, in order; the count may grow behind */
+        patient_refresh_rule(engine, patient, patient->tracks[i]->rule_id);
+    refresh_scope(engine, patient, &patient->own, LAYER_PATIENT, "");
+    for (size_t i = 0; i < patient->memberships_count; i++)
+        for (unsigned layer = LAYER_TEAM; layer < LAYER_COUNT; layer++) {
+            const char *scope = subject_scope(&subject, (enum rule_layer)layer, &patient->memberships[i], text);
+            if (scope[0] != '\0')
+                refresh_scope(engine, patient, &engine->rules, (enum rule_layer)layer, scope);
+        }
+}
+
+void patient_judge(struct engine *engine, struct patient *patient, struct series *series)
+{
+    for (size_t i = 0; i < patient->tracks_count; i++)
+        if (patient->tracks[i]->parameter == series->parameter)
+            track_judge(engine, patient->tracks[i], series);
+    series_settle(series);
+}
+
+void patient_schedule(struct engine *engine, struct patient *patient)
+{
+    int64_t due_ms = technical_due_ms(patient);
+    for (size_t i = 0; i < patient->tracks_count; i++) {
+        struct track *track = patient->tracks[i];
+        int64_t track_ms = track->kind == RULE_SILENCE ? track->silence.due_ms : track_due_ms(track);
+        due_ms = track_ms < due_ms ? track_ms : due_ms;
+    }
+    if (due_ms != patient->due_ms)
+        timers_set(engine, patient, due_ms);
+}
+
+void patient_expire(struct engine *engine, struct patient *patient)
+{
+    int64_t due_ms = patient->due_ms;
+    for (size_t i = 0; i < patient->tracks_count; i++) {
+        struct track *track = patient->tracks[i];
+        if (track->kind == RULE_SILENCE && track->silence.due_ms <= due_ms)
+            silence_expire(engine, track);
+        else if (track->kind != RULE_SILENCE && track_due_ms(track) <= due_ms)
+            track_pass(engine, track, patient_series(patient, track->parameter), due_ms);
+    }
+    technical_expire(engine, patient, due_ms);
+    patient_schedule(engine, patient);
+}
+
+static enum priority rule_urgency(const struct rule *rule)
+{
+    enum priority urgency = rule->kind == RULE_LIMIT ? PRIORITY_NONE : rule->priority;
+    for (unsigned side = 0; rule->kind == RULE_LIMIT && side < SIDE_COUNT; side++)
+        for (unsigned i = 0; i < rule->limit.side[side].count; i++)
+            if (rule->limit.side[side].level[i].priority > urgency)
+                urgency = rule->limit.side[side].level[i].priority;
+    return urgency;
+}
+
+enum priority patient_urgency(const struct patient *patient, enum parameter parameter, int64_t ms)
+{
+    enum priority urgency = PRIORITY_LOW;
+    for (size_t i = 0; i < patient->tracks_count; i++) {
+        const struct track *track = patient->tracks[i];
+        const struct segment *segment = timeline_at(&track->timeline, ms);
+        if (track->parameter != parameter || segment == NULL || segment->state != SEGMENT_ON)
+            continue;
+        enum priority priority = rule_urgency(segment->version->rule);
+        urgency = priority > urgency ? priority : urgency;
+    }
+    return urgency;
+}

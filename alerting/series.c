@@ -1,0 +1,275 @@
+/* series: an array with a moving start. In order a reading is an append; late it is one memmove. Amendments are
+ * rare: their keys and aliases are kept aside, and only what they may concern is resolved as a whole. */
+#include "alerting/series.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "alerting/grow.h"
+#include "alerting/series_resolve.h"
+
+void names_deinit(struct names *names)
+{
+    for (size_t i = 0; i < names->count; i++)
+        free(names->items[i]);
+    free(names->items);
+    *names = (struct names){0};
+}
+
+uint16_t names_intern(struct names *names, struct slice name)
+{
+    if (name.size == 0)
+        return 0;
+    for (size_t i = names->count; i > 0; i--)
+        if (strlen(names->items[i - 1]) == name.size && memcmp(names->items[i - 1], name.data, name.size) == 0)
+            return (uint16_t)i;
+    ensure(names->count < UINT16_MAX);
+    names->items = grow(names->items, names->count + 1, &names->capacity, sizeof names->items[0]);
+    char *text = zeroed(name.size + 1);
+    memcpy(text, name.data, name.size);
+    names->items[names->count++] = text;
+    return (uint16_t)names->count;
+}
+
+const char *names_text(const struct names *names, uint16_t number)
+{
+    ensure(number <= names->count);
+    return number == 0 ? "" : names->items[number - 1];
+}
+
+struct series *series_new(enum parameter parameter)
+{
+    struct series *series = zeroed(sizeof *series);
+    series->parameter = parameter;
+    series->cut_ms = INT64_MIN;
+    return series;
+}
+
+void series_free(struct series *series)
+{
+    if (series == NULL)
+        return;
+    series_free(series->aside);
+    free(series->items);
+    free(series->marks);
+    free(series);
+}
+
+static int compare_integers(int64_t a, int64_t b)
+{
+    return a < b ? -1 : a > b;
+}
+
+static int compare_names(const struct names *names, uint16_t a, uint16_t b)
+{
+    return a == b ? 0 : strcmp(names_text(names, a), names_text(names, b));
+}
+
+static int compare_keys(const struct names *names, const struct reading_key *a, const struct reading_key *b)
+{
+    int order = compare_integers(a->ms, b->ms);
+    if (order == 0)
+        order = compare_names(names, a->device, b->device);
+    return order != 0 ? order : compare_names(names, a->sensor, b->sensor);
+}
+
+/* Identity order, which is series order. */
+static int compare_held(const struct names *names, const struct held *a, const struct held *b)
+{
+    int order = compare_keys(names, &a->key, &b->key);
+    if (order == 0)
+        order = compare_integers(a->value, b->value);
+    return order != 0 ? order : (int)a->comparator - (int)b->comparator;
+}
+
+size_t series_find(const struct series *series, const struct names *names, const struct reading_key *key)
+{
+    size_t low = 0, high = series->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (compare_keys(names, &series_item(series, middle)->key, key) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Where a reading goes: behind all that sort at or before it; most come at the end. */
+static size_t find_place(const struct series *series, const struct names *names, const struct held *reading)
+{
+    size_t low = 0, high = series->count;
+    if (high > 0 && compare_held(names, series_item(series, high - 1), reading) <= 0)
+        return high;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (compare_held(names, series_item(series, middle), reading) <= 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool is_duplicate(const struct held *held, const struct held *reading)
+{
+    if (reading->status <= STATUS_FINAL)
+        return held->status != STATUS_VOID && held->status >= reading->status;
+    return held->status == reading->status && held->issued_ms == reading->issued_ms &&
+           (reading->status != STATUS_VOID || held->alias == reading->alias);
+}
+
+/* What the held readings of its key, items [low, high), say about it. */
+static void judge_arrival(const struct series *series, size_t low, size_t high, const struct held *reading,
+                          struct series_arrival *ret)
+{
+    *ret = (struct series_arrival){.first_of_key = (reading->flags & HELD_SIGN) != 0};
+    for (size_t i = low; i < high; i++) {
+        const struct held *held = series_item(series, i);
+        bool same = held->value == reading->value && held->comparator == reading->comparator;
+        ret->duplicate |= same && is_duplicate(held, reading);
+        ret->revision += same;
+        ret->same_instant |= !same && held->status <= STATUS_FINAL && reading->status <= STATUS_FINAL;
+        ret->first_of_key &= !(held->flags & HELD_SIGN);
+    }
+}
+
+/* May an amendment that is held concern this reading? */
+static bool is_marked(const struct series *series, const struct held *reading)
+{
+    for (size_t i = 0; i < series->marks_count; i++)
+        if ((reading->alias != 0 && reading->alias == series->marks[i].alias) ||
+            reading_key_equal(&reading->key, &series->marks[i].key))
+            return true;
+    return false;
+}
+
+static void put(struct series *series, size_t place, const struct held *reading)
+{
+    if (series->start > 0 && series->start >= series->count) {
+        memmove(series->items, series->items + series->start, series->count * sizeof series->items[0]);
+        series->start = 0;
+    }
+    series->items =
+        grow(series->items, series->start + series->count + 1, &series->capacity, sizeof series->items[0]);
+    struct held *at = series->items + series->start + place;
+    memmove(at + 1, at, (series->count - place) * sizeof *at);
+    *at = *reading;
+    series->count++;
+}
+
+static void mark(struct series *series, const struct held *reading)
+{
+    series->marks = grow(series->marks, series->marks_count + 1, &series->marks_capacity, sizeof series->marks[0]);
+    series->marks[series->marks_count++] = (struct series_mark){reading->alias, reading->key};
+}
+
+/* Where the reading goes, and the items [*ret_low, *ret_high) of its key. */
+static size_t locate(const struct series *series, const struct names *names, const struct held *reading, size_t *ret_low,
+                     size_t *ret_high)
+{
+    size_t place = find_place(series, names, reading), low = place, high = place;
+    while (low > 0 && reading_key_equal(&series_item(series, low - 1)->key, &reading->key))
+        low--;
+    while (high < series->count && reading_key_equal(&series_item(series, high)->key, &reading->key))
+        high++;
+    *ret_low = low;
+    *ret_high = high;
+    return place;
+}
+
+void series_look_up(const struct series *series, const struct names *names, const struct held *reading,
+                    struct series_arrival *ret)
+{
+    size_t low, high;
+    (void)locate(series, names, reading, &low, &high);
+    judge_arrival(series, low, high, reading, ret);
+}
+
+void series_remove_oldest(struct series *series)
+{
+    size_t oldest = 0;
+    for (size_t i = 1; i < series->count; i++)
+        if (series_item(series, i)->received_ms < series_item(series, oldest)->received_ms)
+            oldest = i;
+    struct held *at = series->items + series->start + oldest;
+    memmove(at, at + 1, (--series->count - oldest) * sizeof *at);
+}
+
+void series_insert(struct series *series, const struct names *names, const struct held *reading,
+                   struct series_arrival *ret)
+{
+    size_t low, high, place = locate(series, names, reading, &low, &high);
+    judge_arrival(series, low, high, reading, ret);
+    if (ret->duplicate)
+        return;
+
+    bool alone = low == high;
+    put(series, place, reading);
+    if (reading->flags & HELD_AMENDS)
+        mark(series, reading);
+    if (series->marks_count > 0 && (!alone || is_marked(series, reading)))
+        series__resolve_all(series, names);
+    else
+        series__resolve_key(series, names, low, high + 1);
+}
+
+bool series_next(const struct series *series, size_t *index, struct instant *ret)
+{
+    while (*index < series->count) {
+        const struct held *first = series_item(series, *index), *end = first;
+        bool member = false;
+        for (; *index < series->count && reading_key_equal(&series_item(series, *index)->key, &first->key);
+             (*index)++, end++)
+            member |= (end->flags & HELD_MEMBER) != 0;
+        if (member) {
+            *ret = (struct instant){first->key, first, end};
+            return true;
+        }
+    }
+    return false;
+}
+
+const struct held *series_newest(const struct series *series)
+{
+    for (size_t i = series->count; i > 0; i--)
+        if (series_item(series, i - 1)->flags & HELD_MEMBER)
+            return series_item(series, i - 1);
+    return NULL;
+}
+
+void series_drop(struct series *series, size_t count)
+{
+    ensure(count <= series->count);
+    series->start += count;
+    series->count -= count;
+    size_t kept = 0;
+    for (size_t i = 0; i < series->marks_count; i++)
+        if (series->marks[i].key.ms >= series->cut_ms)
+            series->marks[kept++] = series->marks[i];
+    series->marks_count = kept;
+}
+
+size_t series_behind_tip(const struct series *series, const struct names *names)
+{
+    if (!series->has_tip)
+        return 0;
+    size_t index = series_find(series, names, &series->tip);
+    while (index < series->count && reading_key_equal(&series_item(series, index)->key, &series->tip))
+        index++;
+    return index;
+}
+
+bool series__is_judged(const struct series *series, const struct names *names, const struct reading_key *key)
+{
+    return series->has_tip && compare_keys(names, key, &series->tip) <= 0;
+}
+
+void series_settle(struct series *series)
+{
+    const struct held *newest = series_newest(series);
+    series->has_tip = newest != NULL || series->has_tip;
+    if (newest != NULL)
+        series->tip = newest->key;
+    series->dirty = series->changed = false;
+}

@@ -1,0 +1,338 @@
+/* silence: four things can be due, in this order at one instant: an edge of a suspension, a change of version or the
+ * end of the rule, max_gap, the closing of a day. */
+#include "alerting/silence.h"
+
+#include <string.h>
+
+#include "alerting/days.h"
+#include "alerting/episodes.h"
+
+enum { FILLED_WORDS = 4, FILLED_DAYS = FILLED_WORDS * 64, DAYS_BEHIND = 64 };
+static const int64_t DAY_MS = 86400000;
+
+static struct ledger *ledger_of(struct track *track)
+{
+    return &track->side[0].ledger;
+}
+
+static const struct patient *patient_of(const struct track *track)
+{
+    return track->side[0].ledger.patient;
+}
+
+static const struct rule_silence *silence_at(const struct track *track, int64_t ms)
+{
+    const struct segment *segment = timeline_at(&track->timeline, ms);
+    return segment == NULL || segment->state != SEGMENT_ON ? NULL : &segment->version->rule->silence;
+}
+
+/* ----------------------------------------------------------------------------------------------------- days */
+
+/* day_start never changes under one id: any version knows it. */
+static int day_start_min(const struct track *track)
+{
+    for (size_t i = 0; i < track->timeline.count; i++)
+        if (track->timeline.items[i].state == SEGMENT_ON)
+            return track->timeline.items[i].version->rule->silence.day_start_min;
+    return 0;
+}
+
+static int64_t begin_of(const struct track *track, int64_t day)
+{
+    return day_begin_ms(patient_of(track), day, day_start_min(track));
+}
+
+static bool counts_days(const struct track *track)
+{
+    for (size_t i = 0; i < track->timeline.count; i++)
+        if (track->timeline.items[i].state == SEGMENT_ON &&
+            track->timeline.items[i].version->rule->silence.missed_days > 0)
+            return true;
+    return false;
+}
+
+static bool is_filled(const struct silence *silence, int64_t day)
+{
+    int64_t bit = day - silence->days_base;
+    return bit >= 0 && bit < FILLED_DAYS && (silence->filled[bit / 64] >> (bit % 64) & 1);
+}
+
+static void fill_day(struct silence *silence, int64_t day)
+{
+    while (day - silence->days_base >= FILLED_DAYS) {
+        memmove(silence->filled, silence->filled + 1, (FILLED_WORDS - 1) * sizeof silence->filled[0]);
+        silence->filled[FILLED_WORDS - 1] = 0;
+        silence->days_base += 64;
+    }
+    int64_t bit = day - silence->days_base;
+    if (bit >= 0)
+        silence->filled[bit / 64] |= (uint64_t)1 << (bit % 64);
+}
+
+/* Consecutive days up to `day` without a reading; those touched by a suspension neither count nor end them. */
+static unsigned missed_days(const struct track *track, int64_t day)
+{
+    const struct silence *silence = &track->silence;
+    int64_t activation_ms = timeline_activation_ms(&track->timeline);
+    unsigned missed = 0;
+    for (; day >= silence->days_base && begin_of(track, day) >= activation_ms; day--) {
+        if (spans_touch(&silence->suspensions, begin_of(track, day), begin_of(track, day + 1)))
+            continue;
+        if (is_filled(silence, day))
+            break;
+        missed++;
+    }
+    return missed;
+}
+
+/* Are the days up to the last closed one enough for a version that wants k of them? */
+static bool days_are_due(const struct track *track, int64_t day, unsigned k)
+{
+    const struct silence *silence = &track->silence;
+    bool seen_since = silence->seen && silence->last_seen_ms >= begin_of(track, day + 1);
+    return k > 0 && !seen_since && missed_days(track, day) >= k;
+}
+
+/* -------------------------------------------------------------------------------------------------- due when */
+
+static int64_t gap_due_ms(const struct engine *engine, struct track *track)
+{
+    const struct silence *silence = &track->silence;
+    if (ledger_open_episode(ledger_of(track)) != NULL)
+        return INT64_MAX;
+    for (size_t i = 0; i < track->timeline.count; i++) {
+        const struct segment *segment = &track->timeline.items[i];
+        int64_t end_ms = i + 1 < track->timeline.count ? segment[1].from_ms : INT64_MAX;
+        if (segment->state != SEGMENT_ON || segment->version->rule->silence.max_gap_ms == 0)
+            continue;
+        int64_t due_ms = spans_reach(&engine->outages, &silence->suspensions, silence->last_seen_ms,
+                                     segment->version->rule->silence.max_gap_ms);
+        due_ms = due_ms < segment->from_ms ? segment->from_ms : due_ms;
+        if (due_ms < end_ms)
+            return due_ms;
+    }
+    return INT64_MAX;
+}
+
+static int64_t day_due_ms(const struct engine *engine, const struct track *track)
+{
+    const struct silence *silence = &track->silence;
+    if (!counts_days(track))
+        return INT64_MAX;
+    const struct rule_silence *rule = silence_at(track, begin_of(track, silence->next_day));
+    return spans_reach(&engine->outages, &silence->suspensions, begin_of(track, silence->next_day + 1),
+                       rule == NULL ? 0 : rule->grace_ms);
+}
+
+static int64_t segment_due_ms(const struct track *track)
+{
+    const struct segment *next = timeline_after(&track->timeline, track->silence.segment_ms);
+    return next == NULL ? INT64_MAX : next->from_ms;
+}
+
+static int64_t edge_due_ms(struct track *track)
+{
+    bool begins;
+    if (ledger_open_episode(ledger_of(track)) == NULL)
+        return INT64_MAX;
+    return spans_next_edge(&track->silence.suspensions, track->silence.edge_ms, &begins);
+}
+
+static bool has_ended(const struct track *track)
+{
+    const struct segment *segment = timeline_at(&track->timeline, track->silence.segment_ms);
+    return segment != NULL && segment->state == SEGMENT_LEFT;
+}
+
+static void begin_watch(struct track *track)
+{
+    struct silence *silence = &track->silence;
+    int64_t activation_ms = timeline_activation_ms(&track->timeline);
+    silence->active = true;
+    silence->last_seen_ms = activation_ms;
+    silence->segment_ms = silence->edge_ms = activation_ms;
+    silence->next_day = day_of(patient_of(track), activation_ms, day_start_min(track));
+    if (begin_of(track, silence->next_day) < activation_ms)
+        silence->next_day++;
+    silence->days_base = silence->next_day - DAYS_BEHIND;
+    memset(silence->filled, 0, sizeof silence->filled);
+}
+
+static int64_t earliest(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void reschedule(struct engine *engine, struct track *track)
+{
+    struct silence *silence = &track->silence;
+    silence->due_ms = INT64_MAX;
+    if (!silence->active || has_ended(track))
+        return;
+    silence->due_ms = earliest(earliest(edge_due_ms(track), segment_due_ms(track)),
+                               earliest(gap_due_ms(engine, track), day_due_ms(engine, track)));
+}
+
+/* ------------------------------------------------------------------------------------------------- decisions */
+
+static void raise(struct engine *engine, struct track *track, int64_t at_ms)
+{
+    struct scene scene = {.engine = engine, .ledger = ledger_of(track)};
+    const struct segment *segment = timeline_at(&track->timeline, at_ms);
+    if (ledger_open_episode(ledger_of(track)) != NULL || segment == NULL || segment->state != SEGMENT_ON)
+        return;
+    struct transition transition = {
+        .at_ms = at_ms,
+        .kind = EVENT_RAISED,
+        .priority = segment->version->rule->priority,
+        .received_ms = INSTANT_NONE,
+        .in_force_from_ms = segment->from_ms,
+        .version = segment->version,
+    };
+    struct reading_key began = {.ms = track->silence.last_seen_ms};
+    ledger_step(&scene, &transition, &began, 0, true);
+    track->silence.edge_ms = at_ms;
+}
+
+static void finish(struct engine *engine, struct track *track, struct transition *transition)
+{
+    struct scene scene = {.engine = engine, .ledger = ledger_of(track)};
+    struct episode *open = ledger_open_episode(ledger_of(track));
+    if (open == NULL)
+        return;
+    transition->priority = open->story.items[open->story.count - 1].priority;
+    ledger_step(&scene, transition, NULL, 0, false);
+}
+
+static void pass_edge(struct engine *engine, struct track *track, int64_t edge_ms)
+{
+    struct silence *silence = &track->silence;
+    bool begins;
+    spans_next_edge(&silence->suspensions, edge_ms - 1, &begins);
+    silence->edge_ms = edge_ms;
+    struct episode *open = ledger_open_episode(ledger_of(track));
+    if (open == NULL)
+        return;
+    struct pending *pending =
+        ledger_act(engine, ledger_of(track), open, begins ? EVENT_SUSPENDED : EVENT_RESUMED);
+    pending->order_ms = pending->basis.at_ms = edge_ms;
+    if (begins)
+        pending->until_ms = spans_next_edge(&silence->suspensions, edge_ms, &begins);
+}
+
+static void pass_segment(struct engine *engine, struct track *track)
+{
+    struct silence *silence = &track->silence;
+    const struct segment *segment = timeline_after(&track->timeline, silence->segment_ms);
+    silence->segment_ms = segment->from_ms;
+    if (segment->state == SEGMENT_ON) {
+        if (days_are_due(track, silence->next_day - 1, segment->version->rule->silence.missed_days))
+            raise(engine, track, segment->from_ms);
+        return;
+    }
+    finish(engine, track,
+           &(struct transition){
+               .at_ms = segment->from_ms,
+               .kind = EVENT_CLOSED,
+               .received_ms = INSTANT_NONE,
+               .in_force_from_ms = segment->from_ms,
+               .reason = segment->state == SEGMENT_LEFT ? "left" : "rule-ended",
+           });
+}
+
+static void close_day(struct engine *engine, struct track *track, int64_t closing_ms)
+{
+    struct silence *silence = &track->silence;
+    int64_t day = silence->next_day++;
+    const struct rule_silence *rule = silence_at(track, begin_of(track, day));
+    if (rule != NULL && days_are_due(track, day, rule->missed_days))
+        raise(engine, track, closing_ms);
+}
+
+void silence_expire(struct engine *engine, struct track *track)
+{
+    int64_t due_ms = track->silence.due_ms;
+    if (edge_due_ms(track) == due_ms)
+        pass_edge(engine, track, due_ms);
+    else if (segment_due_ms(track) == due_ms)
+        pass_segment(engine, track);
+    else if (gap_due_ms(engine, track) == due_ms)
+        raise(engine, track, due_ms);
+    else
+        close_day(engine, track, due_ms);
+    reschedule(engine, track);
+}
+
+/* A rule that ends at this very command ends in it; beginnings wait for a later tick, as all that is due does. */
+static void pass_ends(struct engine *engine, struct track *track)
+{
+    const struct segment *next;
+    while (track->silence.active &&
+           (next = timeline_after(&track->timeline, track->silence.segment_ms)) != NULL &&
+           next->state != SEGMENT_ON && next->from_ms <= engine->unit.now_ms)
+        pass_segment(engine, track);
+}
+
+void silence_schedule(struct engine *engine, struct track *track)
+{
+    struct silence *silence = &track->silence;
+    int64_t activation_ms = timeline_activation_ms(&track->timeline);
+    bool untouched = !silence->seen && ledger_open_episode(ledger_of(track)) == NULL;
+    if (activation_ms != INT64_MAX && (!silence->active || (untouched && silence->last_seen_ms != activation_ms)))
+        begin_watch(track);
+    pass_ends(engine, track);
+    reschedule(engine, track);
+}
+
+static bool listens_to(const struct rule_silence *rule, enum parameter parameter)
+{
+    for (unsigned i = 0; i < rule->parameters_count; i++)
+        if (rule->parameters[i] == parameter)
+            return true;
+    return false;
+}
+
+void silence_receive(struct engine *engine, struct track *track)
+{
+    struct silence *silence = &track->silence;
+    int64_t now_ms = engine->unit.now_ms;
+    const struct rule_silence *rule = silence->active ? silence_at(track, now_ms) : NULL;
+    bool counts = false;
+    for (size_t i = 0; rule != NULL && i < engine->arrivals_count; i++) {
+        const struct arrival *arrival = &engine->arrivals[i];
+        if (!arrival->first_of_key || !listens_to(rule, arrival->parameter))
+            continue;
+        fill_day(silence, arrival->day_only ? day_local(patient_of(track), arrival->measured_at_ms)
+                                            : day_of(patient_of(track), arrival->measured_at_ms, day_start_min(track)));
+        counts |= rule->max_gap_ms == 0 || arrival->measured_at_ms > silence->last_seen_ms - DAY_MS;
+    }
+    if (!counts)
+        return;
+    const struct segment *segment = timeline_at(&track->timeline, now_ms);
+    silence->last_seen_ms = now_ms;
+    silence->seen = true;
+    finish(engine, track,
+           &(struct transition){
+               .at_ms = now_ms,
+               .kind = EVENT_CLEARED,
+               .received_ms = now_ms,
+               .in_force_from_ms = segment->from_ms,
+               .version = segment->version,
+           });
+    reschedule(engine, track);
+}
+
+void silence_suspend(struct engine *engine, struct track *track, int64_t from_ms, int64_t until_ms)
+{
+    struct silence *silence = &track->silence;
+    bool already = spans_touch(&silence->suspensions, engine->unit.now_ms, engine->unit.now_ms + 1);
+    spans_add(&silence->suspensions, from_ms, until_ms);
+    struct episode *open = ledger_open_episode(ledger_of(track));
+    if (open != NULL && !already && from_ms <= engine->unit.now_ms && until_ms > engine->unit.now_ms) {
+        struct pending *pending = ledger_act(engine, ledger_of(track), open, EVENT_SUSPENDED);
+        pending->basis.at_ms = engine->unit.now_ms;
+        pending->until_ms = until_ms;
+        silence->edge_ms = engine->unit.now_ms;
+    }
+    silence_schedule(engine, track);
+}

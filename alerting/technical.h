@@ -1,0 +1,38 @@
+/* technical: alerts of built-in rules, made from technical.def.
+ * Owner:   patients hold theirs, the engine holds the node's. Threads: the shard's alone. */
+#ifndef VIGIE_ALERTING_TECHNICAL_H
+#define VIGIE_ALERTING_TECHNICAL_H
+
+#include "alerting/engine_state.h"
+
+enum technical_id {
+#define TECHNICAL(id, rule_id, subject, priority, begins, fr, en, raised_when, cleared_when) TECHNICAL_##id,
+#include "alerting/technical.def"
+#undef TECHNICAL
+    TECHNICAL_COUNT
+};
+
+struct technical_row {
+    const char *rule_id;
+    enum priority priority; /* PRIORITY_NONE: of the patient's most urgent rule on the parameter */
+    enum beginning beginning;
+    const char *fr, *en, *raised_when, *cleared_when;
+};
+const struct technical_row *technical_row(int id);
+
+/* A quarantined reading, or one that came too late: raises, or counts while raised. */
+void technical_quarantine(struct engine *engine, struct patient *patient, const struct held *held,
+                          enum parameter parameter, enum quarantine_reason reason);
+void technical_late(struct engine *engine, struct patient *patient, const struct held *held, enum parameter parameter);
+/* Time that was not up time: an episode from the last tick before to the start. */
+void technical_outage(struct engine *engine, int64_t from_ms, int64_t to_ms);
+
+/* What is due at or before the instant; the next due instant of the patient's, INT64_MAX without. */
+void technical_expire(struct engine *engine, struct patient *patient, int64_t due_ms);
+int64_t technical_due_ms(const struct patient *patient);
+/* Closes what is open: the patient leaves. */
+void technical_close(struct engine *engine, struct patient *patient, int64_t at_ms);
+
+void technical_free(struct technical *technical, struct engine *engine);
+
+#endif

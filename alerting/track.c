@@ -1,0 +1,382 @@
+/* track: drives the automata of judge.h. A step first passes the ends of rules that lie before the instant, then
+ * judges it by the version in force at its measured time. */
+#include "alerting/track.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "alerting/episodes.h"
+#include "alerting/grow.h"
+
+static void (*const judges[])(struct judge_state *, const struct judge_input *, struct judge_outcome *) = {
+    [RULE_LIMIT] = judge_limit,
+    [RULE_CHANGE] = judge_change,
+    [RULE_SILENCE] = NULL,
+};
+
+struct track *track_new(struct patient *patient, const struct rule *rule)
+{
+    struct track *track = zeroed(sizeof *track);
+    strcpy(track->rule_id, rule->id);
+    track->kind = rule->kind;
+    track->parameter = rule->kind == RULE_SILENCE ? PARAMETER_COUNT : rule->parameter;
+    for (unsigned side = 0; side < SIDE_COUNT; side++) {
+        judge_state_init(&track->side[side].tip);
+        track->side[side].ledger = (struct ledger){
+            .patient = patient,
+            .rule_id = track->rule_id,
+            .side = rule->kind == RULE_SILENCE ? SIDE_NONE : (enum rule_side)side,
+            .class = rule->kind == RULE_SILENCE ? ALERT_SILENCE : ALERT_CLINICAL,
+            .beginning = rule->kind == RULE_SILENCE ? BEGAN_LAST_SEEN : BEGAN_READING,
+            .parameter = track->parameter,
+            .technical = -1,
+            .frozen_ms = INT64_MIN,
+        };
+    }
+    track->silence.due_ms = INT64_MAX;
+    return track;
+}
+
+void track_free(struct track *track, struct engine *engine)
+{
+    for (unsigned i = 0; i < SIDE_COUNT; i++) {
+        struct track_side *side = &track->side[i];
+        judge_state_deinit(&side->tip);
+        if (side->base != NULL)
+            judge_state_deinit(side->base);
+        free(side->base);
+        story_deinit(&side->base_open);
+        ledger_deinit(&side->ledger, engine);
+    }
+    spans_deinit(&track->silence.suspensions);
+    timeline_deinit(&track->timeline);
+    free(track);
+}
+
+/* What a walk over one side meets. */
+struct walk {
+    const struct track *track;
+    enum rule_side side;
+    struct judge_state *state;
+    struct transition out[2]; /* of one step: the end of a rule, then what the instant decides */
+    unsigned out_count;
+    bool breach;
+};
+
+static struct transition ending(const struct segment *segment, enum priority active)
+{
+    bool left = segment->state == SEGMENT_LEFT;
+    return (struct transition){
+        .at_ms = segment->from_ms,
+        .kind = left ? EVENT_CLOSED : EVENT_CLEARED,
+        .priority = active,
+        .received_ms = INSTANT_NONE,
+        .in_force_from_ms = segment->from_ms,
+        .version = segment->version,
+        .reason = left ? "left" : "rule-disabled",
+    };
+}
+
+/* The first end of the rule later than the instant; NULL without. */
+static const struct segment *next_end(const struct timeline *timeline, int64_t after_ms)
+{
+    const struct segment *segment = timeline_after(timeline, after_ms);
+    while (segment != NULL && segment->state == SEGMENT_ON)
+        segment = timeline_after(timeline, segment->from_ms);
+    return segment;
+}
+
+/* Ends of the rule in (state, upto_ms] clear what is open and reset the runs. */
+static void pass_ends(struct walk *walk, int64_t upto_ms)
+{
+    struct judge_state *state = walk->state;
+    const struct segment *end;
+    walk->out_count = 0;
+    while ((end = next_end(&walk->track->timeline, state->at_ms)) != NULL && end->from_ms <= upto_ms) {
+        state->at_ms = end->from_ms;
+        judge_reset_runs(state);
+        if (state->active != PRIORITY_NONE)
+            walk->out[walk->out_count++] = ending(end, state->active);
+        state->active = PRIORITY_NONE;
+    }
+}
+
+static void step(struct walk *walk, const struct instant *instant)
+{
+    struct judge_outcome outcome;
+    pass_ends(walk, instant->key.ms);
+    walk->state->at_ms = instant->key.ms;
+    const struct segment *segment = timeline_at(&walk->track->timeline, instant->key.ms);
+    bool on = segment != NULL && segment->state == SEGMENT_ON && judge_has_side(segment->version->rule, walk->side);
+    struct judge_input input = {
+        .rule = on ? segment->version->rule : NULL,
+        .side = walk->side,
+        .instant = instant,
+        .window_max_ms = walk->track->window_max_ms,
+        .parameter = walk->track->parameter,
+    };
+    judges[walk->track->kind](walk->state, &input, &outcome);
+    walk->breach = outcome.breach;
+    if (outcome.kind == EVENT_COUNT)
+        return;
+    walk->out[walk->out_count++] = (struct transition){
+        .at_ms = instant->key.ms,
+        .kind = outcome.kind,
+        .priority = outcome.priority,
+        .has_reading = true,
+        .pair = outcome.pair,
+        .comparator = outcome.deciding->comparator,
+        .deciding = instant->key,
+        .first = outcome.first,
+        .value = outcome.deciding->value,
+        .received_ms = outcome.deciding->received_ms,
+        .in_force_from_ms = segment->from_ms,
+        .version = segment->version,
+    };
+}
+
+static bool brought_now(const struct instant *instant, uint32_t unit)
+{
+    for (const struct held *held = instant->first; held < instant->end; held++)
+        if ((held->flags & HELD_MEMBER) && held->unit == unit)
+            return true;
+    return false;
+}
+
+static const struct held *a_member(const struct instant *instant)
+{
+    const struct held *held = instant->first;
+    while (!(held->flags & HELD_MEMBER))
+        held++;
+    return held;
+}
+
+/* A breach received in this unit, or the newest of a series that it changed, measured recently enough. */
+static void meet_breach(struct scene *scene, const struct instant *instant, bool newest)
+{
+    const struct unit *unit = &scene->engine->unit;
+    if (instant->key.ms < unit->now_ms - parameter_row(scene->ledger->parameter)->live_within_ms)
+        return;
+    if (!brought_now(instant, unit->number) && !(newest && scene->series->changed))
+        return;
+    scene->has_fresh = true;
+    scene->fresh = a_member(instant);
+}
+
+static void note_step(struct notes *notes, const struct walk *walk)
+{
+    for (unsigned i = 0; i < walk->out_count; i++) {
+        const struct judge_run *run = &walk->state->run[PRIORITY_LOW];
+        notes->items = grow(notes->items, notes->count + 1, &notes->capacity, sizeof notes->items[0]);
+        notes->items[notes->count++] =
+            (struct note){walk->out[i], run->first, walk->out[i].kind == EVENT_RAISED ? run->count : 0};
+    }
+}
+
+static bool raised_now(const struct walk *walk)
+{
+    return walk->out_count > 0 && walk->out[walk->out_count - 1].kind == EVENT_RAISED;
+}
+
+/* A breach while an episode is open is counted; the raising run has counted its own. */
+static bool counts_breach(const struct walk *walk)
+{
+    return walk->breach && walk->state->active != PRIORITY_NONE && !raised_now(walk);
+}
+
+static bool ends_later(const struct notes *notes, size_t from)
+{
+    for (size_t i = from; i < notes->count; i++)
+        if (notes->items[i].transition.kind == EVENT_CLEARED || notes->items[i].transition.kind == EVENT_CLOSED)
+            return true;
+    return false;
+}
+
+static void apply_notes(const struct scene *scene, const struct notes *notes)
+{
+    for (size_t i = 0; i < notes->count; i++) {
+        const struct note *note = &notes->items[i];
+        ledger_step(scene, &note->transition, &note->began, note->in_breach, !ends_later(notes, i));
+    }
+}
+
+static void judge_side(struct engine *engine, struct track *track, enum rule_side side, const struct series *series)
+{
+    struct track_side *judged = &track->side[side];
+    struct scene scene = {.engine = engine, .ledger = &judged->ledger, .series = series};
+    struct walk walk = {.track = track, .side = side, .state = &judged->tip};
+    struct notes *notes = &engine->notes;
+    struct episode *open = ledger_open_episode(&judged->ledger);
+    struct instant instant, next;
+    size_t index = series_behind_tip(series, &judged->ledger.patient->names);
+    notes->count = 0;
+    for (bool more = series_next(series, &index, &next); more;) {
+        instant = next;
+        more = series_next(series, &index, &next);
+        step(&walk, &instant);
+        note_step(notes, &walk);
+        if (counts_breach(&walk))
+            ++*(notes->count > 0 ? &notes->items[notes->count - 1].in_breach : &open->story.in_breach);
+        if (walk.breach)
+            meet_breach(&scene, &instant, !more);
+    }
+    apply_notes(&scene, notes);
+    ledger_live(&scene);
+}
+
+/* New instants before an end of the rule that the clock has passed are late for it. */
+static bool is_late(const struct track *track, const struct series *series)
+{
+    struct instant instant;
+    size_t index = series_behind_tip(series, &track->side[0].ledger.patient->names);
+    if (!series_next(series, &index, &instant))
+        return false;
+    for (unsigned side = 0; side < SIDE_COUNT; side++)
+        if (track->side[side].present && instant.key.ms < track->side[side].tip.at_ms)
+            return true;
+    return false;
+}
+
+void track_judge(struct engine *engine, struct track *track, const struct series *series)
+{
+    if (series->dirty || is_late(track, series)) {
+        track_replay(engine, track, series, engine->unit.now_ms - 1);
+        return;
+    }
+    for (unsigned side = 0; side < SIDE_COUNT; side++)
+        if (track->side[side].present)
+            judge_side(engine, track, (enum rule_side)side, series);
+}
+
+static struct story *push_story(struct story_list *stories)
+{
+    stories->items = grow(stories->items, stories->count + 1, &stories->capacity, sizeof stories->items[0]);
+    stories->items[stories->count] = (struct story){0};
+    return &stories->items[stories->count++];
+}
+
+/* What a step of a replay adds to the episodes. */
+static void tell_step(struct story_list *stories, const struct walk *walk)
+{
+    for (unsigned i = 0; i < walk->out_count; i++) {
+        struct story *story;
+        if (walk->out[i].kind == EVENT_RAISED) {
+            story = push_story(stories);
+            story->began = walk->state->run[PRIORITY_LOW].first;
+            story->in_breach = walk->state->run[PRIORITY_LOW].count;
+        } else {
+            ensure(stories->count > 0);
+            story = &stories->items[stories->count - 1];
+        }
+        story_add(story, &walk->out[i]);
+    }
+    if (counts_breach(walk))
+        stories->items[stories->count - 1].in_breach++;
+}
+
+static void replay_side(struct engine *engine, struct track *track, enum rule_side number, const struct series *series,
+                        int64_t clock_ms)
+{
+    struct track_side *side = &track->side[number];
+    struct scene scene = {.engine = engine, .ledger = &side->ledger, .series = series};
+    struct walk walk = {.track = track, .side = number, .state = &side->tip};
+    struct judge_state start;
+    struct instant instant, next;
+    size_t index = 0;
+    judge_state_init(&start);
+    judge_state_copy(&side->tip, side->base == NULL ? &start : side->base);
+    engine->stories.count = 0;
+    if (side->base_open.count > 0)
+        story_copy(push_story(&engine->stories), &side->base_open);
+    for (bool more = series_next(series, &index, &next); more;) {
+        instant = next;
+        more = series_next(series, &index, &next);
+        step(&walk, &instant);
+        tell_step(&engine->stories, &walk);
+        if (walk.breach)
+            meet_breach(&scene, &instant, !more);
+    }
+    pass_ends(&walk, clock_ms);
+    walk.breach = false;
+    tell_step(&engine->stories, &walk);
+    ledger_settle(&scene, engine->stories.items, engine->stories.count);
+    ledger_live(&scene);
+}
+
+void track_replay(struct engine *engine, struct track *track, const struct series *series, int64_t clock_ms)
+{
+    for (unsigned side = 0; series != NULL && side < SIDE_COUNT; side++)
+        if (track->side[side].present)
+            replay_side(engine, track, (enum rule_side)side, series, clock_ms);
+}
+
+void track_pass(struct engine *engine, struct track *track, const struct series *series, int64_t clock_ms)
+{
+    for (unsigned i = 0; i < SIDE_COUNT; i++) {
+        struct track_side *side = &track->side[i];
+        struct scene scene = {.engine = engine, .ledger = &side->ledger, .series = series};
+        struct walk walk = {.track = track, .side = (enum rule_side)i, .state = &side->tip};
+        if (side->tip.active == PRIORITY_NONE)
+            continue;
+        pass_ends(&walk, clock_ms);
+        for (unsigned out = 0; out < walk.out_count; out++)
+            ledger_step(&scene, &walk.out[out], NULL, 0, false);
+    }
+}
+
+int64_t track_due_ms(const struct track *track)
+{
+    int64_t due_ms = INT64_MAX;
+    for (unsigned side = 0; side < SIDE_COUNT; side++) {
+        const struct judge_state *tip = &track->side[side].tip;
+        const struct segment *end = tip->active == PRIORITY_NONE ? NULL : next_end(&track->timeline, tip->at_ms);
+        if (end != NULL && end->from_ms < due_ms)
+            due_ms = end->from_ms;
+    }
+    return due_ms;
+}
+
+/* Steps the base; what is over by then is no longer part of any replay. */
+static void let_go_step(struct track_side *side, struct walk *walk)
+{
+    for (unsigned i = 0; i < walk->out_count; i++) {
+        if (walk->out[i].kind == EVENT_RAISED) {
+            side->base_open.count = 0;
+            side->base_open.began = walk->state->run[PRIORITY_LOW].first;
+            side->base_open.in_breach = walk->state->run[PRIORITY_LOW].count;
+        }
+        story_add(&side->base_open, &walk->out[i]);
+        if (!story_is_open(&side->base_open))
+            side->base_open.count = 0;
+    }
+    if (counts_breach(walk))
+        side->base_open.in_breach++;
+}
+
+static void let_go_side(struct track *track, enum rule_side number, const struct series *series, size_t count,
+                        int64_t cut_ms)
+{
+    struct track_side *side = &track->side[number];
+    if (side->base == NULL) {
+        side->base = zeroed(sizeof *side->base);
+        judge_state_init(side->base);
+    }
+    struct walk walk = {.track = track, .side = number, .state = side->base};
+    struct instant instant;
+    for (size_t index = 0; index < count && series_next(series, &index, &instant) && index <= count;) {
+        step(&walk, &instant);
+        let_go_step(side, &walk);
+    }
+    pass_ends(&walk, cut_ms - 1);
+    walk.breach = false;
+    let_go_step(side, &walk);
+}
+
+void track_let_go(struct engine *engine, struct track *track, const struct series *series, size_t count, int64_t cut_ms)
+{
+    for (unsigned i = 0; i < SIDE_COUNT; i++)
+        if (track->side[i].present) {
+            let_go_side(track, (enum rule_side)i, series, count, cut_ms);
+            ledger_prune(&track->side[i].ledger, engine, cut_ms);
+        }
+}
