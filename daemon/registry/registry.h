@@ -67,7 +67,8 @@ bool registry_source_has_device(const struct registry_source *source, const stru
 const struct registry_patient *registry_assigned_to(const struct registry_device *device, int64_t measured_at_ms,
                                                     int64_t grace_ms);
 
-/* The hash that all matching uses. */
+/* The hash that all matching uses. What is longer than IDENTIFIER_BYTES_MAX hashes to zeros, which match nobody. */
+enum { IDENTIFIER_BYTES_MAX = 1024 }; /* system and value together */
 void registry_identifier_hash(const uint8_t key[32], const char *system, size_t system_size, const char *value,
                               size_t value_size, uint8_t out[SHA256_BYTES]);
 

@@ -1,0 +1,507 @@
+/* The registry thread sleeps on its bell, on the connection that LISTENs, and for a second at most. What it is woken
+ * for ends in one of two ways: a load of what others wrote, or a transaction of its own; both give a set of changes,
+ * and every set goes the same way: to shards and loops (registry_deliver.c), commits back to PostgreSQL, the version to
+ * the shards, the file, and then the answer. Rows in memory are the truth of the moment: without PostgreSQL they stay
+ * as the file had them, and nothing that reads them can tell. */
+#include "daemon/registry/registry_service.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/base/log.h"
+#include "daemon/base/ring.h"
+#include "daemon/registry/registry_deliver.h"
+#include "daemon/registry/registry_file.h"
+#include "daemon/registry/registry_postgres.h"
+#include "daemon/registry/registry_transaction.h"
+#include "storage/postgres.h"
+
+enum {
+    REQUESTS_MAX = 64,         /* asked by one admin loop and not yet answered */
+    POLL_MS = 1000,            /* "taken over within 1 s" even if a notification is lost */
+    POSTGRES_TIMEOUT_MS = 10000,
+    STALE_TRIES_MAX = 5
+};
+
+struct registry_service {
+    const struct config *config;
+    uint8_t identifier_key[32];
+    struct wakeup *bell;
+    struct ring *requests; /* pushed by the admin loop, popped by the thread */
+    pthread_t thread;
+    atomic_bool stopping; /* written by registry_service_stop() */
+    atomic_bool is_up;    /* written by the thread, read by anybody */
+    struct wakeup quit;   /* rung at the stop: a wait for PostgreSQL ends */
+    /* the thread's own */
+    struct postgres *postgres;
+    struct rows *rows;
+    int64_t version, version_sent; /* of the rows; last told to the shards */
+    bool presets_are_loaded;
+    struct deliver deliver;
+    char path[4200];
+};
+
+/* ---- connection ---- */
+
+static void disconnect(struct registry_service *service)
+{
+    if (atomic_load(&service->is_up))
+        log_write(LOG_WARNING, "registry", "PostgreSQL is away hint=the registry stays as it is until it comes back");
+    atomic_store(&service->is_up, false);
+    postgres_close(service->postgres);
+    service->postgres = NULL;
+}
+
+static bool connect_postgres(struct registry_service *service)
+{
+    if (service->postgres != NULL)
+        return true;
+    const struct postgres_options options = {.conninfo = service->config->postgres_conninfo,
+                                             .application = "vigied registry",
+                                             .timeout_ms = POSTGRES_TIMEOUT_MS,
+                                             .quit_fd = service->quit.fd};
+    enum err error = postgres_open(&options, &service->postgres);
+    if (error == OK)
+        error = postgres_command(service->postgres, "LISTEN vigie_registry");
+    if (error != OK) {
+        log_write(LOG_DEBUG, "registry", "cannot connect to PostgreSQL error=%s", err_text(error));
+        postgres_close(service->postgres);
+        service->postgres = NULL;
+        return false;
+    }
+    atomic_store(&service->is_up, true);
+    log_write(LOG_NOTICE, "registry", "connected to PostgreSQL");
+    return true;
+}
+
+/* The server said no to something that is ours to do: the schema is not there, or a right is missing. */
+static void note_failure(struct registry_service *service, const char *what, enum err error)
+{
+    log_write(LOG_WARNING, "registry", "%s found=%s sqlstate=%s expected=the schema of this program hint=vigiectl db "
+              "migrate", what, err_text(error), postgres_sqlstate(service->postgres));
+    if (error == ERR_UNAVAILABLE)
+        disconnect(service);
+}
+
+/* ---- after a set of changes ---- */
+
+static bool has_unwritten(const struct registry_service *service)
+{
+    for (struct row *row = rows_first(service->rows, ROW_RULE); row != NULL; row = row->next)
+        if (row->unwritten)
+            return true;
+    for (struct row *row = rows_first(service->rows, ROW_PATIENT); row != NULL; row = row->next)
+        if (row->unwritten)
+            return true;
+    return false;
+}
+
+static void write_commits(struct registry_service *service)
+{
+    if (service->postgres == NULL || !has_unwritten(service))
+        return;
+    enum err error = registry_postgres_write_commits(service->postgres, service->rows, &service->version);
+    if (error != OK)
+        note_failure(service, "commits cannot be written back", error);
+}
+
+/* Commits first: if we die in between, the shards are told again and answer the same. */
+static void settle(struct registry_service *service)
+{
+    write_commits(service);
+    if (service->version != service->version_sent)
+        deliver_version(&service->deliver, service->version);
+    service->version_sent = service->version;
+    enum err error = registry_file_write(service->path, service->rows, service->version);
+    if (error != OK)
+        log_write(LOG_ERROR, "registry", "cannot write the registry path=%s error=%s hint=a start without PostgreSQL "
+                  "would serve the one before", service->path, err_text(error));
+}
+
+static void deliver_and_settle(struct registry_service *service, struct row_changes *changes,
+                               struct deliver_result *result)
+{
+    deliver_changes(&service->deliver, changes, result);
+    changes_keep(changes);
+    settle(service);
+}
+
+/* ---- what others wrote ---- */
+
+static enum err load_changes(struct registry_service *service, struct row_changes *changes)
+{
+    enum err error = registry_postgres_load(service->postgres, service->rows, changes, &service->version);
+    if (error != OK) {
+        changes_undo(changes, service->rows);
+        note_failure(service, "the registry cannot be read", error);
+    }
+    return error;
+}
+
+static struct registry_transaction transaction_of(struct registry_service *service, struct row_changes *changes)
+{
+    return (struct registry_transaction){
+        .postgres = service->postgres,
+        .rows = service->rows,
+        .version = &service->version,
+        .config = service->config,
+        .identifier_key = service->identifier_key,
+        .changes = changes,
+    };
+}
+
+static void load_presets(struct registry_service *service, struct row_changes *changes)
+{
+    struct registry_transaction transaction = transaction_of(service, changes);
+    enum err error = registry_load_presets(&transaction);
+    if (error != OK && error != ERR_STALE)
+        note_failure(service, "presets cannot be loaded", error);
+    service->presets_are_loaded = error != ERR_STALE && error != ERR_UNAVAILABLE;
+}
+
+/* Takes over what is new; true when the rows are those of the database. */
+static bool sync_with_postgres(struct registry_service *service)
+{
+    int64_t version;
+    if (!connect_postgres(service))
+        return false;
+    enum err error = registry_postgres_version(service->postgres, &version);
+    if (error != OK) {
+        note_failure(service, "the registry cannot be read", error);
+        return false;
+    }
+    struct row_changes changes = {.items = NULL};
+    struct deliver_result result = {.refused = false};
+    if (version != service->version) {
+        if (load_changes(service, &changes) != OK)
+            return false;
+        deliver_and_settle(service, &changes, &result);
+    }
+    if (!service->presets_are_loaded) {
+        load_presets(service, &changes);
+        if (changes.count > 0)
+            deliver_and_settle(service, &changes, &result);
+    }
+    write_commits(service);
+    buffer_deinit(&result.moved);
+    return service->postgres != NULL;
+}
+
+/* ---- requests ---- */
+
+static void answer_fault(struct registry_request *request, int status, const struct import_fault *fault)
+{
+    request->status = status;
+    import_fault_render(fault, &request->reply);
+}
+
+static void answer_unavailable(struct registry_request *request)
+{
+    answer_fault(request, 503, &(struct import_fault){.what = "PostgreSQL", .found = "no connection",
+                                                      .expected = "the registry to be writable",
+                                                      .hint = "send it again when PostgreSQL is back"});
+}
+
+static void answer_refusal(struct registry_request *request, const struct deliver_result *result)
+{
+    struct import_fault fault = {.line = result->refused_line, .what = "a shard refused the change",
+                                 .expected = "a change that the rules allow",
+                                 .hint = "the row stands in PostgreSQL and is not in force: correct it"};
+    snprintf(fault.found, sizeof(fault.found), "%.200s", result->refusal);
+    for (char *at = fault.found; *at != '\0'; at++)
+        *at = (unsigned char)*at < 128 ? *at : '?';
+    answer_fault(request, 422, &fault);
+}
+
+static void answer_import(struct registry_request *request, const struct registry_transaction *transaction,
+                          const struct deliver_result *result)
+{
+    struct buffer *reply = &request->reply;
+    request->status = 200;
+    render_open(reply, '{');
+    render_key(reply, "lines");
+    render_integer(reply, transaction->result.lines);
+    render_key(reply, "changed");
+    render_integer(reply, transaction->result.changed);
+    render_key(reply, "version");
+    render_integer(reply, *transaction->version);
+    render_key(reply, "moved");
+    render_open(reply, '[');
+    if (result->moved.size > 0)
+        render_raw(reply, result->moved.data, result->moved.size);
+    render_close(reply, ']');
+    render_close(reply, '}');
+}
+
+static void answer_token(struct registry_request *request, const char *token)
+{
+    request->status = 200;
+    render_open(&request->reply, '{');
+    render_key(&request->reply, "source");
+    render_string(&request->reply, request->body, request->body_size);
+    render_key(&request->reply, "token");
+    render_text(&request->reply, token);
+    render_close(&request->reply, '}');
+}
+
+static void answer_error(struct registry_service *service, struct registry_request *request,
+                         const struct registry_transaction *transaction, enum err error)
+{
+    if (error == ERR_REFUSED) {
+        answer_fault(request, 422, &transaction->fault);
+    } else if (error == ERR_NOT_FOUND) {
+        answer_fault(request, 404, &(struct import_fault){.what = "source", .found = "no such ref",
+                                                          .expected = "a source that is enrolled",
+                                                          .hint = "import a line of type source first"});
+    } else {
+        note_failure(service, "a change of the registry failed", error);
+        answer_unavailable(request);
+    }
+}
+
+static enum err run_request(struct registry_request *request, struct registry_transaction *transaction,
+                            char token[TOKEN_TEXT_MAX])
+{
+    char source[REF_BYTES_MAX + 1];
+    if (request->kind == REGISTRY_IMPORT)
+        return registry_import(transaction, request->body, request->body_size);
+    if (request->body_size > REF_BYTES_MAX)
+        return ERR_NOT_FOUND;
+    memcpy(source, request->body, request->body_size);
+    source[request->body_size] = '\0';
+    return registry_issue_token(transaction, source, token);
+}
+
+static void change_on_request(struct registry_service *service, struct registry_request *request)
+{
+    struct row_changes changes = {.items = NULL};
+    struct deliver_result result = {.refused = false};
+    struct registry_transaction transaction = transaction_of(service, &changes);
+    char token[TOKEN_TEXT_MAX];
+    enum err error = ERR_STALE;
+    for (unsigned i = 0; error == ERR_STALE && i < STALE_TRIES_MAX; i++) {
+        if (!sync_with_postgres(service)) {
+            answer_unavailable(request);
+            return;
+        }
+        transaction.postgres = service->postgres;
+        error = run_request(request, &transaction, token);
+    }
+    if (error != OK) {
+        answer_error(service, request, &transaction, error);
+        return;
+    }
+    deliver_and_settle(service, &changes, &result);
+    if (result.refused)
+        answer_refusal(request, &result);
+    else if (request->kind == REGISTRY_IMPORT)
+        answer_import(request, &transaction, &result);
+    else
+        answer_token(request, token);
+    explicit_bzero(token, sizeof(token));
+    buffer_deinit(&result.moved);
+}
+
+static void serve(struct registry_service *service, struct registry_request *request)
+{
+    buffer_clear(&request->reply);
+    if (atomic_load(&service->stopping)) {
+        answer_unavailable(request);
+    } else if (request->kind != REGISTRY_SYNC) {
+        change_on_request(service, request);
+    } else if (sync_with_postgres(service)) {
+        request->status = 200;
+        render_open(&request->reply, '{');
+        render_key(&request->reply, "version");
+        render_integer(&request->reply, service->version);
+        render_close(&request->reply, '}');
+    } else {
+        answer_unavailable(request);
+    }
+    request->done(request);
+}
+
+/* ---- the thread ---- */
+
+static bool take_notifications(struct registry_service *service)
+{
+    bool any = false;
+    if (service->postgres == NULL)
+        return false;
+    if (!postgres_is_alive(service->postgres)) {
+        disconnect(service);
+        return false;
+    }
+    for (PGnotify *notify; (notify = PQnotifies(postgres_connection(service->postgres))) != NULL; any = true)
+        PQfreemem(notify);
+    return any;
+}
+
+static void wait_for_something(struct registry_service *service)
+{
+    struct pollfd polled[2] = {{.fd = service->bell->fd, .events = POLLIN}, {.fd = -1, .events = POLLIN}};
+    if (service->postgres != NULL)
+        polled[1].fd = postgres_fd(service->postgres);
+    if (poll(polled, 2, POLL_MS) < 0)
+        ensure(errno == EINTR);
+    wakeup_wait(service->bell, 0);
+}
+
+static void *registry_thread(void *argument)
+{
+    struct registry_service *service = argument;
+    int64_t synced_ms = clock_monotonic_ms();
+    while (!atomic_load(&service->stopping)) {
+        wait_for_something(service);
+        for (struct registry_request *request; (request = ring_pop(service->requests)) != NULL;)
+            serve(service, request);
+        bool notified = take_notifications(service);
+        if (notified || clock_monotonic_ms() - synced_ms >= POLL_MS) {
+            if (!atomic_load(&service->stopping))
+                sync_with_postgres(service);
+            synced_ms = clock_monotonic_ms();
+        }
+        deliver_free_snapshots(&service->deliver, false);
+    }
+    for (struct registry_request *request; (request = ring_pop(service->requests)) != NULL;)
+        serve(service, request);
+    return NULL;
+}
+
+/* ---- start and stop ---- */
+
+static enum err load_file(struct registry_service *service)
+{
+    enum err error = registry_file_read(service->path, &service->rows, &service->version);
+    if (error == OK)
+        return OK;
+    if (error != ERR_NOT_FOUND)
+        log_write(LOG_ERROR, "registry", "the registry file is not used path=%s error=%s hint=PostgreSQL has the registry; "
+                  "without it nobody is known", service->path, err_text(error));
+    service->rows = rows_new();
+    service->version = 0;
+    return error == ERR_NOT_FOUND || error == ERR_CORRUPT ? OK : error;
+}
+
+/* What the shards know is worth nothing when PostgreSQL has gone back behind it: versions are used again. */
+static void choose_known(const struct registry_service *service, const int64_t *shard_versions, int64_t known[SHARDS_MAX])
+{
+    for (uint32_t i = 0; i < service->deliver.shards; i++) {
+        known[i] = shard_versions[i];
+        if (shard_versions[i] <= service->version)
+            continue;
+        log_write(LOG_WARNING, "registry", "the registry is behind the journal found=version %lld expected=%lld or more "
+                  "hint=rules that only the journal has stay in force", (long long)service->version,
+                  (long long)shard_versions[i]);
+        known[i] = -1;
+    }
+}
+
+static void start_rows(struct registry_service *service, const int64_t *shard_versions)
+{
+    struct row_changes changes = {.items = NULL};
+    struct deliver_result result = {.refused = false};
+    int64_t known[SHARDS_MAX];
+    if (connect_postgres(service) && load_changes(service, &changes) == OK) {
+        changes_keep(&changes);
+        load_presets(service, &changes);
+        changes_keep(&changes);
+    } else {
+        log_write(LOG_WARNING, "registry", "no PostgreSQL at the start: the registry of the file is served version=%lld",
+                  (long long)service->version);
+    }
+    choose_known(service, shard_versions, known);
+    deliver_everything(&service->deliver, known, &result);
+    settle(service);
+    buffer_deinit(&result.moved);
+}
+
+static struct registry_service *service_new(const struct registry_options *options)
+{
+    struct registry_service *service = calloc(1, sizeof(*service));
+    ensure(service != NULL);
+    service->config = options->config;
+    service->bell = options->bell;
+    service->version_sent = -1;
+    memcpy(service->identifier_key, options->identifier_key, sizeof(service->identifier_key));
+    snprintf(service->path, sizeof(service->path), "%s/registry", options->config->node_state_dir);
+    service->deliver = (struct deliver){.shards = options->shards,
+                                        .loops = options->loops,
+                                        .inlets = options->inlets,
+                                        .bell = options->bell,
+                                        .mailboxes = options->mailboxes,
+                                        .stopping = &service->stopping};
+    return service;
+}
+
+static void service_free(struct registry_service *service)
+{
+    deliver_free_snapshots(&service->deliver, true);
+    rows_free(service->rows);
+    postgres_close(service->postgres);
+    ring_free(service->requests);
+    wakeup_close(&service->quit);
+    explicit_bzero(service->identifier_key, sizeof(service->identifier_key));
+    free(service);
+}
+
+enum err registry_service_start(const struct registry_options *options, struct registry_service **ret_service)
+{
+    struct registry_service *service = service_new(options);
+    enum err error = wakeup_open(&service->quit);
+    if (error != OK) {
+        free(service);
+        return error;
+    }
+    service->requests = ring_new(REQUESTS_MAX);
+    ensure(service->requests != NULL);
+    error = load_file(service);
+    if (error != OK)
+        goto fail;
+    service->deliver.rows = service->rows;
+    start_rows(service, options->shard_versions);
+    service->deliver.loops_run = true;
+    if (pthread_create(&service->thread, NULL, registry_thread, service) != 0) {
+        error = ERR_OS;
+        goto fail;
+    }
+    *ret_service = service;
+    return OK;
+fail:
+    service_free(service);
+    return error;
+}
+
+void registry_service_stop(struct registry_service *service)
+{
+    if (service == NULL)
+        return;
+    atomic_store(&service->stopping, true);
+    wakeup_ring(&service->quit);
+    wakeup_ring(service->bell);
+    pthread_join(service->thread, NULL);
+    service_free(service);
+}
+
+void registry_request(struct registry_service *service, struct registry_request *request)
+{
+    bool was_empty;
+    if (ring_push(service->requests, request, &was_empty) == OK) {
+        wakeup_ring(service->bell);
+        return;
+    }
+    buffer_clear(&request->reply);
+    answer_fault(request, 503, &(struct import_fault){.what = "registry", .found = "too many requests at once",
+                                                      .expected = "at most 64", .hint = "send it again later"});
+    request->done(request);
+}
+
+bool registry_postgres_is_up(const struct registry_service *service)
+{
+    return atomic_load(&service->is_up);
+}
