@@ -18,6 +18,7 @@ struct metrics_sources {
     /* Open connections of a listener, by its key in [listen]; `context` is connections_context. */
     int64_t (*connections)(void *context, const char *protocol);
     void *connections_context;
+    int64_t admin_connections; /* filled in by admin.c */
 };
 
 void metrics_render(struct buffer *out, const struct metrics_sources *sources);

@@ -1,0 +1,176 @@
+/* metrics: every series is written in every answer, from the first one on, so that a rate never begins with a
+ * hole. */
+#include "daemon/admin/metrics.h"
+
+#include <assert.h>
+
+#include "daemon/base/instant.h"
+#include "daemon/model/alert_event.h"
+
+static_assert((int)EVENT_KINDS == (int)EVENT_COUNT && (int)PRIORITIES == (int)PRIORITY_COUNT,
+              "counters.h sizes its table by these");
+
+/* Counters under their names; `label` is the whole label part. */
+static const struct {
+    enum counter_id id;
+    const char *name, *label, *help;
+} counter_rows[] = {
+    {COUNTER_READINGS_ACCEPTED, "vigie_readings_total", "{result=\"accepted\"}",
+     "Readings by what became of them."},
+    {COUNTER_READINGS_DUPLICATE, "vigie_readings_total", "{result=\"duplicate\"}", NULL},
+    {COUNTER_READINGS_QUARANTINED, "vigie_readings_total", "{result=\"quarantined\"}", NULL},
+    {COUNTER_READINGS_REJECTED, "vigie_readings_total", "{result=\"rejected\"}", NULL},
+    {COUNTER_READINGS_LATE_UNJUDGED, "vigie_readings_late_unjudged_total", "",
+     "Readings too late to be judged."},
+    {COUNTER_MESSAGES, "vigie_messages_total", "", "Messages taken by the decoders."},
+    {COUNTER_CONNECTIONS_OPENED, "vigie_connections_opened_total", "",
+     "Connections of the ingest listeners."},
+    {COUNTER_CONNECTIONS_CLOSED, "vigie_connections_closed_total", "", "Connections that have ended."},
+    {COUNTER_HANDSHAKES_FAILED, "vigie_handshakes_failed_total", "",
+     "Connections that never spoke TLS to the end."},
+    {COUNTER_CONNECTIONS_PAUSED, "vigie_connections_paused_total", "", "Times a connection waited for room."},
+    {COUNTER_TURNS, "vigie_turns_total", "", "Turns of the shards."},
+    {COUNTER_SINK_RECORDS, "vigie_sink_records_total", "", "Records brought to the sinks."},
+    {COUNTER_SINK_ERRORS, "vigie_sink_errors_total", "", "Errors met by the sinks."},
+};
+
+static const struct {
+    enum histogram_id id;
+    const char *name, *help;
+} histogram_rows[] = {
+    {HISTOGRAM_ACK, "vigie_ack_seconds", "From a whole message to its durable answer."},
+    {HISTOGRAM_DELIVERY, "vigie_alert_delivery_seconds",
+     "From the decision of an alert to Kafka's acknowledgement."},
+    {HISTOGRAM_SYNC, "vigie_journal_sync_seconds", "Sync of a journal turn."},
+    {HISTOGRAM_SILENCE_LATENESS, "vigie_silence_lateness_seconds", "How late a due timer was decided."},
+};
+
+static const char *const protocols[] = {"https", "http", "mqtts", "mqtt", "mllps", "mllp", "adt"};
+
+static void write_head(struct buffer *out, const char *name, const char *type, const char *help)
+{
+    buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static uint64_t read_relaxed(const _Atomic uint64_t *value)
+{
+    return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+static void write_counters(struct buffer *out, const struct metrics_sources *sources)
+{
+    for (size_t row = 0; row < sizeof(counter_rows) / sizeof(counter_rows[0]); row++) {
+        uint64_t sum = 0;
+        for (size_t i = 0; i < sources->counters_count; i++)
+            sum += read_relaxed(&sources->counters[i].value[counter_rows[row].id]);
+        if (counter_rows[row].help != NULL)
+            write_head(out, counter_rows[row].name, "counter", counter_rows[row].help);
+        buffer_printf(out, "%s%s %llu\n", counter_rows[row].name, counter_rows[row].label,
+                      (unsigned long long)sum);
+    }
+}
+
+static void write_alerts(struct buffer *out, const struct metrics_sources *sources)
+{
+    write_head(out, "vigie_alerts_total", "counter", "Published alert events.");
+    for (unsigned kind = 0; kind < EVENT_KINDS; kind++)
+        for (unsigned priority = PRIORITY_LOW; priority < PRIORITIES; priority++) {
+            uint64_t sum = 0;
+            for (size_t i = 0; i < sources->counters_count; i++)
+                sum += read_relaxed(&sources->counters[i].alerts[kind][priority]);
+            buffer_printf(out, "vigie_alerts_total{event=\"%s\",priority=\"%s\"} %llu\n", event_word(kind),
+                          priority_word(priority), (unsigned long long)sum);
+        }
+}
+
+/* Bucket b counts values below 2^b microseconds, the last one the rest: it is part of +Inf alone. */
+static void write_histogram(struct buffer *out, const struct metrics_sources *sources, enum histogram_id id,
+                            const char *name)
+{
+    uint64_t count = 0, sum_us = 0;
+    for (unsigned bucket = 0; bucket < HISTOGRAM_BUCKETS; bucket++) {
+        for (size_t i = 0; i < sources->counters_count; i++)
+            count += read_relaxed(&sources->counters[i].histogram[id].bucket[bucket]);
+        uint64_t us = UINT64_C(1) << bucket;
+        if (bucket < HISTOGRAM_BUCKETS - 1)
+            buffer_printf(out, "%s_bucket{le=\"%llu.%06llu\"} %llu\n", name,
+                          (unsigned long long)(us / 1000000), (unsigned long long)(us % 1000000),
+                          (unsigned long long)count);
+    }
+    for (size_t i = 0; i < sources->counters_count; i++)
+        sum_us += read_relaxed(&sources->counters[i].histogram[id].sum_us);
+    buffer_printf(out, "%s_bucket{le=\"+Inf\"} %llu\n%s_sum %llu.%06llu\n%s_count %llu\n", name,
+                  (unsigned long long)count, name, (unsigned long long)(sum_us / 1000000),
+                  (unsigned long long)(sum_us % 1000000), name, (unsigned long long)count);
+}
+
+static int64_t lag_ms(const struct sink_figures *figures, int64_t now_ms)
+{
+    int64_t oldest_ms = atomic_load_explicit(&figures->oldest_ms, memory_order_relaxed);
+    bool lags = atomic_load_explicit(&figures->records_lag, memory_order_relaxed) > 0;
+    return lags && oldest_ms != INSTANT_NONE && oldest_ms < now_ms ? now_ms - oldest_ms : 0;
+}
+
+static void write_sinks(struct buffer *out, const struct metrics_sources *sources)
+{
+    const struct {
+        const char *name;
+        const struct sink_figures *figures;
+    } sinks[] = {{"postgres", sources->postgres}, {"kafka", sources->kafka}};
+    write_head(out, "vigie_sink_lag_records", "gauge", "Records that are durable and not yet in the sink.");
+    for (size_t i = 0; i < 2; i++)
+        buffer_printf(out, "vigie_sink_lag_records{sink=\"%s\"} %llu\n", sinks[i].name,
+                      (unsigned long long)read_relaxed(&sinks[i].figures->records_lag));
+    write_head(out, "vigie_sink_lag_seconds", "gauge", "Age of the oldest of them in engine time.");
+    for (size_t i = 0; i < 2; i++) {
+        long long ms = (long long)lag_ms(sinks[i].figures, sources->engine_now_ms);
+        buffer_printf(out, "vigie_sink_lag_seconds{sink=\"%s\"} %lld.%03lld\n", sinks[i].name, ms / 1000,
+                      ms % 1000);
+    }
+    write_head(out, "vigie_sink_connected", "gauge", "1 while the sink takes records.");
+    for (size_t i = 0; i < 2; i++)
+        buffer_printf(out, "vigie_sink_connected{sink=\"%s\"} %d\n", sinks[i].name,
+                      atomic_load_explicit(&sinks[i].figures->state, memory_order_relaxed) == SINK_CONNECTED);
+}
+
+static void write_connections(struct buffer *out, const struct metrics_sources *sources)
+{
+    write_head(out, "vigie_connections", "gauge", "Open connections by listener.");
+    for (size_t i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++)
+        buffer_printf(out, "vigie_connections{protocol=\"%s\"} %lld\n", protocols[i],
+                      (long long)sources->connections(sources->connections_context, protocols[i]));
+    buffer_printf(out, "vigie_connections{protocol=\"admin\"} %lld\n", (long long)sources->admin_connections);
+}
+
+/* The journals of a node share a file system: the least free space is what counts. */
+static void write_journals(struct buffer *out, const struct metrics_sources *sources)
+{
+    uint64_t free_bytes = UINT64_MAX, bytes = 0;
+    for (size_t i = 0; i < sources->journals_count; i++) {
+        struct journal_figures figures;
+        journal_figures(sources->journals[i], &figures);
+        bytes += figures.bytes;
+        if (figures.free_bytes < free_bytes)
+            free_bytes = figures.free_bytes;
+    }
+    write_head(out, "vigie_journal_free_bytes", "gauge", "Free space of the journal's file system.");
+    buffer_printf(out, "vigie_journal_free_bytes %llu\n",
+                  (unsigned long long)(sources->journals_count > 0 ? free_bytes : 0));
+    write_head(out, "vigie_journal_bytes", "gauge", "Size of the journal.");
+    buffer_printf(out, "vigie_journal_bytes %llu\n", (unsigned long long)bytes);
+}
+
+void metrics_render(struct buffer *out, const struct metrics_sources *sources)
+{
+    write_counters(out, sources);
+    write_alerts(out, sources);
+    for (size_t i = 0; i < sizeof(histogram_rows) / sizeof(histogram_rows[0]); i++) {
+        write_head(out, histogram_rows[i].name, "histogram", histogram_rows[i].help);
+        write_histogram(out, sources, histogram_rows[i].id, histogram_rows[i].name);
+    }
+    write_sinks(out, sources);
+    write_connections(out, sources);
+    write_journals(out, sources);
+    write_head(out, "vigie_quarantine_rows", "gauge", "Readings put into quarantine.");
+    buffer_printf(out, "vigie_quarantine_rows %llu\n", (unsigned long long)sources->quarantine_rows);
+}
