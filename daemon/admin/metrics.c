@@ -2,13 +2,11 @@
  * hole. */
 #include "daemon/admin/metrics.h"
 
-#include <assert.h>
-
 #include "daemon/base/instant.h"
 #include "daemon/model/alert_event.h"
 
-static_assert((int)EVENT_KINDS == (int)EVENT_COUNT && (int)PRIORITIES == (int)PRIORITY_COUNT,
-              "counters.h sizes its table by these");
+_Static_assert((int)EVENT_KINDS == (int)EVENT_COUNT && (int)PRIORITIES == (int)PRIORITY_COUNT,
+               "counters.h sizes its table by these");
 
 /* Counters under their names; `label` is the whole label part. */
 static const struct {
