@@ -14,7 +14,7 @@ enum note_kind {
     NOTE_INFORMATION, /* FHIR: nothing to store, and why */
 };
 
-enum { NOTE_NONE = 0xffffffffu, NOTE_FOUND_MAX = 48 };
+enum { NOTE_NONE = 0xffffffffu, NOTE_FOUND_MAX = 88 };
 
 struct note {
     enum note_kind kind;
@@ -24,6 +24,7 @@ struct note {
     enum verdict verdict;
     enum claim_field field;
     const char *text, *issue; /* static */
+    bool found_is_rest; /* `found` is ours and goes on where `text` ends */
     uint8_t found_size;
     char found[NOTE_FOUND_MAX]; /* what was sent, cut */
 };

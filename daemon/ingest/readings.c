@@ -270,7 +270,7 @@ static void open_message(struct decode *decode)
     admit_open(&decode->admit, decode->loop, decode->exchange, &party);
 }
 
-/* Calls `item` for each value of the array, or refuses each with the refusal of the message. */
+/* Reads each value of the array as a reading, or refuses each with `refusal`. */
 static uint32_t decode_array(struct decode *decode, const struct pull_field *field, const struct refusal *refusal)
 {
     struct pull pull;
@@ -288,6 +288,7 @@ static uint32_t decode_array(struct decode *decode, const struct pull_field *fie
             refuse_item(decode, count, refusal);
         }
     }
+    ensure(pull.error == NULL); /* checked when it was taken, and the scratch has room for every level once */
     return count;
 }
 
@@ -339,6 +340,7 @@ static void decode_message(struct decode *decode, struct pull *pull)
 static void decode_item(struct decode *decode, struct pull *pull)
 {
     struct slice ignored;
+    decode->doors->scratch.size = 0; /* nothing that a message unescaped outlives it */
     if (pull_peek(pull) == PULL_OBJECT) {
         pull_value(pull, &ignored);
         decode_message(decode, pull);

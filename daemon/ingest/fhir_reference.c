@@ -1,0 +1,270 @@
+/* fhir_reference: from a Reference to what the registry knows. A Device is looked for in the payload first (contained,
+ * then the bundle's entries: by fullUrl, with or without "urn:uuid:", by Type/id, by id alone), and everything it
+ * is called by is a candidate: identifiers and serialNumber against `ref`, then against `serial`. */
+#include <string.h>
+
+#include "daemon/ingest/fhir.h"
+#include "daemon/registry/registry.h"
+
+enum { CANDIDATES_MAX = 24, HOPS_MAX = 3 /* DeviceMetric, its source, one to spare */ };
+
+struct candidates {
+    struct slice list[CANDIDATES_MAX];
+    unsigned count;
+    struct slice literal; /* the reference itself */
+};
+
+enum { REFERENCE_REFERENCE, REFERENCE_IDENTIFIER, REFERENCE_COUNT };
+static const struct pull_name reference_list[] = {FHIR_NAME("reference"), FHIR_NAME("identifier")};
+static const struct pull_names reference_names = {reference_list, REFERENCE_COUNT, '\0'};
+
+enum { IDENTIFIER_SYSTEM, IDENTIFIER_VALUE, IDENTIFIER_COUNT };
+static const struct pull_name identifier_list[] = {FHIR_NAME("system"), FHIR_NAME("value")};
+static const struct pull_names identifier_names = {identifier_list, IDENTIFIER_COUNT, '\0'};
+
+enum { RESOURCE_TYPE, RESOURCE_ID, RESOURCE_IDENTIFIER, RESOURCE_SERIAL, RESOURCE_SOURCE, RESOURCE_FIELDS };
+static const struct pull_name resource_list[] = {FHIR_NAME("resourceType"), FHIR_NAME("id"), FHIR_NAME("identifier"),
+                                                 FHIR_NAME("serialNumber"), FHIR_NAME("source")};
+static const struct pull_names resource_names = {resource_list, RESOURCE_FIELDS, '\0'};
+
+static struct slice after(struct slice text, size_t count)
+{
+    return (struct slice){text.data + count, text.size - count};
+}
+
+static bool starts_with(struct slice text, const char *prefix)
+{
+    size_t size = strlen(prefix);
+    return text.size >= size && memcmp(text.data, prefix, size) == 0;
+}
+
+static struct slice last_part(struct slice text)
+{
+    const char *slash = text.size > 0 ? memrchr(text.data, '/', text.size) : NULL;
+    return slash != NULL ? after(text, (size_t)(slash + 1 - text.data)) : text;
+}
+
+/* ---- resources of the payload ---- */
+
+static bool find_contained(struct fhir *fhir, struct slice id, struct pull_field *ret_resource)
+{
+    static const struct pull_name id_list[] = {FHIR_NAME("id")};
+    static const struct pull_names id_names = {id_list, 1, '\0'};
+    const struct pull_field contained = {fhir->contained.data != NULL ? PULL_ARRAY : PULL_NONE, fhir->contained};
+    struct pull_field field;
+    struct pull pull;
+    if (!fhir_open_array(fhir, &contained, &pull))
+        return false;
+    while (pull_next_item(&pull)) {
+        ret_resource->kind = pull_take(&pull, &ret_resource->text);
+        if (fhir_read(fhir, ret_resource, &id_names, &field) && field.kind == PULL_STRING && slice_equal(field.text, id))
+            return true;
+    }
+    return false;
+}
+
+static bool is_called(const struct fhir_entry *entry, struct slice reference)
+{
+    static const char urn[] = "urn:uuid:";
+    struct slice url = entry->full_url, id = last_part(reference);
+    if (entry->resource.data == NULL)
+        return false;
+    if (url.size > 0 && slice_equal(url, reference))
+        return true;
+    if (starts_with(url, urn))
+        url = after(url, sizeof urn - 1);
+    if (starts_with(reference, urn))
+        return slice_equal(url, after(reference, sizeof urn - 1)) || slice_equal(entry->id, after(reference, sizeof urn - 1));
+    if (id.size == reference.size)
+        return slice_equal(url, reference) || (id.size > 0 && slice_equal(entry->id, id));
+    struct slice type = {reference.data, reference.size - id.size - 1};
+    return slice_equal(last_part(type), entry->type) &&
+           (slice_equal(entry->id, id) || slice_equal(last_part(url), id));
+}
+
+static const struct fhir_entry *find_entry(struct fhir *fhir, struct slice reference)
+{
+    for (uint32_t i = 0; i < fhir->entries_count; i++)
+        if (is_called(&fhir->doors->entries[i], reference))
+            return &fhir->doors->entries[i];
+    return NULL;
+}
+
+/* ---- devices ---- */
+
+static void add_candidate(struct candidates *candidates, struct slice text)
+{
+    if (text.size > 0 && candidates->count < CANDIDATES_MAX)
+        candidates->list[candidates->count++] = text;
+}
+
+static void add_identifiers(struct fhir *fhir, const struct pull_field *identifiers, struct candidates *candidates)
+{
+    struct pull_field fields[IDENTIFIER_COUNT];
+    struct pull_unknown unknown;
+    struct pull pull;
+    if (!fhir_open_array(fhir, identifiers, &pull))
+        return;
+    while (fhir_next_object(&pull, &identifier_names, fields, &unknown))
+        if (fields[IDENTIFIER_VALUE].kind == PULL_STRING)
+            add_candidate(candidates, fields[IDENTIFIER_VALUE].text);
+}
+
+static void collect_reference(struct fhir *fhir, const struct pull_field *field, struct candidates *candidates,
+                              unsigned hops);
+
+static void collect_resource(struct fhir *fhir, struct slice resource, struct candidates *candidates, unsigned hops)
+{
+    const struct pull_field field = {PULL_OBJECT, resource};
+    struct pull_field fields[RESOURCE_FIELDS];
+    if (!fhir_read(fhir, &field, &resource_names, fields))
+        return;
+    if (fields[RESOURCE_TYPE].kind == PULL_STRING && slice_is(fields[RESOURCE_TYPE].text, "DeviceMetric")) {
+        collect_reference(fhir, &fields[RESOURCE_SOURCE], candidates, hops + 1);
+        return;
+    }
+    add_identifiers(fhir, &fields[RESOURCE_IDENTIFIER], candidates);
+    if (fields[RESOURCE_SERIAL].kind == PULL_STRING)
+        add_candidate(candidates, fields[RESOURCE_SERIAL].text);
+}
+
+static void collect_literal(struct fhir *fhir, struct slice reference, struct candidates *candidates, unsigned hops)
+{
+    struct pull_field contained;
+    unsigned before = candidates->count;
+    if (candidates->literal.data == NULL)
+        candidates->literal = reference;
+    const struct fhir_entry *entry = find_entry(fhir, reference);
+    if (reference.size > 0 && reference.data[0] == '#') {
+        if (find_contained(fhir, after(reference, 1), &contained))
+            collect_resource(fhir, contained.text, candidates, hops);
+    } else if (entry != NULL) {
+        fhir->device_is_entry = true;
+        collect_resource(fhir, entry->resource, candidates, hops);
+    }
+    if (candidates->count == before) {
+        add_candidate(candidates, reference);
+        add_candidate(candidates, last_part(reference));
+    }
+}
+
+static void collect_reference(struct fhir *fhir, const struct pull_field *field, struct candidates *candidates,
+                              unsigned hops)
+{
+    struct pull_field fields[REFERENCE_COUNT], identifier[IDENTIFIER_COUNT];
+    if (hops > HOPS_MAX || !fhir_read(fhir, field, &reference_names, fields))
+        return;
+    if (fhir_read(fhir, &fields[REFERENCE_IDENTIFIER], &identifier_names, identifier) &&
+        identifier[IDENTIFIER_VALUE].kind == PULL_STRING)
+        add_candidate(candidates, identifier[IDENTIFIER_VALUE].text);
+    if (fields[REFERENCE_REFERENCE].kind == PULL_STRING)
+        collect_literal(fhir, fields[REFERENCE_REFERENCE].text, candidates, hops);
+}
+
+static const struct registry_device *match(struct fhir *fhir, const struct candidates *candidates)
+{
+    const struct registry *registry = fhir->loop->registry;
+    int64_t organization_id = fhir->exchange->source->organization_id;
+    const struct registry_device *device = NULL;
+    for (unsigned i = 0; device == NULL && i < candidates->count; i++)
+        device = registry_device_by_ref(registry, organization_id, candidates->list[i].data, candidates->list[i].size);
+    for (unsigned i = 0; device == NULL && i < candidates->count; i++)
+        device = registry_device_by_serial(registry, organization_id, candidates->list[i].data, candidates->list[i].size);
+    return device;
+}
+
+void fhir_find_device(struct fhir *fhir, const struct pull_field *reference, struct admit_party *party)
+{
+    struct candidates candidates = {.count = 0};
+    fhir->device_is_entry = false;
+    collect_reference(fhir, reference, &candidates, 0);
+    party->device_named = candidates.count > 0;
+    if (!party->device_named)
+        return;
+    party->device = match(fhir, &candidates);
+    /* The first candidate is the steadiest name: a reference inside a bundle is new each time. */
+    party->device_text = candidates.list[0];
+}
+
+const struct registry_device *fhir_match_device(struct fhir *fhir, struct slice resource)
+{
+    struct candidates candidates = {.count = 0};
+    collect_resource(fhir, resource, &candidates, 0);
+    return match(fhir, &candidates);
+}
+
+/* ---- patients ---- */
+
+static const struct registry_patient *by_identifier(struct fhir *fhir, struct slice system, struct slice value)
+{
+    static const char test_ins[] = "urn:oid:1.2.250.1.213.1.4.10"; /* test INS: INTEROP.md M6 */
+    uint8_t hash[SHA256_BYTES];
+    if (value.size == 0 || (slice_is(system, test_ins) && fhir->loop->config->node_mode == MODE_PRODUCTION))
+        return NULL;
+    registry_identifier_hash(fhir->loop->identifier_key, system.data != NULL ? system.data : "", system.size, value.data,
+                             value.size, hash);
+    return registry_patient_by_identifier(fhir->loop->registry, fhir->exchange->source->organization_id, hash);
+}
+
+static const struct registry_patient *by_fields(struct fhir *fhir, const struct pull_field *identifier)
+{
+    const struct pull_field *system = &identifier[IDENTIFIER_SYSTEM], *value = &identifier[IDENTIFIER_VALUE];
+    if (value->kind != PULL_STRING)
+        return NULL;
+    return by_identifier(fhir, system->kind == PULL_STRING ? system->text : (struct slice){NULL, 0}, value->text);
+}
+
+static const struct registry_patient *by_resource(struct fhir *fhir, struct slice resource)
+{
+    const struct pull_field field = {PULL_OBJECT, resource};
+    struct pull_field fields[RESOURCE_FIELDS], identifier[IDENTIFIER_COUNT];
+    const struct registry_patient *patient = NULL;
+    struct pull_unknown unknown;
+    struct pull pull;
+    if (!fhir_read(fhir, &field, &resource_names, fields) || fields[RESOURCE_TYPE].kind != PULL_STRING ||
+        !slice_is(fields[RESOURCE_TYPE].text, "Patient") || !fhir_open_array(fhir, &fields[RESOURCE_IDENTIFIER], &pull))
+        return NULL;
+    while (patient == NULL && fhir_next_object(&pull, &identifier_names, identifier, &unknown))
+        patient = by_fields(fhir, identifier);
+    return patient;
+}
+
+const struct registry_patient *fhir_match_patient(struct fhir *fhir, const struct fhir_entry *entry)
+{
+    const struct registry_patient *patient = by_resource(fhir, entry->resource);
+    struct slice system, value;
+    if (patient == NULL && fhir_read_search(fhir, entry->if_none_exist, &system, &value))
+        patient = by_identifier(fhir, system, value);
+    return patient;
+}
+
+static const struct registry_patient *by_reference(struct fhir *fhir, struct slice reference)
+{
+    struct pull_field contained;
+    struct slice system, value = last_part(reference);
+    if (reference.size > 0 && reference.data[0] == '#')
+        return find_contained(fhir, after(reference, 1), &contained) ? by_resource(fhir, contained.text) : NULL;
+    const struct fhir_entry *entry = find_entry(fhir, reference);
+    if (entry != NULL)
+        return fhir_match_patient(fhir, entry);
+    if (starts_with(reference, "Patient?"))
+        return fhir_read_search(fhir, reference, &system, &value) ? by_identifier(fhir, system, value) : NULL;
+    if (value.size == reference.size)
+        return NULL;
+    return by_identifier(fhir, (struct slice){reference.data, reference.size - value.size - 1}, value);
+}
+
+void fhir_find_patient(struct fhir *fhir, const struct pull_field *reference, struct admit_party *party)
+{
+    struct pull_field fields[REFERENCE_COUNT], identifier[IDENTIFIER_COUNT];
+    fhir_read(fhir, reference, &reference_names, fields);
+    if (fhir_read(fhir, &fields[REFERENCE_IDENTIFIER], &identifier_names, identifier) &&
+        identifier[IDENTIFIER_VALUE].kind == PULL_STRING) {
+        party->patient_named = true;
+        party->patient = by_fields(fhir, identifier);
+    } else if (fields[REFERENCE_REFERENCE].kind == PULL_STRING) {
+        party->patient_named = true;
+        party->patient = by_reference(fhir, fields[REFERENCE_REFERENCE].text);
+        party->patient_text = fields[REFERENCE_REFERENCE].text;
+    }
+}
