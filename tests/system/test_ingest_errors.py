@@ -43,7 +43,7 @@ class Others:
     def _send(self):
         client = site().node.https(OTHER)
         start = int(time.time() * 1000) - 10 ** 8
-        while not self.stopping.wait(0.02):
+        while not self.stopping.wait(0.005):
             self.number += 1
             at = check.to_text(start + self.number)
             try:
@@ -53,6 +53,9 @@ class Others:
         client.close()
 
     def __exit__(self, kind, error, trace):
+        before = len(self.answers)
+        if kind is None:
+            base.wait_for("three more answers to the others", lambda: len(self.answers) >= before + 3, 15)
         self.stopping.set()
         self.thread.join()
         if kind is None:
