@@ -26,7 +26,7 @@ static const char help[] =
     "                         0: each connection sends its next message when the last is answered (default 0)\n"
     "  --seconds N            length of the measurement (default 10)\n"
     "  --breach-permille N    readings beyond the presets' limits (default 10)\n"
-    "  --start TIME           measured time of the first readings (default now - 1 h)\n"
+    "  --start TIME           measured time of the first readings (default now: rules in force judge them)\n"
     "  --json FILE            write the result as JSON; - is standard output\n";
 
 struct options {
@@ -173,8 +173,8 @@ int bench_ingest(int argc, char **argv)
     struct options options = {
         .client = {.host = "127.0.0.1", .path = "/v1/readings", .token = "bench-token", .connections = 64,
                    .tls13_only = true},
-        .payload = {.patients = 10000, .readings = 50, .breach_permille = 10, .step_ms = 5000,
-                    .start_ms = clock_wall_ms() - 3600000},
+        .payload = {.patients = 10000, .readings = 50, .breach_permille = 10, .step_ms = 20,
+                    .start_ms = clock_wall_ms()},
         .seconds = 10,
     };
     for (int id; (id = getopt_long(argc, argv, "", table, NULL)) != -1;) {
