@@ -29,7 +29,7 @@ def one_node(kills, seed):
         site.node.import_rows(loads.cohort(4, 5))
         with loads.Load(site.node, seed) as load:
             for number in range(kills):
-                time.sleep(dice.choice((0.02, 0.2, 0.5)) * dice.random() + 0.005)
+                time.sleep(dice.choice((0.02, 0.2, 0.5, 0.5, 2.5)) * dice.random() + 0.005)
                 site.node.kill()
                 site.node.spawn()
                 if dice.random() < 0.2:
