@@ -14,7 +14,7 @@ static const char help[] =
     "vigied: receives readings of patients at home, keeps them, decides alerts, stores and publishes\n"
     "\n"
     "  vigied --config FILE           run in the foreground; SIGTERM drains and exits 0\n"
-    "  vigied --config FILE --check   check the configuration, certificates and rule presets, then exit 0 or 78\n"
+    "  vigied --config FILE --check   check the configuration, certificates and rule presets, then exit 0 or 1\n"
     "\n"
     "  --config FILE   default /etc/vigie/vigie.conf; every key is in vigie.conf.example\n"
     "  --version       print the version\n"
@@ -92,7 +92,7 @@ int main(int argc, char **argv)
     struct config *config;
     enum err error = config_load(arguments.config_path, report_line, NULL, &config);
     if (error != OK)
-        return err_sysexit(error);
+        return arguments.check ? 1 : err_sysexit(error);
     int status = arguments.check ? check_run(config, report_line, NULL) : serve(config);
     config_free(config);
     return status;
