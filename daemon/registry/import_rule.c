@@ -140,12 +140,22 @@ static struct row_rule *definition_of_line(struct import *import, const struct d
         return newest_defining(import->rows, "line", definition->patient->line, id);
     if (named != NULL)
         return newest_defining(import->rows, "line", named, id);
-    for (struct row *row = rows_first(import->rows, ROW_RULE); row != NULL; row = row->next) {
-        const struct row_rule *rule = (const struct row_rule *)row;
-        if (strcmp(rule->layer, "line") == 0 && strcmp(rule->rule_id, id) == 0)
+    struct row_rule *rule = NULL;
+    while ((rule = rows_shared_rules(import->rows, id, rule)) != NULL)
+        if (strcmp(rule->layer, "line") == 0)
             return newest_defining(import->rows, "line", rule->scope, id);
-    }
     return NULL;
+}
+
+/* What the id means already, anywhere above the patients or in the patient's own rules. */
+static const struct row_rule *any_definition(struct import *import, const struct definition *definition)
+{
+    const char *id = rule_id(definition->rule);
+    const struct row_rule *found = newest_defining(import->rows, definition->layer, definition->scope, id);
+    struct row_rule *rule = NULL;
+    while (found == NULL && (rule = rows_shared_rules(import->rows, id, rule)) != NULL)
+        found = newest_defining(import->rows, rule->layer, rule->scope, id);
+    return found;
 }
 
 static enum err refuse_rule(struct import *import, const struct rule_fault *fault, const char *hint)
@@ -196,14 +206,8 @@ static const char *differing_key(const json_t *a, const json_t *b)
 static enum err check_silence(struct import *import, const struct definition *definition, const struct row_rule *of_line)
 {
     static const char hint[] = "layers may change only max_gap, missed_days and priority of a line's silence rule";
-    bool line_layer = strcmp(definition->layer, "line") == 0;
-    if (of_line == NULL || !import_rule_is_silence(of_line))
-        return OK;
-    if (inherits(definition->json))
-        return line_layer ? import_refuse(import, "rule.inherit", "true", "a definition",
-                                          "nobody can take the silence rule from a line")
-                          : OK;
-    if (line_layer)
+    if (strcmp(definition->layer, "line") == 0 || inherits(definition->json) || of_line == NULL ||
+        !import_rule_is_silence(of_line))
         return OK;
     json_t *base = parse_stored(of_line);
     const char *key = differing_key(definition->json, base);
@@ -221,17 +225,17 @@ static enum err check_silence(struct import *import, const struct definition *de
 
 static enum err check_definition(struct import *import, const struct definition *definition)
 {
-    const char *id = rule_id(definition->rule), *line = exact_json_string(json_object_get(definition->json, "line"));
-    if (strcmp(definition->layer, "line") == 0 && line != NULL && strcmp(line, definition->scope) != 0)
+    const char *line = exact_json_string(json_object_get(definition->json, "line"));
+    bool line_layer = strcmp(definition->layer, "line") == 0;
+    if (line_layer && line != NULL && strcmp(line, definition->scope) != 0)
         return import_refuse(import, "rule.line", line, definition->scope, "a rule of a line names that line");
-    const struct row_rule *of_line = definition_of_line(import, definition);
-    const struct row_rule *old = newest_defining(import->rows, definition->layer, definition->scope, id);
-    enum err error = check_silence(import, definition, of_line);
-    if (error != OK || inherits(definition->json))
+    if (line_layer && inherits(definition->json))
+        return import_refuse(import, "rule.inherit", "true", "a definition", "nothing lies beneath a line");
+    const struct row_rule *old = any_definition(import, definition);
+    enum err error = check_silence(import, definition, definition_of_line(import, definition));
+    if (error != OK || old == NULL || inherits(definition->json))
         return error;
-    if (old == NULL)
-        old = of_line;
-    return old == NULL ? OK : check_follows(import, definition, old);
+    return check_follows(import, definition, old);
 }
 
 /* ---- versions ---- */

@@ -112,6 +112,7 @@ static void render_suspension(const struct rows *rows, const struct row *row, st
     instant(json, "from", suspension->from_at);
     instant(json, "until", suspension->until_at);
     text(json, "author", suspension->author);
+    text(json, "role", suspension->role == NULL ? "" : suspension->role);
     text(json, "reason", suspension->reason);
 }
 

@@ -185,10 +185,12 @@ static int64_t row_id(const struct row *row)
     return first->role == COLUMN_ID ? number_of(row, first) : 0;
 }
 
+/* Rules of line, organisation and team with one id lie together: the id means one thing in all of them. Those of
+ * patients are many and lie by patient. */
 static uint64_t hash_rule(const char *layer, const char *scope, const char *rule_id)
 {
-    return hash_xxh64(layer, strlen(layer)) ^ hash_mix64(hash_xxh64(scope, strlen(scope))) ^
-           hash_mix64(hash_xxh64(rule_id, strlen(rule_id)) + 1);
+    uint64_t hash = hash_mix64(hash_xxh64(rule_id, strlen(rule_id)) + 1);
+    return strcmp(layer, "patient") == 0 ? hash ^ hash_xxh64(scope, strlen(scope)) : hash;
 }
 
 /* The hash of what a row belongs to; 0: nothing. */
@@ -420,6 +422,17 @@ struct row_rule *rows_rule_latest(const struct rows *rows, const char *layer, co
             latest = rule;
     }
     return latest;
+}
+
+struct row_rule *rows_shared_rules(const struct rows *rows, const char *rule_id, struct row_rule *after)
+{
+    struct row *row = after == NULL ? children(rows, hash_rule("", "", rule_id)) : after->row.next_by_parent;
+    for (row = sibling(row, ROW_RULE); row != NULL; row = sibling(row->next_by_parent, ROW_RULE)) {
+        const struct row_rule *rule = (const struct row_rule *)row;
+        if (strcmp(rule->layer, "patient") != 0 && strcmp(rule->rule_id, rule_id) == 0)
+            break;
+    }
+    return (struct row_rule *)row;
 }
 
 const struct zone *rows_zone(struct rows *rows, const char *name)

@@ -104,9 +104,10 @@ void *rows_find_same_key(const struct rows *rows, struct row *row);
 void *rows_find_id(const struct rows *rows, enum row_table table, int64_t id);
 void *rows_first(const struct rows *rows, enum row_table table); /* then row.next */
 
-/* Assignments of a device, suspensions of a patient, versions of a rule . */
+/* Walks: assignments of a device, suspensions of a patient, versions of an id in line, organisation and team. */
 struct row_assignment *rows_assignments(const struct rows *rows, int64_t device_id, struct row_assignment *after);
 struct row_suspension *rows_suspensions(const struct rows *rows, int64_t patient_id, struct row_suspension *after);
+struct row_rule *rows_shared_rules(const struct rows *rows, const char *rule_id, struct row_rule *after);
 struct row_rule *rows_rule_latest(const struct rows *rows, const char *layer, const char *scope, const char *rule_id);
 
 /* Zones are loaded once and live as long as `rows`; NULL for a name that the system does not have. */
