@@ -1,0 +1,181 @@
+"""The registry beside a running daemon: commits written back, ownership, rights withdrawn, restarts, PostgreSQL gone back."""
+import functools
+import json
+import os
+
+from tests.harness import base, check, site as sites
+from tests.harness.site import message
+
+TOKEN, GATEWAY, DEVICE = "token-of-sys-a", "token-of-gw", "token-of-dev"
+START = "2099-12-01T00:00:00.000Z"
+NOW = check.to_ms(START)
+
+
+@functools.lru_cache(None)
+def site():
+    place = sites.Site("registry", settings={"node": {"test_clock": START}})
+    place.node.import_rows(sites.organization_rows() + sites.organization_rows("ORG-B")
+                           + [sites.rule_row(sites.SILENCE), sites.rule_row(sites.GLUCOSE)]
+                           + sites.patient_rows("P-1") + sites.patient_rows("P-2", device=False)
+                           + sites.patient_rows("B-1", organization="ORG-B")
+                           + [sites.system_row("sys-a", TOKEN), sites.gateway_row("gw", GATEWAY, ["D-P-1", "D-B-1"]),
+                              {"type": "source", "ref": "dev", "kind": "device", "devices": ["D-P-1"], "token": DEVICE}])
+    return place
+
+
+def tear_down():
+    if site.cache_info().currsize:
+        site().close()
+
+
+def query(sql, *values):
+    return site().cluster.query(sql, values, "vigie")
+
+
+def send(token, patient=None, device=None, at=NOW - 60000, value=70):
+    more = {"device": device} if device else {}
+    body = message(patient, check.to_text(at), ("29463-7", value, "kg"), **more)
+    if patient is None:
+        del body["patient"]
+    client = site().node.https(token)
+    try:
+        return client.readings(body)
+    finally:
+        client.close()
+
+
+def refused(rows, *words):
+    path = os.path.join(site().node.directory, "refused.ndjson")
+    with open(path, "w") as file:
+        file.write("".join(json.dumps(row) + "\n" for row in rows))
+    status, _, errors = site().node.ctl("import", path, expect=None)
+    base.equal(status, 65, "refused", rows, errors)
+    for word in words:
+        base.check(word in errors, word, "in", errors)
+
+
+def assignment(device, patient, start, end):
+    return {"type": "assignment", "device": device, "patient": patient, "from": start, "to": end}
+
+
+def test_commits_are_written_back():
+    rows = sites.patient_rows("C-1", enrolled_at=None, rules=[sites.WEIGHT])
+    output = site().node.import_rows(rows)
+    enrolled = query("SELECT enrolled_at = %s FROM vigie.patient WHERE ref = 'C-1'", START)
+    base.equal(enrolled, [(True,)], "enrolled at the commit, which is engine time")
+    base.check("in force from" in output, "the answer says that valid_from was moved", output)
+    rule = query("SELECT valid_from > '2099-10-01' AND valid_from < committed_at, requested_from = '2020-01-01T00:00:00Z', "
+                 "committed_at = %s FROM vigie.rule_version WHERE layer = 'patient' AND scope = 'C-1'", START)
+    base.equal(rule, [(True, True, True)], "the first version of a patient reaches back by the look-back")
+    line = query("SELECT valid_from = %s AND committed_at = %s FROM vigie.rule_version WHERE rule_id = 'test.glucose'",
+                 START, START)
+    base.equal(line, [(True,)], "a line's rule begins at its commit")
+    state = query("SELECT version FROM vigie.registry_state")
+    site().node.import_rows(rows)
+    base.equal(query("SELECT version FROM vigie.registry_state"), state, "the same file again")
+
+
+def test_presets_are_rules_of_their_lines():
+    base.check(query("SELECT count(*) FROM vigie.rule_version WHERE layer = 'line' AND scope = 'heart-failure' "
+                     "AND author = 'preset'")[0][0] > 0, "loaded by db migrate")
+    row = dict(sites.patient_rows("H-1", device=False)[0], line="heart-failure")
+    site().node.import_rows([row])
+    shown = json.loads(site().node.ctl("rules", "show", "H-1", "--json"))
+    base.check([rule for rule in shown["rules"] if rule["kind"] == "silence" and rule["layer"] == "line"], shown)
+    base.check(shown["waiting"], "rules that wait for a physician", shown)
+    site().node.import_rows([{"type": "confirmation", "patient": "H-1", "line": "heart-failure", "author": "Dr A",
+                              "role": "physician", "from": START}])
+    shown = json.loads(site().node.ctl("rules", "show", "H-1", "--json"))
+    base.equal(shown["waiting"], [], "confirmed", shown)
+
+
+def test_what_another_organisation_has_is_unknown():
+    base.equal(send(GATEWAY, device="D-P-1").status, 200)
+    answer = send(GATEWAY, device="D-B-1")
+    base.equal((answer.status, "unknown-device" in answer.body.decode()), (422, True), answer)
+    answer = send(TOKEN, "B-1")
+    base.equal((answer.status, "unknown-patient" in answer.body.decode()), (422, True), answer)
+    base.equal(send(DEVICE).status, 200, "a device speaks for the patient it is assigned to")
+
+
+def test_owner_of_received_readings_stays():
+    site().node.import_rows([{"type": "device", "ref": "O-1", "kind": "scale"},
+                             assignment("O-1", "P-1", "2099-11-01T00:00:00Z", None)])
+    base.equal(send(TOKEN, "P-1", "O-1", at=NOW - 3600000).status, 200)
+    site().node.wait_drained("postgres")
+    refused([assignment("O-1", "P-1", "2099-11-01T00:00:00Z", "2099-11-20T00:00:00Z")], "received")
+    refused([assignment("O-1", "P-2", "2099-11-01T00:00:00Z", None)], "overlap")
+    site().node.import_rows([assignment("O-1", "P-1", "2099-11-01T00:00:00Z", "2099-12-01T00:00:00Z"),
+                             assignment("O-1", "P-2", "2099-12-01T00:00:00Z", None)])
+    answer = send(TOKEN, "P-1", "O-1", at=NOW + 1000)
+    base.equal((answer.status, "patient-mismatch" in answer.body.decode()), (422, True), answer)
+    base.equal(send(TOKEN, "P-2", "O-1", at=NOW + 1000).status, 200)
+
+
+def test_a_right_deleted_in_postgresql_is_withdrawn_within_a_second():
+    site().node.import_rows([{"type": "device", "ref": "X-1", "kind": "scale"},
+                             assignment("X-1", "P-1", "2099-11-01T00:00:00Z", None),
+                             sites.gateway_row("gw", GATEWAY, ["X-1", "D-P-1"])])
+    base.equal(send(GATEWAY, "P-1", "X-1").status, 200)
+    query("DELETE FROM vigie.device_assignment WHERE device_id = (SELECT device_id FROM vigie.device WHERE ref = 'X-1')")
+    base.wait_for("the assignment is gone", lambda: send(GATEWAY, "P-1", "X-1").status == 422, 2, 0.1)
+    query("DELETE FROM vigie.source_device WHERE source_id = (SELECT source_id FROM vigie.source WHERE ref = 'gw')")
+    base.wait_for("the gateway's list is gone", lambda: send(GATEWAY, device="D-P-1").status == 403, 2, 0.1)
+    query("UPDATE vigie.source SET token_sha256 = NULL WHERE ref = 'gw'")
+    base.wait_for("the token is gone", lambda: send(GATEWAY, device="D-P-1").status == 401, 2, 0.1)
+
+
+def test_identifiers_in_clear_are_in_one_place():
+    secret = "canary-4711"
+    site().node.import_rows([{"type": "identifier", "patient": "P-1", "system": "urn:oid:1.2.3", "value": secret}])
+    base.equal(query("SELECT count(*) FROM vigie_identity.patient_identifier WHERE value = %s", secret), [(1,)])
+    base.equal(query("SELECT count(*) FROM vigie_identity.patient_identifier WHERE length(hash) = 32 AND value = %s",
+                     secret), [(1,)])
+    for name in ("registry", "ports.json"):
+        with open(os.path.join(site().node.state_dir, name), "rb") as file:
+            base.check(secret.encode() not in file.read(), secret, "in", name)
+    with open(site().node.log, "rb") as file:
+        base.check(secret.encode() not in file.read(), secret, "in the log")
+
+
+def test_changes_found_at_a_start_have_the_time_of_their_transaction():
+    site().node.stop()
+    site().node.import_rows(sites.patient_rows("D-1", rules=[sites.WEIGHT]) + [sites.system_row("sys-late", "late")])
+    base.equal(query("SELECT committed_at IS NULL FROM vigie.rule_version WHERE scope = 'D-1'"), [(True,)])
+    site().node.start()
+    written = query("SELECT committed_at < now(), committed_at > now() - interval '1 hour' "
+                    "FROM vigie.rule_version WHERE scope = 'D-1'")
+    base.equal(written, [(True, True)], "the transaction, while the clock of the test is ahead of it")
+    base.equal(send("late", "D-1").status, 200)
+
+
+def test_a_damaged_file_is_not_served():
+    site().node.stop()
+    path = os.path.join(site().node.state_dir, "registry")
+    with open(path, "r+b") as file:
+        file.seek(100)
+        file.write(b"X")
+    site().node.start()
+    base.equal(send(TOKEN, "P-1").status, 200, "PostgreSQL has it")
+
+
+def test_import_without_postgresql_is_refused_with_the_reason():
+    site().cluster.stop()
+    try:
+        path = os.path.join(site().node.directory, "away.ndjson")
+        with open(path, "w") as file:
+            file.write(json.dumps(sites.organization_rows("ORG-C")[0]) + "\n")
+        status, _, errors = site().node.ctl("import", path, expect=None)
+        base.equal(status, 69, errors)
+        base.check("PostgreSQL" in errors, errors)
+        base.equal(send(TOKEN, "P-1", at=NOW - 5).status, 200, "served meanwhile")
+    finally:
+        site().cluster.start()
+    base.wait_for("imports again", lambda: site().node.ctl("import", path, expect=None)[0] == 0, 10, 0.3)
+
+
+def test_patients_and_rules_do_not_vanish_by_absence():
+    query("DELETE FROM vigie.rule_version WHERE scope = 'C-1'")
+    site().node.import_rows(sites.organization_rows("ORG-D"))
+    shown = json.loads(site().node.ctl("rules", "show", "C-1", "--json"))
+    base.check("test.weight" in json.dumps(shown), "in force though PostgreSQL lost it", shown)
