@@ -70,10 +70,11 @@ static bool check_patient(struct admit *admit)
         party->patient = source->patient;
     }
     if (party->patient == NULL && party->device == NULL)
-        return refuse(&admit->refusal, (struct refusal){.verdict = VERDICT_UNKNOWN_PATIENT,
-                                                        .field = FIELD_PATIENT,
-                                                        .issue = "invalid",
-                                                        .text = "neither a patient nor an enrolled device is named"});
+        return refuse(&admit->refusal,
+                      (struct refusal){.verdict = VERDICT_UNKNOWN_PATIENT,
+                                       .field = FIELD_PATIENT,
+                                       .issue = "invalid",
+                                       .text = "neither a patient nor an enrolled device is named"});
     return true;
 }
 
@@ -81,7 +82,8 @@ void admit_open(struct admit *admit, const struct loop_context *loop, const stru
                 const struct admit_party *party)
 {
     ensure(exchange->source != NULL && exchange->ticket != NULL);
-    *admit = (struct admit){.loop = loop, .ticket = exchange->ticket, .source = exchange->source, .party = *party};
+    *admit =
+        (struct admit){.loop = loop, .ticket = exchange->ticket, .source = exchange->source, .party = *party};
     if (check_device(admit))
         check_patient(admit);
 }
@@ -146,9 +148,9 @@ static bool step_patient(struct pipeline *at)
     if (at->admit->party.device != NULL && !find_owner(at))
         return false;
     ensure(at->patient != NULL);
-    if (reading->precision == PRECISION_DAY) {
-        int64_t day = reading->measured_at_ms / DAY_MS - (reading->measured_at_ms % DAY_MS < 0);
-        reading->measured_at_ms = zone_day_start_ms(at->patient->zone, day, 0);
+    if (reading->precision == PRECISION_DAY) { /* until here midnight UTC: a whole number of days */
+        ensure(reading->measured_at_ms % DAY_MS == 0);
+        reading->measured_at_ms = zone_day_start_ms(at->patient->zone, reading->measured_at_ms / DAY_MS, 0);
     }
     if (at->patient->left_at_ms != INSTANT_NONE && reading->measured_at_ms >= at->patient->left_at_ms)
         return refuse(at->refusal, (struct refusal){.verdict = VERDICT_NOT_ASSIGNED,
@@ -166,11 +168,12 @@ static bool step_parameter(struct pipeline *at)
         [CODE_NEVER_PATIENT] = "the code is never a patient's value",
     };
     if (at->claim->match != CODE_MATCH)
-        return refuse(at->refusal, (struct refusal){.verdict = VERDICT_UNKNOWN_CODE,
-                                                    .field = FIELD_CODE,
-                                                    .text = at->claim->code.data == NULL ? "a code is mandatory"
-                                                                                         : texts[at->claim->match],
-                                                    .found = at->claim->code});
+        return refuse(at->refusal,
+                      (struct refusal){.verdict = VERDICT_UNKNOWN_CODE,
+                                       .field = FIELD_CODE,
+                                       .text = at->claim->code.data == NULL ? "a code is mandatory"
+                                                                            : texts[at->claim->match],
+                                       .found = at->claim->code});
     at->reading->parameter = (uint16_t)at->claim->parameter;
     return true;
 }
@@ -181,10 +184,10 @@ static bool refuse_unit(struct pipeline *at, enum err error)
         return refuse(at->refusal, (struct refusal){.verdict = VERDICT_UNIT_MISSING,
                                                     .field = FIELD_UNIT,
                                                     .text = "a number without a unit is a score alone"});
-    return refuse(at->refusal,
-                  (struct refusal){.verdict = error == ERR_REFUSED ? VERDICT_UNIT_MISMATCH : VERDICT_UNIT_UNKNOWN,
-                                   .field = FIELD_UNIT,
-                                   .found = at->claim->unit});
+    return refuse(at->refusal, (struct refusal){.verdict = error == ERR_REFUSED ? VERDICT_UNIT_MISMATCH
+                                                                                : VERDICT_UNIT_UNKNOWN,
+                                                .field = FIELD_UNIT,
+                                                .found = at->claim->unit});
 }
 
 static bool step_value(struct pipeline *at)
@@ -204,9 +207,9 @@ static bool step_value(struct pipeline *at)
         conversion = NULL;
     }
     if (decimal_parse(claim->value.data, claim->value.size, conversion, &at->reading->value) != OK)
-        return refuse(at->refusal, (struct refusal){.verdict = VERDICT_VALUE_INVALID,
-                                                    .field = FIELD_VALUE,
-                                                    .found = claim->value});
+        return refuse(
+            at->refusal,
+            (struct refusal){.verdict = VERDICT_VALUE_INVALID, .field = FIELD_VALUE, .found = claim->value});
     at->reading->comparator = (uint8_t)claim->comparator;
     return true;
 }
@@ -215,7 +218,8 @@ static bool step_status(struct pipeline *at)
 {
     const struct claim *claim = at->claim;
     if (claim->status == STATUS_CORRECTED && claim->issued_ms == INSTANT_NONE)
-        return refuse(at->refusal, (struct refusal){.verdict = VERDICT_VERSION_MISSING, .field = FIELD_ISSUED});
+        return refuse(at->refusal,
+                      (struct refusal){.verdict = VERDICT_VERSION_MISSING, .field = FIELD_ISSUED});
     at->reading->status = (uint8_t)claim->status;
     at->reading->origin = (uint8_t)claim->origin;
     at->reading->issued_ms = claim->issued_ms;
@@ -266,10 +270,12 @@ static bool step_texts(struct pipeline *at)
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         if ((fields[i].text.size > 0 || fields[i].tag == TAIL_KEY_DEVICE) &&
-            !ticket_tail_put(at->admit->ticket, at->reading, fields[i].tag, fields[i].text.data, fields[i].text.size))
-            return refuse(at->refusal,
-                          (struct refusal){.verdict = VERDICT_MALFORMED,
-                                           .text = "device, sensor, id, value, unit and code exceed 512 bytes"});
+            !ticket_tail_put(at->admit->ticket, at->reading, fields[i].tag, fields[i].text.data,
+                             fields[i].text.size))
+            return refuse(
+                at->refusal,
+                (struct refusal){.verdict = VERDICT_MALFORMED,
+                                 .text = "device, sensor, id, value, unit and code exceed 512 bytes"});
     return true;
 }
 

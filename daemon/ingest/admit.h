@@ -1,12 +1,12 @@
-/* admit: who may say this about whom, and is it a reading: steps 1 to 6 of DESIGN.md section 4 as one pipeline.
- * Owner:   struct admit is one message's, on the caller's stack; everything is borrowed. Threads: the loop's.
- * Holds:   a reading that passes has every field of its head that is not the shard's, its tail and its reading_id;
- *          one that does not has its verdict, and is chained nowhere.
+/* admit: who may say this about whom, and is it a reading: steps 1 to 6 of DESIGN.md section 4 as one
+ * pipeline. Owner:   struct admit is one message's, on the caller's stack; everything is borrowed. Threads:
+ * the loop's. Holds:   a reading that passes has every field of its head that is not the shard's, its tail
+ * and its reading_id; one that does not has its verdict, and is chained nowhere.
  *
  * What the rules leave open, decided here:
  * - A source of kind gateway names the device; one of kind device need not, it has one.
- * - A patient named beside a device must be the device's (patient-mismatch); a source of kind patient that names
- *   somebody else of its organisation, or sends by a device that is somebody else's, is told `forbidden`.
+ * - A patient named beside a device must be the device's (patient-mismatch); a source of kind patient that
+ * names somebody else of its organisation, or sends by a device that is somebody else's, is told `forbidden`.
  * - A device that was another organisation's at the time of the reading was, for this source, nobody's.
  * - From the instant at which a patient has left, nothing is admitted for them: `not-assigned`.
  * - A reading with a date alone belongs to whoever had the device at noon UTC of that date.
@@ -75,7 +75,8 @@ struct admit {
 void admit_open(struct admit *admit, const struct loop_context *loop, const struct exchange *exchange,
                 const struct admit_party *party);
 
-/* Adds a head for the reading and admits it; false: refused, *ret_refusal says why. NULL head: the message is full. */
+/* Adds a head for the reading and admits it; false: refused, *ret_refusal says why. NULL head: the message is
+ * full. */
 struct reading *admit_reading(struct admit *admit, const struct claim *claim, struct refusal *ret_refusal);
 
 /* Adds a head that is refused and only counted. NULL: the message is full. */

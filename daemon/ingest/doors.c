@@ -8,11 +8,12 @@
 #include "daemon/ingest/readings.h"
 
 static const struct door doors[] = {
-    {"/v1/readings", METHOD_POST, "POST", false, readings_take, readings_handle, readings_answer, readings_error},
+    {"/v1/readings", METHOD_POST, "POST", false, readings_take, readings_handle, readings_answer,
+     readings_error},
     {"/fhir", METHOD_POST, "POST", false, fhir_takes, fhir_bundle_handle, fhir_bundle_answer, fhir_error},
     {"/fhir/", METHOD_POST, "POST", false, fhir_takes, fhir_bundle_handle, fhir_bundle_answer, fhir_error},
-    {"/fhir/Observation", METHOD_POST, "POST", false, fhir_takes, fhir_observation_handle, fhir_observation_answer,
-     fhir_error},
+    {"/fhir/Observation", METHOD_POST, "POST", false, fhir_takes, fhir_observation_handle,
+     fhir_observation_answer, fhir_error},
     {"/fhir/metadata", METHOD_GET, "GET", true, NULL, fhir_metadata_handle, NULL, fhir_error},
 };
 

@@ -16,8 +16,8 @@ struct doors {
     struct fhir_entry *entries; /* [BUNDLE_ENTRIES_MAX] */
 };
 
-/* Strings with escapes are copied once each time their level is read: of the message, of a bundle's entry, of its
- * resource; and the texts composed of them ("system|value") are no longer than what they are made of. */
+/* Strings with escapes are copied once each time their level is read: of the message, of a bundle's entry, of
+ * its resource; and the texts composed of them ("system|value") are no longer than what they are made of. */
 enum { DOORS_SCRATCH_BYTES = 4 * MESSAGE_BYTES_MAX };
 
 MUST_CHECK enum err doors_new(const struct loop_context *loop, void **ret_doors);

@@ -1,19 +1,19 @@
-/* fhir: FHIR R4 over the doors /fhir, /fhir/Observation and /fhir/metadata: INTERFACES.md section 4, INTEROP.md
- * sections 1.3, 1.4 and 3.1. Shared by the fhir_*.c files and the table of doors.
- * Owner:   struct fhir is one HTTP message's, on the stack of its handle(). Threads: the loop's.
- * Holds:   each Observation has one head a reading, or one head when it is refused as a whole; none when it carries
- *          no reading. Elements nest as raw text and are read when they are asked for.
+/* fhir: FHIR R4 over the doors /fhir, /fhir/Observation and /fhir/metadata: INTERFACES.md section 4,
+ * INTEROP.md sections 1.3, 1.4 and 3.1. Shared by the fhir_*.c files and the table of doors. Owner:   struct
+ * fhir is one HTTP message's, on the stack of its handle(). Threads: the loop's. Holds:   each Observation
+ * has one head a reading, or one head when it is refused as a whole; none when it carries no reading.
+ * Elements nest as raw text and are read when they are asked for.
  *
  * What the specifications leave open, decided here:
- * - Of several codings MDC goes before LOINC, then TAASIP, SNOMED CT, NCIt; one that is never a patient's value
- *   makes the whole code so.
+ * - Of several codings MDC goes before LOINC, then TAASIP, SNOMED CT, NCIt; one that is never a patient's
+ * value makes the whole code so.
  * - `<=` and `>=` are taken as `<` and `>`: at worst an alert at the limit itself, never one too few.
  * - A component whose parameter came before in the same Observation has "component[n]" as its sensor.
  * - The alias is the identifier of If-None-Exist, else the first of Observation.identifier.
  * - A reference "BASE/id" that nothing in the payload resolves names a patient by the identifier system BASE
  *   ("Patient/x": system "Patient"), and a device by the whole text or by its last part.
- * - Elements that R4 does not have are refused like unknown keys elsewhere; those with `_` in front are passed over;
- *   modifierExtension and implicitRules are refused: nobody may ignore them.
+ * - Elements that R4 does not have are refused like unknown keys elsewhere; those with `_` in front are
+ * passed over; modifierExtension and implicitRules are refused: nobody may ignore them.
  * - A known code without value and without dataAbsentReason is refused, as Mon Espace Sante does. */
 #ifndef VIGIE_INGEST_FHIR_H
 #define VIGIE_INGEST_FHIR_H
@@ -56,7 +56,8 @@ bool fhir_next_object(struct pull *pull, const struct pull_names *names, struct 
                       struct pull_unknown *ret_unknown);
 struct slice fhir_join(struct fhir *fhir, struct slice a, const char *between, struct slice b);
 /* "identifier=system|value", percent-encoded or not; false for any other search. */
-bool fhir_read_search(struct fhir *fhir, struct slice search, struct slice *ret_system, struct slice *ret_value);
+bool fhir_read_search(struct fhir *fhir, struct slice search, struct slice *ret_system,
+                      struct slice *ret_value);
 /* The code of a CodeableConcept into the claim: match, parameter, code. */
 void fhir_read_code(struct fhir *fhir, const struct pull_field *field, struct claim *claim);
 
@@ -74,8 +75,8 @@ void fhir_refuse_entry(struct fhir *fhir, const struct refusal *refusal);
 /* fhir_outcome.c: OperationOutcomes and what readings came to. */
 struct fhir_summary {
     uint32_t stored, duplicate, quarantined, refused; /* stored: accepted or quarantined */
-    uint32_t first;                                   /* head of the location; NOTE_NONE when all is refused */
-    enum verdict refusal;                             /* the first */
+    uint32_t first;       /* head of the location; NOTE_NONE when all is refused */
+    enum verdict refusal; /* the first */
 };
 struct fhir_summary fhir_summarize(const struct ticket *ticket, const struct note *entry);
 int fhir_status(const struct fhir_summary *summary);
@@ -83,7 +84,8 @@ void fhir_render_issue(struct buffer *out, const char *severity, const char *cod
                        const char *expression);
 void fhir_render_outcome(struct exchange *exchange, const struct note *notes, size_t count, size_t entry);
 /* Every reason for which a transaction is refused; `refusal` when no note has one. */
-void fhir_render_refusals(struct exchange *exchange, const struct note *notes, size_t count, enum verdict refusal);
+void fhir_render_refusals(struct exchange *exchange, const struct note *notes, size_t count,
+                          enum verdict refusal);
 void fhir_error(struct exchange *exchange, int status, const char *code, const char *text);
 /* The same with an issue code of our choice. */
 void fhir_refuse(struct exchange *exchange, int status, const char *issue, const char *text);

@@ -1,5 +1,6 @@
-/* fhir_bundle: a batch is a list of requests, a transaction is one decision: its readings are of one patient, so they
- * are one part of one shard, and any entry that is refused refuses them all. Devices and patients are matched. */
+/* fhir_bundle: a batch is a list of requests, a transaction is one decision: its readings are of one patient,
+ * so they are one part of one shard, and any entry that is refused refuses them all. Devices and patients are
+ * matched. */
 #include <stdio.h>
 #include <string.h>
 
@@ -16,11 +17,13 @@ static struct slice text_of(const struct pull_field *field)
 /* ---- the entries ---- */
 
 enum { ENTRY_FULL_URL, ENTRY_RESOURCE, ENTRY_REQUEST, ENTRY_COUNT };
-static const struct pull_name entry_list[] = {FHIR_NAME("fullUrl"), FHIR_NAME("resource"), FHIR_NAME("request")};
+static const struct pull_name entry_list[] = {FHIR_NAME("fullUrl"), FHIR_NAME("resource"),
+                                              FHIR_NAME("request")};
 static const struct pull_names entry_names = {entry_list, ENTRY_COUNT, '\0'};
 
 enum { REQUEST_METHOD, REQUEST_URL, REQUEST_IF_NONE_EXIST, REQUEST_COUNT };
-static const struct pull_name request_list[] = {FHIR_NAME("method"), FHIR_NAME("url"), FHIR_NAME("ifNoneExist")};
+static const struct pull_name request_list[] = {FHIR_NAME("method"), FHIR_NAME("url"),
+                                                FHIR_NAME("ifNoneExist")};
 static const struct pull_names request_names = {request_list, REQUEST_COUNT, '\0'};
 
 enum { HEAD_TYPE, HEAD_ID, HEAD_COUNT };
@@ -90,10 +93,10 @@ static void refuse_request(struct fhir *fhir, const struct fhir_entry *entry)
 {
     char rest[128];
     struct refusal refusal = {.verdict = VERDICT_NOT_SUPPORTED, .text = "Resource of type "};
-    struct slice method = entry->method.size > 0 ? entry->method : (struct slice){"none", 4};
-    int size = snprintf(rest, sizeof rest, "%.*s is not acceptable with method %.*s",
-                        entry->type.size < 32 ? (int)entry->type.size : 32, entry->type.size > 0 ? entry->type.data : "",
-                        method.size < 16 ? (int)method.size : 16, method.data);
+    struct slice type = note_cut(entry->type, 32);
+    struct slice method = entry->method.size > 0 ? note_cut(entry->method, 16) : (struct slice){"none", 4};
+    int size = snprintf(rest, sizeof rest, "%.*s is not acceptable with method %.*s", (int)type.size,
+                        type.size > 0 ? type.data : "", (int)method.size, method.data);
     refusal.found = (struct slice){rest, (size_t)size};
     fhir_refuse_entry(fhir, &refusal);
     size_t count;
@@ -103,7 +106,8 @@ static void refuse_request(struct fhir *fhir, const struct fhir_entry *entry)
 
 static bool is_acceptable(const struct fhir_entry *entry)
 {
-    if (!slice_is(entry->method, "POST") || entry->resource.data == NULL || !slice_equal(entry->url, entry->type))
+    if (!slice_is(entry->method, "POST") || entry->resource.data == NULL ||
+        !slice_equal(entry->url, entry->type))
         return false;
     return entry->kind == RESOURCE_OBSERVATION || entry->kind == RESOURCE_DEVICE ||
            (entry->kind == RESOURCE_PATIENT && entry->if_none_exist.size > 0);
@@ -118,7 +122,8 @@ static void note_matched(struct fhir *fhir, const char *ref, const char *text)
         note_set_found(&notes[count - 1], (struct slice){ref, strlen(ref)});
         return;
     }
-    struct note note = {.kind = NOTE_INFORMATION, .entry = fhir->entry, .item = NOTE_NONE, .head = NOTE_NONE, .text = text};
+    struct note note = {
+        .kind = NOTE_INFORMATION, .entry = fhir->entry, .item = NOTE_NONE, .head = NOTE_NONE, .text = text};
     note_add(fhir->exchange, &note);
 }
 
@@ -126,14 +131,16 @@ static void decode_other(struct fhir *fhir, const struct fhir_entry *entry)
 {
     uint32_t head = fhir->exchange->ticket->count;
     size_t place, count;
-    struct note note = {.kind = NOTE_ENTRY, .entry = fhir->entry, .item = (uint32_t)entry->kind, .head = head};
+    struct note note = {
+        .kind = NOTE_ENTRY, .entry = fhir->entry, .item = (uint32_t)entry->kind, .head = head};
     notes_of(fhir->exchange, &place);
     note_add(fhir->exchange, &note);
     if (!is_acceptable(entry)) {
         refuse_request(fhir, entry);
     } else if (entry->kind == RESOURCE_DEVICE) {
         const struct registry_device *device = fhir_match_device(fhir, entry->resource);
-        note_matched(fhir, device != NULL ? device->ref : NULL, "this device is not enrolled, and never is by a message");
+        note_matched(fhir, device != NULL ? device->ref : NULL,
+                     "this device is not enrolled, and never is by a message");
     } else if (fhir_match_patient(fhir, entry) != NULL) {
         note_matched(fhir, NULL, "matched with an enrolled patient");
     } else {
@@ -284,7 +291,8 @@ static const char *status_line(int status)
     }
 }
 
-static void render_place(struct exchange *exchange, const struct note *entry, const struct fhir_summary *summary)
+static void render_place(struct exchange *exchange, const struct note *entry,
+                         const struct fhir_summary *summary)
 {
     char text[NOTE_FOUND_MAX + 16], id[UUID_TEXT + 1];
     struct buffer *out = &exchange->out;
@@ -308,7 +316,8 @@ static void render_entry(struct exchange *exchange, const struct note *notes, si
 {
     struct fhir_summary summary = fhir_summarize(exchange->ticket, &notes[entry]);
     struct buffer *out = &exchange->out;
-    bool is_plain = summary.stored + summary.duplicate > 0 && summary.quarantined == 0 && summary.refused == 0;
+    bool is_plain =
+        summary.stored + summary.duplicate > 0 && summary.quarantined == 0 && summary.refused == 0;
     render_open(out, '{');
     render_key(out, "response");
     render_open(out, '{');

@@ -1,4 +1,5 @@
-/* fhir_element: elements of a resource, read from raw text when they are asked for; codes and search texts. */
+/* fhir_element: elements of a resource, read from raw text when they are asked for; codes and search texts.
+ */
 #include <string.h>
 
 #include "daemon/ingest/fhir.h"
@@ -88,7 +89,8 @@ static struct slice percent_decode(struct fhir *fhir, struct slice text)
     return (struct slice){copy.data, size};
 }
 
-bool fhir_read_search(struct fhir *fhir, struct slice search, struct slice *ret_system, struct slice *ret_value)
+bool fhir_read_search(struct fhir *fhir, struct slice search, struct slice *ret_system,
+                      struct slice *ret_value)
 {
     static const char key[] = "identifier=";
     const char *query = search.size > 0 ? memchr(search.data, '?', search.size) : NULL;
@@ -97,9 +99,11 @@ bool fhir_read_search(struct fhir *fhir, struct slice search, struct slice *ret_
     if (search.size <= sizeof key - 1 || memcmp(search.data, key, sizeof key - 1) != 0 ||
         memchr(search.data, '&', search.size) != NULL)
         return false;
-    struct slice text = percent_decode(fhir, (struct slice){search.data + sizeof key - 1, search.size - sizeof key + 1});
+    struct slice text =
+        percent_decode(fhir, (struct slice){search.data + sizeof key - 1, search.size - sizeof key + 1});
     const char *bar = text.size > 0 ? memchr(text.data, '|', text.size) : NULL;
-    *ret_system = bar != NULL ? (struct slice){text.data, (size_t)(bar - text.data)} : (struct slice){NULL, 0};
+    *ret_system =
+        bar != NULL ? (struct slice){text.data, (size_t)(bar - text.data)} : (struct slice){NULL, 0};
     *ret_value = bar != NULL ? (struct slice){bar + 1, text.size - (size_t)(bar + 1 - text.data)} : text;
     return ret_value->size > 0;
 }
@@ -137,7 +141,8 @@ void fhir_read_code(struct fhir *fhir, const struct pull_field *field, struct cl
 {
     static const struct pull_name concept_list[] = {FHIR_NAME("coding")};
     static const struct pull_name coding_list[] = {FHIR_NAME("system"), FHIR_NAME("code")};
-    static const struct pull_names concept_names = {concept_list, 1, '\0'}, coding_names = {coding_list, 2, '\0'};
+    static const struct pull_names concept_names = {concept_list, 1, '\0'},
+                                   coding_names = {coding_list, 2, '\0'};
     const size_t systems = sizeof code_systems / sizeof *code_systems;
     struct pull_field concept, coding[2];
     struct pull_unknown unknown;
@@ -154,12 +159,14 @@ void fhir_read_code(struct fhir *fhir, const struct pull_field *field, struct cl
         enum parameter parameter = PARAMETER_COUNT;
         enum code_match match = CODE_UNKNOWN;
         if (row < systems)
-            match = parameter_by_code(code_systems[row].system, coding[1].text.data, coding[1].text.size, &parameter);
+            match = parameter_by_code(code_systems[row].system, coding[1].text.data, coding[1].text.size,
+                                      &parameter);
         bool better = match == CODE_NEVER_PATIENT || (match == CODE_MATCH && row < best);
         if (claim->match != CODE_NEVER_PATIENT && (better || claim->code.data == NULL)) {
             const char *prefix = row < systems ? code_systems[row].prefix : "";
-            claim->code = *prefix == '\0' ? coding[1].text
-                                          : fhir_join(fhir, (struct slice){prefix, strlen(prefix)}, "", coding[1].text);
+            claim->code = *prefix == '\0'
+                              ? coding[1].text
+                              : fhir_join(fhir, (struct slice){prefix, strlen(prefix)}, "", coding[1].text);
             if (better) {
                 claim->match = match;
                 claim->parameter = parameter;

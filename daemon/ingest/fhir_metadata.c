@@ -2,12 +2,15 @@
 #include "daemon/ingest/fhir.h"
 
 static const char statement[] =
-    "{\"resourceType\":\"CapabilityStatement\",\"status\":\"active\",\"date\":\"2026-01-01\",\"kind\":\"instance\","
+    "{\"resourceType\":\"CapabilityStatement\",\"status\":\"active\",\"date\":\"2026-01-01\",\"kind\":"
+    "\"instance\","
     "\"software\":{\"name\":\"Vigie\",\"version\":\"" VIGIE_VERSION "\"},"
     "\"implementation\":{\"description\":\"Vigie: readings of remote patient monitoring\"},"
     "\"fhirVersion\":\"4.0.1\",\"format\":[\"application/fhir+json\",\"json\"],"
-    "\"rest\":[{\"mode\":\"server\",\"security\":{\"description\":\"TLS, and a bearer token or a client certificate\"},"
-    "\"resource\":[{\"type\":\"Observation\",\"interaction\":[{\"code\":\"create\"}],\"versioning\":\"versioned\","
+    "\"rest\":[{\"mode\":\"server\",\"security\":{\"description\":\"TLS, and a bearer token or a client "
+    "certificate\"},"
+    "\"resource\":[{\"type\":\"Observation\",\"interaction\":[{\"code\":\"create\"}],\"versioning\":"
+    "\"versioned\","
     "\"conditionalCreate\":true}],"
     "\"interaction\":[{\"code\":\"transaction\"},{\"code\":\"batch\"}]}]}";
 

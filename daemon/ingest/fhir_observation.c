@@ -1,5 +1,5 @@
-/* fhir_observation: what one Observation says, in the order: may it be read at all, whom does it speak of, when and in
- * which version; then its own value and those of its components, each a claim of its own. */
+/* fhir_observation: what one Observation says, in the order: may it be read at all, whom does it speak of,
+ * when and in which version; then its own value and those of its components, each a claim of its own. */
 #include <stdio.h>
 #include <string.h>
 
@@ -68,10 +68,17 @@ static const struct pull_name element_list[] = {
 };
 static const struct pull_names element_names = {element_list, ELEMENTS, '_'};
 
-enum { QUANTITY_VALUE, QUANTITY_COMPARATOR, QUANTITY_SYSTEM, QUANTITY_CODE, QUANTITY_REST, QUANTITY_COUNT = 7 };
-static const struct pull_name quantity_list[] = {FHIR_NAME("value"),  FHIR_NAME("comparator"), FHIR_NAME("system"),
-                                                 FHIR_NAME("code"),   FHIR_NAME("unit"),       FHIR_NAME("id"),
-                                                 FHIR_NAME("extension")};
+enum {
+    QUANTITY_VALUE,
+    QUANTITY_COMPARATOR,
+    QUANTITY_SYSTEM,
+    QUANTITY_CODE,
+    QUANTITY_REST,
+    QUANTITY_COUNT = 7
+};
+static const struct pull_name quantity_list[] = {
+    FHIR_NAME("value"), FHIR_NAME("comparator"), FHIR_NAME("system"),   FHIR_NAME("code"),
+    FHIR_NAME("unit"),  FHIR_NAME("id"),         FHIR_NAME("extension")};
 static const struct pull_names quantity_names = {quantity_list, QUANTITY_COUNT, '_'};
 
 struct observation {
@@ -94,7 +101,8 @@ static void note_refused(struct fhir *fhir, uint32_t component, const struct ref
 
 void fhir_refuse_entry(struct fhir *fhir, const struct refusal *refusal)
 {
-    struct admit admit = {.loop = fhir->loop, .ticket = fhir->exchange->ticket, .source = fhir->exchange->source};
+    struct admit admit = {
+        .loop = fhir->loop, .ticket = fhir->exchange->ticket, .source = fhir->exchange->source};
     if (admit_refused(&admit, refusal->verdict) == NULL)
         fhir->is_full = true;
     else
@@ -140,7 +148,8 @@ static bool read_unit(const struct pull_field *quantity, struct claim *claim, st
     struct slice system = text_of(&quantity[QUANTITY_SYSTEM]);
     claim->unit = text_of(&quantity[QUANTITY_CODE]);
     if (claim->unit.data == NULL || system.data == NULL)
-        return refuse(ret_refusal, VERDICT_UNIT_MISSING, FIELD_UNIT, "a quantity has the system and the code of its unit");
+        return refuse(ret_refusal, VERDICT_UNIT_MISSING, FIELD_UNIT,
+                      "a quantity has the system and the code of its unit");
     if (slice_is(system, "http://unitsofmeasure.org") || slice_is(system, "urn:oid:2.16.840.1.113883.6.8"))
         claim->unit_system = UNIT_UCUM;
     else if (slice_is(system, "urn:iso:std:iso:11073:10101"))
@@ -240,7 +249,8 @@ static void decode_measure(struct observation *at, const struct pull_field *fiel
     else if (values > 1)
         refuse(&refusal, VERDICT_MALFORMED, FIELD_VALUE, "an Observation has one value");
     else if (fields[ELEMENT_MODIFIER_EXTENSION].kind != PULL_NONE && component != NOTE_NONE)
-        refuse(&refusal, VERDICT_NOT_SUPPORTED, FIELD_NONE, "a modifierExtension may change the meaning of the rest");
+        refuse(&refusal, VERDICT_NOT_SUPPORTED, FIELD_NONE,
+               "a modifierExtension may change the meaning of the rest");
     else if (read_value(at, fields, &claim, &refusal)) {
         if (admit_reading(&at->admit, &claim, &refusal) == NULL)
             at->fhir->is_full = true;
@@ -258,7 +268,8 @@ static void decode_components(struct observation *at, const struct pull_field *c
     struct pull pull;
     if (!fhir_open_array(at->fhir, components, &pull))
         return;
-    for (uint32_t i = 0; !at->fhir->is_full && fhir_next_object(&pull, &element_names, fields, &unknown); i++) {
+    for (uint32_t i = 0; !at->fhir->is_full && fhir_next_object(&pull, &element_names, fields, &unknown);
+         i++) {
         if (unknown.count == 0) {
             decode_measure(at, fields, i);
             continue;
@@ -279,10 +290,10 @@ static const struct status_row {
     enum status_means means;
     enum reading_status status;
 } status_rows[] = {
-    {"final", MEANS_READING, STATUS_FINAL},          {"preliminary", MEANS_READING, STATUS_PRELIMINARY},
-    {"amended", MEANS_READING, STATUS_CORRECTED},    {"corrected", MEANS_READING, STATUS_CORRECTED},
+    {"final", MEANS_READING, STATUS_FINAL},           {"preliminary", MEANS_READING, STATUS_PRELIMINARY},
+    {"amended", MEANS_READING, STATUS_CORRECTED},     {"corrected", MEANS_READING, STATUS_CORRECTED},
     {"entered-in-error", MEANS_READING, STATUS_VOID}, {"cancelled", MEANS_NOTHING, STATUS_FINAL},
-    {"registered", MEANS_NOTHING, STATUS_FINAL},     {NULL, MEANS_UNSUPPORTED, STATUS_FINAL},
+    {"registered", MEANS_NOTHING, STATUS_FINAL},      {NULL, MEANS_UNSUPPORTED, STATUS_FINAL},
 };
 
 static const struct status_row *find_status(const struct pull_field *field)
@@ -302,8 +313,8 @@ static bool read_time(struct fhir *fhir, const struct pull_field *fields, struct
     if (fields[ELEMENT_EFFECTIVE_TIMING].kind != PULL_NONE)
         return refuse(ret_refusal, VERDICT_NOT_SUPPORTED, FIELD_TIME, "effectiveTiming is not served");
     fhir_read(fhir, &fields[ELEMENT_EFFECTIVE_PERIOD], &period_names, period);
-    const struct pull_field *candidates[] = {&fields[ELEMENT_EFFECTIVE_DATE_TIME], &fields[ELEMENT_EFFECTIVE_INSTANT],
-                                             &period[0], &period[1]};
+    const struct pull_field *candidates[] = {&fields[ELEMENT_EFFECTIVE_DATE_TIME],
+                                             &fields[ELEMENT_EFFECTIVE_INSTANT], &period[0], &period[1]};
     for (size_t i = 0; claim->time.data == NULL && i < sizeof candidates / sizeof *candidates; i++)
         claim->time = text_of(candidates[i]);
     return true;
@@ -323,8 +334,8 @@ static bool read_version(struct fhir *fhir, const struct pull_field *fields, str
 }
 
 /* The sender's own name for the measurement, "system|value". */
-static bool read_alias(struct fhir *fhir, const struct pull_field *identifiers, struct slice search, struct claim *claim,
-                       struct refusal *ret_refusal)
+static bool read_alias(struct fhir *fhir, const struct pull_field *identifiers, struct slice search,
+                       struct claim *claim, struct refusal *ret_refusal)
 {
     static const struct pull_name list[] = {FHIR_NAME("system"), FHIR_NAME("value")};
     static const struct pull_names names = {list, 2, '\0'};
@@ -347,14 +358,16 @@ static bool read_alias(struct fhir *fhir, const struct pull_field *identifiers, 
     return true;
 }
 
-static bool check_whole(const struct pull_field *fields, const struct pull_unknown *unknown, struct refusal *ret_refusal)
+static bool check_whole(const struct pull_field *fields, const struct pull_unknown *unknown,
+                        struct refusal *ret_refusal)
 {
     if (unknown->count > 0) {
         refuse(ret_refusal, VERDICT_UNKNOWN_KEY, FIELD_NONE, "an element that R4 does not have");
         ret_refusal->found = unknown->first;
         return false;
     }
-    if (fields[ELEMENT_MODIFIER_EXTENSION].kind != PULL_NONE || fields[ELEMENT_IMPLICIT_RULES].kind != PULL_NONE)
+    if (fields[ELEMENT_MODIFIER_EXTENSION].kind != PULL_NONE ||
+        fields[ELEMENT_IMPLICIT_RULES].kind != PULL_NONE)
         return refuse(ret_refusal, VERDICT_NOT_SUPPORTED, FIELD_NONE,
                       "modifierExtension and implicitRules may change the meaning of the rest");
     if (find_status(&fields[ELEMENT_STATUS])->means != MEANS_UNSUPPORTED)
@@ -423,7 +436,8 @@ static void conclude_empty(struct observation *at, const struct pull_field *fiel
     fhir_read_code(at->fhir, &fields[ELEMENT_CODE], &claim);
     if (at->lacks_value || (is_void && claim.match == CODE_MATCH)) {
         refuse(&refusal, VERDICT_VALUE_MISSING, FIELD_VALUE,
-               is_void ? "a void repeats the value that it takes back" : "Observation value quantity not provided.");
+               is_void ? "a void repeats the value that it takes back"
+                       : "Observation value quantity not provided.");
         refusal.issue = "value";
         refuse_measure(at, NOTE_NONE, &refusal);
         return;
@@ -468,7 +482,8 @@ void fhir_decode_observation(struct fhir *fhir, struct slice resource, struct sl
     struct slice ignored;
     size_t place, count;
     notes_of(exchange, &place);
-    struct note note = {.kind = NOTE_ENTRY, .entry = fhir->entry, .item = RESOURCE_OBSERVATION, .head = at.first};
+    struct note note = {
+        .kind = NOTE_ENTRY, .entry = fhir->entry, .item = RESOURCE_OBSERVATION, .head = at.first};
     note_add(exchange, &note);
     pull_open_raw(&pull, resource, &fhir->doors->scratch);
     pull_value(&pull, &ignored);
@@ -483,7 +498,8 @@ bool fhir_read_body(struct fhir *fhir, struct pull_field *ret_root)
     struct exchange *exchange = fhir->exchange;
     char text[128];
     struct pull pull;
-    pull_open(&pull, (struct slice){exchange->body, exchange->body_size}, &fhir->doors->scratch, &fhir->doors->keys);
+    pull_open(&pull, (struct slice){exchange->body, exchange->body_size}, &fhir->doors->scratch,
+              &fhir->doors->keys);
     ret_root->kind = pull_take(&pull, &ret_root->text);
     if (!pull_finish(&pull)) {
         snprintf(text, sizeof text, "not JSON as RFC 8259 has it: %s at byte %zu", pull.error, pull.error_at);
@@ -507,10 +523,10 @@ enum door_step fhir_observation_handle(struct loop_context *loop, struct exchang
     if (!fhir_check_accept(exchange) || !fhir_read_body(&fhir, &root))
         return DOOR_ANSWERED;
     fhir_read(&fhir, &root, &names, &type);
-    struct slice found = text_of(&type);
+    struct slice found = note_cut(text_of(&type), 40);
     if (!slice_is(found, "Observation")) {
         snprintf(text, sizeof text, "Resource of type %.*s is not acceptable with method POST",
-                 found.size < 40 ? (int)found.size : 40, found.size > 0 ? found.data : "");
+                 (int)found.size, found.size > 0 ? found.data : "");
         fhir_refuse(exchange, 422, "not-supported", text);
         return DOOR_ANSWERED;
     }

@@ -1,5 +1,6 @@
-/* fhir_outcome: OperationOutcome in every form: errors of the network side, refusals, warnings, information. An issue
- * names the element by FHIRPath and, in `details`, the code that /v1/readings would have answered. */
+/* fhir_outcome: OperationOutcome in every form: errors of the network side, refusals, warnings, information.
+ * An issue names the element by FHIRPath and, in `details`, the code that /v1/readings would have answered.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -66,13 +67,12 @@ static void close_outcome(struct buffer *out)
 static void express(const struct note *note, bool is_bundle, char out[EXPRESSION_MAX])
 {
     static const char *const fields[] = {
-        [FIELD_NONE] = "",      [FIELD_PATIENT] = ".subject",    [FIELD_DEVICE] = ".device",
-        [FIELD_CODE] = ".code", [FIELD_VALUE] = ".valueQuantity", [FIELD_UNIT] = ".valueQuantity",
-        [FIELD_TIME] = ".effective", [FIELD_STATUS] = ".status", [FIELD_ISSUED] = ".issued",
+        [FIELD_NONE] = "",           [FIELD_PATIENT] = ".subject",     [FIELD_DEVICE] = ".device",
+        [FIELD_CODE] = ".code",      [FIELD_VALUE] = ".valueQuantity", [FIELD_UNIT] = ".valueQuantity",
+        [FIELD_TIME] = ".effective", [FIELD_STATUS] = ".status",       [FIELD_ISSUED] = ".issued",
     };
-    bool of_component = note->item != NOTE_NONE &&
-                        (note->field == FIELD_CODE || note->field == FIELD_VALUE || note->field == FIELD_UNIT ||
-                         note->field == FIELD_NONE);
+    bool of_component = note->item != NOTE_NONE && (note->field == FIELD_CODE || note->field == FIELD_VALUE ||
+                                                    note->field == FIELD_UNIT || note->field == FIELD_NONE);
     char component[32] = "", root[48] = "Observation";
     if (of_component)
         snprintf(component, sizeof component, ".component[%u]", note->item);
@@ -127,10 +127,12 @@ static bool is_repeated(const struct note *note, const struct note *before)
 {
     bool shared = note->field == FIELD_PATIENT || note->field == FIELD_DEVICE || note->field == FIELD_TIME ||
                   note->field == FIELD_STATUS || note->field == FIELD_ISSUED;
-    return shared && before->kind == note->kind && before->verdict == note->verdict && before->field == note->field;
+    return shared && before->kind == note->kind && before->verdict == note->verdict &&
+           before->field == note->field;
 }
 
-static void render_notes(struct exchange *exchange, const struct note *notes, size_t count, size_t first, bool is_error)
+static void render_notes(struct exchange *exchange, const struct note *notes, size_t count, size_t first,
+                         bool is_error)
 {
     bool is_bundle = notes[0].kind == NOTE_FORM;
     char expression[EXPRESSION_MAX];
@@ -154,11 +156,13 @@ void fhir_render_outcome(struct exchange *exchange, const struct note *notes, si
     bool has_notes = entry + 1 < count && notes[entry + 1].kind >= NOTE_REFUSED;
     open_outcome(&exchange->out);
     if (summary.quarantined > 0)
-        render_own(&exchange->out, "warning", verdict_issue(VERDICT_QUARANTINED), verdict_text(VERDICT_QUARANTINED));
+        render_own(&exchange->out, "warning", verdict_issue(VERDICT_QUARANTINED),
+                   verdict_text(VERDICT_QUARANTINED));
     if (summary.stored > summary.quarantined)
         render_own(&exchange->out, "information", verdict_issue(VERDICT_ACCEPTED), "stored");
     if (summary.duplicate > 0)
-        render_own(&exchange->out, "information", verdict_issue(VERDICT_DUPLICATE), verdict_text(VERDICT_DUPLICATE));
+        render_own(&exchange->out, "information", verdict_issue(VERDICT_DUPLICATE),
+                   verdict_text(VERDICT_DUPLICATE));
     render_notes(exchange, notes, count, entry + 1, is_error);
     if (is_error && !has_notes) /* a shard's refusal */
         render_own(&exchange->out, "error", verdict_issue(summary.refusal), verdict_text(summary.refusal));
@@ -167,7 +171,8 @@ void fhir_render_outcome(struct exchange *exchange, const struct note *notes, si
     close_outcome(&exchange->out);
 }
 
-void fhir_render_refusals(struct exchange *exchange, const struct note *notes, size_t count, enum verdict refusal)
+void fhir_render_refusals(struct exchange *exchange, const struct note *notes, size_t count,
+                          enum verdict refusal)
 {
     bool any = false;
     open_outcome(&exchange->out);
@@ -187,10 +192,17 @@ void fhir_render_refusals(struct exchange *exchange, const struct note *notes, s
 static const struct error_row {
     const char *code, *issue;
 } error_rows[] = {
-    {"bad-request", "structure"},      {"unauthenticated", "login"},  {"forbidden", "forbidden"},
-    {"not-found", "not-found"},        {"method", "not-supported"},   {"length", "required"},
-    {"too-large", "too-long"},         {"media-type", "not-supported"}, {"too-many-requests", "throttled"},
-    {"overloaded", "transient"},       {NULL, "processing"},
+    {"bad-request", "structure"},
+    {"unauthenticated", "login"},
+    {"forbidden", "forbidden"},
+    {"not-found", "not-found"},
+    {"method", "not-supported"},
+    {"length", "required"},
+    {"too-large", "too-long"},
+    {"media-type", "not-supported"},
+    {"too-many-requests", "throttled"},
+    {"overloaded", "transient"},
+    {NULL, "processing"},
 };
 
 void fhir_refuse(struct exchange *exchange, int status, const char *issue, const char *text)
@@ -213,7 +225,8 @@ void fhir_error(struct exchange *exchange, int status, const char *code, const c
 
 bool fhir_takes(struct slice content_type)
 {
-    return content_type_is(content_type, "application/fhir+json") || content_type_is(content_type, "application/json");
+    return content_type_is(content_type, "application/fhir+json") ||
+           content_type_is(content_type, "application/json");
 }
 
 bool fhir_check_accept(struct exchange *exchange)

@@ -1,6 +1,7 @@
-/* fhir_reference: from a Reference to what the registry knows. A Device is looked for in the payload first (contained,
- * then the bundle's entries: by fullUrl, with or without "urn:uuid:", by Type/id, by id alone), and everything it
- * is called by is a candidate: identifiers and serialNumber against `ref`, then against `serial`. */
+/* fhir_reference: from a Reference to what the registry knows. A Device is looked for in the payload first
+ * (contained, then the bundle's entries: by fullUrl, with or without "urn:uuid:", by Type/id, by id alone),
+ * and everything it is called by is a candidate: identifiers and serialNumber against `ref`, then against
+ * `serial`. */
 #include <string.h>
 
 #include "daemon/ingest/fhir.h"
@@ -23,8 +24,9 @@ static const struct pull_name identifier_list[] = {FHIR_NAME("system"), FHIR_NAM
 static const struct pull_names identifier_names = {identifier_list, IDENTIFIER_COUNT, '\0'};
 
 enum { RESOURCE_TYPE, RESOURCE_ID, RESOURCE_IDENTIFIER, RESOURCE_SERIAL, RESOURCE_SOURCE, RESOURCE_FIELDS };
-static const struct pull_name resource_list[] = {FHIR_NAME("resourceType"), FHIR_NAME("id"), FHIR_NAME("identifier"),
-                                                 FHIR_NAME("serialNumber"), FHIR_NAME("source")};
+static const struct pull_name resource_list[] = {FHIR_NAME("resourceType"), FHIR_NAME("id"),
+                                                 FHIR_NAME("identifier"), FHIR_NAME("serialNumber"),
+                                                 FHIR_NAME("source")};
 static const struct pull_names resource_names = {resource_list, RESOURCE_FIELDS, '\0'};
 
 static struct slice after(struct slice text, size_t count)
@@ -50,14 +52,16 @@ static bool find_contained(struct fhir *fhir, struct slice id, struct pull_field
 {
     static const struct pull_name id_list[] = {FHIR_NAME("id")};
     static const struct pull_names id_names = {id_list, 1, '\0'};
-    const struct pull_field contained = {fhir->contained.data != NULL ? PULL_ARRAY : PULL_NONE, fhir->contained};
+    const struct pull_field contained = {fhir->contained.data != NULL ? PULL_ARRAY : PULL_NONE,
+                                         fhir->contained};
     struct pull_field field;
     struct pull pull;
     if (!fhir_open_array(fhir, &contained, &pull))
         return false;
     while (pull_next_item(&pull)) {
         ret_resource->kind = pull_take(&pull, &ret_resource->text);
-        if (fhir_read(fhir, ret_resource, &id_names, &field) && field.kind == PULL_STRING && slice_equal(field.text, id))
+        if (fhir_read(fhir, ret_resource, &id_names, &field) && field.kind == PULL_STRING &&
+            slice_equal(field.text, id))
             return true;
     }
     return false;
@@ -74,7 +78,8 @@ static bool is_called(const struct fhir_entry *entry, struct slice reference)
     if (starts_with(url, urn))
         url = after(url, sizeof urn - 1);
     if (starts_with(reference, urn))
-        return slice_equal(url, after(reference, sizeof urn - 1)) || slice_equal(entry->id, after(reference, sizeof urn - 1));
+        return slice_equal(url, after(reference, sizeof urn - 1)) ||
+               slice_equal(entry->id, after(reference, sizeof urn - 1));
     if (id.size == reference.size)
         return slice_equal(url, reference) || (id.size > 0 && slice_equal(entry->id, id));
     struct slice type = {reference.data, reference.size - id.size - 1};
@@ -98,7 +103,8 @@ static void add_candidate(struct candidates *candidates, struct slice text)
         candidates->list[candidates->count++] = text;
 }
 
-static void add_identifiers(struct fhir *fhir, const struct pull_field *identifiers, struct candidates *candidates)
+static void add_identifiers(struct fhir *fhir, const struct pull_field *identifiers,
+                            struct candidates *candidates)
 {
     struct pull_field fields[IDENTIFIER_COUNT];
     struct pull_unknown unknown;
@@ -110,10 +116,11 @@ static void add_identifiers(struct fhir *fhir, const struct pull_field *identifi
             add_candidate(candidates, fields[IDENTIFIER_VALUE].text);
 }
 
-static void collect_reference(struct fhir *fhir, const struct pull_field *field, struct candidates *candidates,
-                              unsigned hops);
+static void collect_reference(struct fhir *fhir, const struct pull_field *field,
+                              struct candidates *candidates, unsigned hops);
 
-static void collect_resource(struct fhir *fhir, struct slice resource, struct candidates *candidates, unsigned hops)
+static void collect_resource(struct fhir *fhir, struct slice resource, struct candidates *candidates,
+                             unsigned hops)
 {
     const struct pull_field field = {PULL_OBJECT, resource};
     struct pull_field fields[RESOURCE_FIELDS];
@@ -128,7 +135,8 @@ static void collect_resource(struct fhir *fhir, struct slice resource, struct ca
         add_candidate(candidates, fields[RESOURCE_SERIAL].text);
 }
 
-static void collect_literal(struct fhir *fhir, struct slice reference, struct candidates *candidates, unsigned hops)
+static void collect_literal(struct fhir *fhir, struct slice reference, struct candidates *candidates,
+                            unsigned hops)
 {
     struct pull_field contained;
     unsigned before = candidates->count;
@@ -148,8 +156,8 @@ static void collect_literal(struct fhir *fhir, struct slice reference, struct ca
     }
 }
 
-static void collect_reference(struct fhir *fhir, const struct pull_field *field, struct candidates *candidates,
-                              unsigned hops)
+static void collect_reference(struct fhir *fhir, const struct pull_field *field,
+                              struct candidates *candidates, unsigned hops)
 {
     struct pull_field fields[REFERENCE_COUNT], identifier[IDENTIFIER_COUNT];
     if (hops > HOPS_MAX || !fhir_read(fhir, field, &reference_names, fields))
@@ -167,9 +175,11 @@ static const struct registry_device *match(struct fhir *fhir, const struct candi
     int64_t organization_id = fhir->exchange->source->organization_id;
     const struct registry_device *device = NULL;
     for (unsigned i = 0; device == NULL && i < candidates->count; i++)
-        device = registry_device_by_ref(registry, organization_id, candidates->list[i].data, candidates->list[i].size);
+        device = registry_device_by_ref(registry, organization_id, candidates->list[i].data,
+                                        candidates->list[i].size);
     for (unsigned i = 0; device == NULL && i < candidates->count; i++)
-        device = registry_device_by_serial(registry, organization_id, candidates->list[i].data, candidates->list[i].size);
+        device = registry_device_by_serial(registry, organization_id, candidates->list[i].data,
+                                           candidates->list[i].size);
     return device;
 }
 
@@ -195,15 +205,17 @@ const struct registry_device *fhir_match_device(struct fhir *fhir, struct slice 
 
 /* ---- patients ---- */
 
-static const struct registry_patient *by_identifier(struct fhir *fhir, struct slice system, struct slice value)
+static const struct registry_patient *by_identifier(struct fhir *fhir, struct slice system,
+                                                    struct slice value)
 {
     static const char test_ins[] = "urn:oid:1.2.250.1.213.1.4.10"; /* test INS: INTEROP.md M6 */
     uint8_t hash[SHA256_BYTES];
     if (value.size == 0 || (slice_is(system, test_ins) && fhir->loop->config->node_mode == MODE_PRODUCTION))
         return NULL;
-    registry_identifier_hash(fhir->loop->identifier_key, system.data != NULL ? system.data : "", system.size, value.data,
-                             value.size, hash);
-    return registry_patient_by_identifier(fhir->loop->registry, fhir->exchange->source->organization_id, hash);
+    registry_identifier_hash(fhir->loop->identifier_key, system.data != NULL ? system.data : "", system.size,
+                             value.data, value.size, hash);
+    return registry_patient_by_identifier(fhir->loop->registry, fhir->exchange->source->organization_id,
+                                          hash);
 }
 
 static const struct registry_patient *by_fields(struct fhir *fhir, const struct pull_field *identifier)
@@ -211,7 +223,8 @@ static const struct registry_patient *by_fields(struct fhir *fhir, const struct 
     const struct pull_field *system = &identifier[IDENTIFIER_SYSTEM], *value = &identifier[IDENTIFIER_VALUE];
     if (value->kind != PULL_STRING)
         return NULL;
-    return by_identifier(fhir, system->kind == PULL_STRING ? system->text : (struct slice){NULL, 0}, value->text);
+    return by_identifier(fhir, system->kind == PULL_STRING ? system->text : (struct slice){NULL, 0},
+                         value->text);
 }
 
 static const struct registry_patient *by_resource(struct fhir *fhir, struct slice resource)
@@ -222,7 +235,8 @@ static const struct registry_patient *by_resource(struct fhir *fhir, struct slic
     struct pull_unknown unknown;
     struct pull pull;
     if (!fhir_read(fhir, &field, &resource_names, fields) || fields[RESOURCE_TYPE].kind != PULL_STRING ||
-        !slice_is(fields[RESOURCE_TYPE].text, "Patient") || !fhir_open_array(fhir, &fields[RESOURCE_IDENTIFIER], &pull))
+        !slice_is(fields[RESOURCE_TYPE].text, "Patient") ||
+        !fhir_open_array(fhir, &fields[RESOURCE_IDENTIFIER], &pull))
         return NULL;
     while (patient == NULL && fhir_next_object(&pull, &identifier_names, identifier, &unknown))
         patient = by_fields(fhir, identifier);
@@ -243,7 +257,8 @@ static const struct registry_patient *by_reference(struct fhir *fhir, struct sli
     struct pull_field contained;
     struct slice system, value = last_part(reference);
     if (reference.size > 0 && reference.data[0] == '#')
-        return find_contained(fhir, after(reference, 1), &contained) ? by_resource(fhir, contained.text) : NULL;
+        return find_contained(fhir, after(reference, 1), &contained) ? by_resource(fhir, contained.text)
+                                                                     : NULL;
     const struct fhir_entry *entry = find_entry(fhir, reference);
     if (entry != NULL)
         return fhir_match_patient(fhir, entry);

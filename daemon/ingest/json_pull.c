@@ -1,5 +1,6 @@
-/* json_pull: one character decides what follows, a small stack remembers where we are, and everything else is the
- * scanning of strings: eight bytes at a time while they are plain ASCII, byte by byte where they are not. */
+/* json_pull: one character decides what follows, a small stack remembers where we are, and everything else is
+ * the scanning of strings: eight bytes at a time while they are plain ASCII, byte by byte where they are not.
+ */
 #include "daemon/ingest/json_pull.h"
 
 #include "daemon/base/ensure.h"
@@ -116,12 +117,14 @@ static size_t pass_plain(const char *text, size_t at, size_t size)
         uint64_t word;
         memcpy(&word, text + at, sizeof word);
         uint64_t quote = word ^ (ones * '"'), slash = word ^ (ones * '\\');
-        uint64_t odd = ((quote - ones) & ~quote) | ((slash - ones) & ~slash) | ((word - ones * 0x20) & ~word) | word;
+        uint64_t odd =
+            ((quote - ones) & ~quote) | ((slash - ones) & ~slash) | ((word - ones * 0x20) & ~word) | word;
         if (odd & tops)
             break;
         at += 8;
     }
-    while (at < size && (uint8_t)text[at] >= 0x20 && (uint8_t)text[at] < 0x80 && text[at] != '"' && text[at] != '\\')
+    while (at < size && (uint8_t)text[at] >= 0x20 && (uint8_t)text[at] < 0x80 && text[at] != '"' &&
+           text[at] != '\\')
         at++;
     return at;
 }
@@ -348,7 +351,8 @@ static bool next_member(struct pull *pull, char close)
     }
     if (frame->begun) {
         if (c != ',')
-            return fail(pull, pull->at < pull->size ? "no comma between two values" : "the text ends too early");
+            return fail(pull,
+                        pull->at < pull->size ? "no comma between two values" : "the text ends too early");
         pull->at++;
         skip_space(pull);
     }
@@ -524,7 +528,8 @@ bool pull_read_fields(struct pull *pull, const struct pull_names *names, struct 
     while (pull_next_key(pull, &key)) {
         unsigned i = find_name(names, key);
         if (i == names->count) {
-            bool ignored = key.size > 0 && names->ignored_prefix != '\0' && key.data[0] == names->ignored_prefix;
+            bool ignored =
+                key.size > 0 && names->ignored_prefix != '\0' && key.data[0] == names->ignored_prefix;
             if (!ignored && ret_unknown->count++ == 0)
                 ret_unknown->first = key;
             pull_skip(pull);

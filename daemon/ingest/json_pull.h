@@ -1,12 +1,12 @@
-/* json_pull: a streaming JSON decoder that the caller pulls: strict RFC 8259 over a complete buffer, number text
- * kept, duplicate keys refused, nothing allocated. A byte order mark in front is skipped.
- * Refused beyond the grammar: text that is not UTF-8, lone surrogates, \u0000 (no database keeps it), nesting beyond
+/* json_pull: a streaming JSON decoder that the caller pulls: strict RFC 8259 over a complete buffer, number
+ * text kept, duplicate keys refused, nothing allocated. A byte order mark in front is skipped. Refused beyond
+ * the grammar: text that is not UTF-8, lone surrogates, \u0000 (no database keeps it), nesting beyond
  * JSON_DEPTH_MAX, more than PULL_KEYS_MAX keys in the objects that are open at once.
- * Use:     a value is taken by pull_value() (enters containers) or pull_take() (gives a container as raw text);
- *          inside an object pull_next_key() comes before each value, inside an array pull_next_item().
- * Owner:   all borrowed: slices point into the text, or into the scratch when they had escapes.
- * Threads: one at a time.
- * Fails:   errors stick: after one every call gives PULL_NONE or false, so the caller may look once, at the end. */
+ * Use:     a value is taken by pull_value() (enters containers) or pull_take() (gives a container as raw
+ * text); inside an object pull_next_key() comes before each value, inside an array pull_next_item(). Owner:
+ * all borrowed: slices point into the text, or into the scratch when they had escapes. Threads: one at a
+ * time. Fails:   errors stick: after one every call gives PULL_NONE or false, so the caller may look once, at
+ * the end. */
 #ifndef VIGIE_INGEST_JSON_PULL_H
 #define VIGIE_INGEST_JSON_PULL_H
 
@@ -18,16 +18,8 @@
 #include "daemon/base/limits.h"
 #include "daemon/model/reading.h"
 
-enum pull_kind {
-    PULL_NONE, /* absent, or an error */
-    PULL_OBJECT,
-    PULL_ARRAY,
-    PULL_STRING,
-    PULL_NUMBER,
-    PULL_TRUE,
-    PULL_FALSE,
-    PULL_NULL,
-};
+/* PULL_NONE: absent, or an error. */
+enum pull_kind { PULL_NONE, PULL_OBJECT, PULL_ARRAY, PULL_STRING, PULL_NUMBER, PULL_TRUE, PULL_FALSE, PULL_NULL };
 
 enum { PULL_KEYS_MAX = 512 }; /* FHIR holds about 100 open at its worst; the bound keeps the search linear */
 
@@ -67,7 +59,8 @@ void pull_open(struct pull *pull, struct slice text, struct pull_scratch *scratc
 /* Over raw text that pull_take() gave: keys are not checked a second time. */
 void pull_open_raw(struct pull *pull, struct slice raw, struct pull_scratch *scratch);
 
-/* What kind of value stands next, by its first character; PULL_NONE at the end and for what starts no value. */
+/* What kind of value stands next, by its first character; PULL_NONE at the end and for what starts no value.
+ */
 enum pull_kind pull_peek(struct pull *pull);
 /* String: its unescaped text; number: its text as sent; container: entered, *ret untouched. */
 enum pull_kind pull_value(struct pull *pull, struct slice *ret);
@@ -104,8 +97,8 @@ struct pull_unknown {
     unsigned count;
 };
 
-/* Reads the object that was entered to its end: fields[i] is the value of list[i], PULL_NONE when absent or null;
- * *ret_unknown: the keys that are in no list. False on an error. */
+/* Reads the object that was entered to its end: fields[i] is the value of list[i], PULL_NONE when absent or
+ * null; *ret_unknown: the keys that are in no list. False on an error. */
 bool pull_read_fields(struct pull *pull, const struct pull_names *names, struct pull_field *fields,
                       struct pull_unknown *ret_unknown);
 

@@ -9,16 +9,22 @@ void note_add(struct exchange *exchange, const struct note *note)
     buffer_append(&exchange->state, note, sizeof *note);
 }
 
-/* Never cuts a UTF-8 sequence: continuation bytes go with their first byte. */
+/* Continuation bytes go with their first byte. */
+struct slice note_cut(struct slice text, size_t max)
+{
+    size_t size = text.size < max ? text.size : max;
+    if (size < text.size)
+        while (size > 0 && ((uint8_t)text.data[size] & 0xc0) == 0x80)
+            size--;
+    return (struct slice){text.data, size};
+}
+
 void note_set_found(struct note *note, struct slice found)
 {
-    size_t size = found.size < NOTE_FOUND_MAX ? found.size : NOTE_FOUND_MAX;
-    if (size < found.size)
-        while (size > 0 && ((uint8_t)found.data[size] & 0xc0) == 0x80)
-            size--;
-    if (size > 0)
-        memcpy(note->found, found.data, size);
-    note->found_size = (uint8_t)size;
+    struct slice cut = note_cut(found, NOTE_FOUND_MAX);
+    if (cut.size > 0)
+        memcpy(note->found, cut.data, cut.size);
+    note->found_size = (uint8_t)cut.size;
 }
 
 void note_add_refusal(struct exchange *exchange, struct note note, const struct refusal *refusal)

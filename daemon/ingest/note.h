@@ -1,6 +1,6 @@
-/* note: what a door must remember of a message between handle() and answer(): where its readings lie in the ticket,
- * and the words for what was refused. An array in exchange.state, in the order of the message.
- * Owner:   the exchange. Threads: the loop's. */
+/* note: what a door must remember of a message between handle() and answer(): where its readings lie in the
+ * ticket, and the words for what was refused. An array in exchange.state, in the order of the message. Owner:
+ * the exchange. Threads: the loop's. */
 #ifndef VIGIE_INGEST_NOTE_H
 #define VIGIE_INGEST_NOTE_H
 
@@ -8,8 +8,9 @@
 #include "daemon/ingest/exchange.h"
 
 enum note_kind {
-    NOTE_FORM,        /* FHIR: what was sent (enum fhir_form in `item`) */
-    NOTE_ENTRY,       /* a message of an array or an entry of a bundle: heads [head, head + count) are its readings */
+    NOTE_FORM,  /* FHIR: what was sent (enum fhir_form in `item`) */
+    NOTE_ENTRY, /* a message of an array or an entry of a bundle: heads [head, head + count) are its readings
+                 */
     NOTE_REFUSED,     /* one of its readings, or all of it when head is NOTE_NONE */
     NOTE_INFORMATION, /* FHIR: nothing to store, and why */
 };
@@ -24,7 +25,7 @@ struct note {
     enum verdict verdict;
     enum claim_field field;
     const char *text, *issue; /* static */
-    bool found_is_rest; /* `found` is ours and goes on where `text` ends */
+    bool found_is_rest;       /* `found` is ours and goes on where `text` ends */
     uint8_t found_size;
     char found[NOTE_FOUND_MAX]; /* what was sent, cut */
 };
@@ -32,6 +33,8 @@ struct note {
 void note_add(struct exchange *exchange, const struct note *note);
 /* With verdict, field, texts and what was found taken from `refusal`. */
 void note_add_refusal(struct exchange *exchange, struct note note, const struct refusal *refusal);
+/* At most `max` bytes of the text, never half of a UTF-8 sequence. */
+struct slice note_cut(struct slice text, size_t max);
 void note_set_found(struct note *note, struct slice found);
 struct note *notes_of(struct exchange *exchange, size_t *ret_count);
 

@@ -1,5 +1,5 @@
-/* readings: a message is read in two passes: first its keys, with `readings` and `events` as raw text, then those.
- * So the order of keys does not matter, and a reading is admitted as soon as it is read. */
+/* readings: a message is read in two passes: first its keys, with `readings` and `events` as raw text, then
+ * those. So the order of keys does not matter, and a reading is admitted as soon as it is read. */
 #include "daemon/ingest/readings.h"
 
 #include <stdio.h>
@@ -46,8 +46,10 @@ enum reading_key {
         READING_KEYS_COUNT
 };
 
-static const struct pull_name message_list[] = {MESSAGE_KEYS(KEY_NAME)}, reading_list[] = {READING_KEYS(KEY_NAME)};
-static const enum pull_kind message_kinds[] = {MESSAGE_KEYS(KEY_KIND)}, reading_kinds[] = {READING_KEYS(KEY_KIND)};
+static const struct pull_name message_list[] = {MESSAGE_KEYS(KEY_NAME)},
+                              reading_list[] = {READING_KEYS(KEY_NAME)};
+static const enum pull_kind message_kinds[] = {MESSAGE_KEYS(KEY_KIND)},
+                            reading_kinds[] = {READING_KEYS(KEY_KIND)};
 static const struct pull_names message_names = {message_list, MESSAGE_KEYS_COUNT, '\0'};
 static const struct pull_names reading_names = {reading_list, READING_KEYS_COUNT, '\0'};
 
@@ -74,14 +76,15 @@ static bool refuse_value(struct refusal *out, enum verdict verdict, const char *
 }
 
 /* Each field that is there has the kind that its row wants; a value of another kind is no number. */
-static bool check_kinds(const struct pull_names *names, const enum pull_kind *kinds, const struct pull_field *fields,
-                        struct refusal *ret_refusal)
+static bool check_kinds(const struct pull_names *names, const enum pull_kind *kinds,
+                        const struct pull_field *fields, struct refusal *ret_refusal)
 {
     for (unsigned i = 0; i < names->count; i++)
         if (fields[i].kind != PULL_NONE && fields[i].kind != kinds[i])
-            return refuse_value(ret_refusal, kinds[i] == PULL_NUMBER ? VERDICT_VALUE_INVALID : VERDICT_MALFORMED,
-                                kinds[i] == PULL_NUMBER ? "a value is a JSON number" : "the key has the wrong type",
-                                (struct slice){names->list[i].text, names->list[i].size});
+            return refuse_value(
+                ret_refusal, kinds[i] == PULL_NUMBER ? VERDICT_VALUE_INVALID : VERDICT_MALFORMED,
+                kinds[i] == PULL_NUMBER ? "a value is a JSON number" : "the key has the wrong type",
+                (struct slice){names->list[i].text, names->list[i].size});
     return true;
 }
 
@@ -118,12 +121,14 @@ static bool read_words(const struct pull_field *fields, struct claim *claim, str
                                           {NULL, 0}};
     int status = STATUS_FINAL, comparator = COMPARATOR_NONE, origin = ORIGIN_AUTOMATIC;
     if (!read_word(statuses, &fields[READING_STATUS], &status))
-        return refuse_value(ret_refusal, VERDICT_STATUS_UNSUPPORTED, "status is preliminary, final, corrected or void",
-                            fields[READING_STATUS].text);
+        return refuse_value(ret_refusal, VERDICT_STATUS_UNSUPPORTED,
+                            "status is preliminary, final, corrected or void", fields[READING_STATUS].text);
     if (!read_word(comparators, &fields[READING_COMPARATOR], &comparator))
-        return refuse_value(ret_refusal, VERDICT_MALFORMED, "comparator is < or >", fields[READING_COMPARATOR].text);
+        return refuse_value(ret_refusal, VERDICT_MALFORMED, "comparator is < or >",
+                            fields[READING_COMPARATOR].text);
     if (!read_word(origins, &fields[READING_ORIGIN], &origin))
-        return refuse_value(ret_refusal, VERDICT_MALFORMED, "origin is automatic, patient, carer or professional",
+        return refuse_value(ret_refusal, VERDICT_MALFORMED,
+                            "origin is automatic, patient, carer or professional",
                             fields[READING_ORIGIN].text);
     claim->status = (enum reading_status)status;
     claim->comparator = (enum comparator)comparator;
@@ -215,7 +220,8 @@ static void decode_reading(struct decode *decode, struct pull *pull, uint32_t it
 
 /* ---- one message ---- */
 
-/* A message without a key of ours, or with several that are not, is another maker's shape, not a slip of the pen. */
+/* A message without a key of ours, or with several that are not, is another maker's shape, not a slip of the
+ * pen. */
 static bool is_vendor_shape(const struct pull_field *fields, const struct pull_unknown *unknown)
 {
     if (fields[MESSAGE_READINGS].kind != PULL_NONE || fields[MESSAGE_EVENTS].kind != PULL_NONE)
@@ -232,9 +238,10 @@ static void check_message(struct decode *decode, const struct pull_unknown *unkn
     const struct pull_field *fields = decode->fields;
     struct refusal *refusal = &decode->refusal;
     if (is_vendor_shape(fields, unknown)) {
-        refuse_value(refusal, VERDICT_NOT_SUPPORTED,
-                     "not the structure of /v1/readings; shapes of other makers (Open mHealth, IoMT) are not served",
-                     unknown->first);
+        refuse_value(
+            refusal, VERDICT_NOT_SUPPORTED,
+            "not the structure of /v1/readings; shapes of other makers (Open mHealth, IoMT) are not served",
+            unknown->first);
         return;
     }
     if (unknown->count > 0) {
@@ -264,14 +271,15 @@ static void open_message(struct decode *decode)
     }
     if (party.patient_named) {
         party.patient_text = decode->fields[MESSAGE_PATIENT].text;
-        party.patient =
-            registry_patient_by_ref(registry, organization_id, party.patient_text.data, party.patient_text.size);
+        party.patient = registry_patient_by_ref(registry, organization_id, party.patient_text.data,
+                                                party.patient_text.size);
     }
     admit_open(&decode->admit, decode->loop, decode->exchange, &party);
 }
 
 /* Reads each value of the array as a reading, or refuses each with `refusal`. */
-static uint32_t decode_array(struct decode *decode, const struct pull_field *field, const struct refusal *refusal)
+static uint32_t decode_array(struct decode *decode, const struct pull_field *field,
+                             const struct refusal *refusal)
 {
     struct pull pull;
     struct slice ignored;
@@ -347,7 +355,8 @@ static void decode_item(struct decode *decode, struct pull *pull)
         return;
     }
     pull_skip(pull);
-    struct note note = {.kind = NOTE_ENTRY, .entry = decode->message, .head = decode->exchange->ticket->count};
+    struct note note = {
+        .kind = NOTE_ENTRY, .entry = decode->message, .head = decode->exchange->ticket->count};
     note_add(decode->exchange, &note);
     struct refusal refusal = {.verdict = VERDICT_MALFORMED, .text = "a message is an object"};
     memset(decode->fields, 0, sizeof decode->fields);
@@ -381,7 +390,8 @@ static void refuse_full(struct decode *decode)
     for (uint32_t i = 0; i < exchange->ticket->count; i++)
         exchange->ticket->heads[i].verdict = VERDICT_TOO_MANY;
     buffer_clear(&exchange->state);
-    note_add_refusal(exchange, (struct note){.entry = decode->message, .item = NOTE_NONE, .head = NOTE_NONE}, &refusal);
+    note_add_refusal(exchange, (struct note){.entry = decode->message, .item = NOTE_NONE, .head = NOTE_NONE},
+                     &refusal);
 }
 
 static enum door_step refuse_text(struct exchange *exchange, const struct pull *pull)
@@ -398,7 +408,8 @@ enum door_step readings_handle(struct loop_context *loop, struct exchange *excha
     struct pull pull;
     struct decode decode = {.loop = loop, .exchange = exchange, .doors = doors_of(loop)};
     ensure(exchange->ticket != NULL && exchange->ticket->count == 0 && exchange->state.size == 0);
-    pull_open(&pull, (struct slice){exchange->body, exchange->body_size}, &decode.doors->scratch, &decode.doors->keys);
+    pull_open(&pull, (struct slice){exchange->body, exchange->body_size}, &decode.doors->scratch,
+              &decode.doors->keys);
     enum pull_kind kind = pull_peek(&pull);
     if (kind == PULL_OBJECT || kind == PULL_ARRAY)
         decode_items(&decode, &pull);

@@ -1,7 +1,7 @@
 /* readings: the door /v1/readings, INTERFACES.md section 4: one JSON object or an array of them.
- * Threads: the loop's. Holds: every reading of the message has one head in the ticket, in its order; what is refused
- * as a whole (an unknown key, no reading at all) has one head for each reading it has, and at least one.
- * `events` are not served yet: each is answered as `not-supported` and counted. */
+ * Threads: the loop's. Holds: every reading of the message has one head in the ticket, in its order; what is
+ * refused as a whole (an unknown key, no reading at all) has one head for each reading it has, and at least
+ * one. `events` are not served yet: each is answered as `not-supported` and counted. */
 #ifndef VIGIE_INGEST_READINGS_H
 #define VIGIE_INGEST_READINGS_H
 

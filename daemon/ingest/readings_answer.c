@@ -1,5 +1,5 @@
-/* readings_answer: what became of the readings, as INTERFACES.md section 4 words it. A message of accepted readings
- * costs four counts; only what was refused is named. */
+/* readings_answer: what became of the readings, as INTERFACES.md section 4 words it. A message of accepted
+ * readings costs four counts; only what was refused is named. */
 #include <string.h>
 
 #include "daemon/ingest/note.h"
@@ -45,8 +45,8 @@ static void render_rejected(struct buffer *out, const struct note *note, bool is
     render_close(out, '}');
 }
 
-/* The refused readings of one message; a shard may have refused what the loop admitted: that head has no note.
- * Gives the index of the note behind the last one used. */
+/* The refused readings of one message; a shard may have refused what the loop admitted: that head has no
+ * note. Gives the index of the note behind the last one used. */
 static size_t render_readings(struct exchange *exchange, const struct note *notes, size_t count, size_t entry)
 {
     size_t next = entry + 1;
