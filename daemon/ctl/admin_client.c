@@ -1,5 +1,5 @@
-/* Sends one request with Content-Length and reads one answer with Content-Length, "Connection: close" on both sides;
- * nothing more of HTTP is needed between two programs of ours. */
+/* Sends one request with Content-Length and reads one answer with Content-Length, "Connection: close" on both
+ * sides; nothing more of HTTP is needed between two programs of ours. */
 #include "daemon/ctl/admin_client.h"
 
 #include <errno.h>
@@ -54,9 +54,11 @@ static enum err send_all(int fd, const char *data, size_t size)
 static enum err send_request(int fd, const struct admin_exchange *exchange)
 {
     struct buffer head = {.data = NULL};
-    buffer_printf(&head, "%s %s HTTP/1.1\r\nHost: vigie\r\nConnection: close\r\n", exchange->method, exchange->target);
+    buffer_printf(&head, "%s %s HTTP/1.1\r\nHost: vigie\r\nConnection: close\r\n", exchange->method,
+                  exchange->target);
     if (exchange->content_type != NULL)
-        buffer_printf(&head, "Content-Type: %s\r\nContent-Length: %zu\r\n", exchange->content_type, exchange->body_size);
+        buffer_printf(&head, "Content-Type: %s\r\nContent-Length: %zu\r\n", exchange->content_type,
+                      exchange->body_size);
     buffer_text(&head, "\r\n");
     enum err error = send_all(fd, head.data, head.size);
     buffer_deinit(&head);

@@ -1,7 +1,7 @@
 /* admin_client: one HTTP/1.1 exchange with a running daemon over state_dir/admin.sock.
  * Owner:   the answer's body is the caller's to free (buffer_deinit). Threads: any; blocks.
- * Fails:   ERR_NOT_FOUND: nobody listens, the daemon is down; ERR_PERMISSION; ERR_FORMAT: the answer is no HTTP;
- *          ERR_UNAVAILABLE: it left or stayed silent. */
+ * Fails:   ERR_NOT_FOUND: nobody listens, the daemon is down; ERR_PERMISSION; ERR_FORMAT: the answer is no
+ *          HTTP; ERR_UNAVAILABLE: it left or stayed silent. */
 #ifndef VIGIE_DAEMON_CTL_ADMIN_CLIENT_H
 #define VIGIE_DAEMON_CTL_ADMIN_CLIENT_H
 

@@ -1,5 +1,5 @@
-/* alerts lists the episodes that PostgreSQL has; with --follow it hands over to command_follow.c. alert ack speaks to the
- * daemon: an acknowledgement is a command, journaled and published like everything else. */
+/* alerts lists the episodes that PostgreSQL has; with --follow it hands over to command_follow.c. alert ack
+ * speaks to the daemon: an acknowledgement is a command, journaled and published like everything else. */
 #include <string.h>
 #include <sysexits.h>
 
@@ -16,20 +16,25 @@ static const struct {
     int width;
     bool number, boolean;
 } columns[] = {
-    {"episode_id", 36, false, false},   {"patient", 16, false, false},      {"rule_id", 28, false, false},
-    {"side", 4, false, false},          {"priority", 8, false, false},      {"state", 9, false, false},
-    {"raised_at", 24, false, false},    {"cleared_at", 24, false, false},   {"acknowledged_at", 0, false, false},
-    {"acknowledged_by", 0, false, false}, {"class", 0, false, false},       {"rule_version", 0, true, false},
-    {"retrospective", 0, false, true},  {"readings_in_breach", 0, true, false}, {"last_sequence", 0, true, false},
+    {"episode_id", 36, false, false},     {"patient", 16, false, false},
+    {"rule_id", 28, false, false},        {"side", 4, false, false},
+    {"priority", 8, false, false},        {"state", 9, false, false},
+    {"raised_at", 24, false, false},      {"cleared_at", 24, false, false},
+    {"acknowledged_at", 0, false, false}, {"acknowledged_by", 0, false, false},
+    {"class", 0, false, false},           {"rule_version", 0, true, false},
+    {"retrospective", 0, false, true},    {"readings_in_breach", 0, true, false},
+    {"last_sequence", 0, true, false},
 };
 enum { COLUMNS = sizeof(columns) / sizeof(columns[0]) };
 
 #define INSTANT(column) "to_char(" column " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
 static const char query[] =
-    "SELECT episode_id, patient, rule_id, side, priority, state, " INSTANT("raised_at") ", " INSTANT("cleared_at") ", "
-    INSTANT("acknowledged_at") ", acknowledged_by, class, rule_version, retrospective, readings_in_breach, last_sequence"
-    " FROM vigie.alert_history WHERE ($1 = '' OR patient = $1) AND ($2 = '' OR state = $2)"
-    " ORDER BY raised_at NULLS FIRST, episode_id";
+    "SELECT episode_id, patient, rule_id, side, priority, state, " INSTANT("raised_at") ", " INSTANT(
+        "cleared_at") ", " INSTANT("acknowledged_at") ", acknowledged_by, class, rule_version, "
+                                                      "retrospective, readings_in_breach, last_sequence"
+                                                      " FROM vigie.alert_history WHERE ($1 = '' OR patient = "
+                                                      "$1) AND ($2 = '' OR state = $2)"
+                                                      " ORDER BY raised_at NULLS FIRST, episode_id";
 
 static void print_table(const PGresult *result)
 {
@@ -74,8 +79,10 @@ static void print_json(const PGresult *result)
 
 static int list_alerts(const struct ctl *ctl, const char *patient, bool open, bool json)
 {
-    const struct postgres_options options = {.conninfo = ctl->config->postgres_conninfo, .application = "vigiectl",
-                                             .timeout_ms = POSTGRES_TIMEOUT_MS, .quit_fd = -1};
+    const struct postgres_options options = {.conninfo = ctl->config->postgres_conninfo,
+                                             .application = "vigiectl",
+                                             .timeout_ms = POSTGRES_TIMEOUT_MS,
+                                             .quit_fd = -1};
     const char *const values[] = {patient == NULL ? "" : patient, open ? "open" : ""};
     const struct postgres_parameters parameters = {.count = 2, .values = values};
     struct postgres *postgres;
@@ -85,8 +92,9 @@ static int list_alerts(const struct ctl *ctl, const char *patient, bool open, bo
         error = postgres_query(postgres, query, &parameters, &result);
     int status = EX_OK;
     if (error != OK)
-        status = ctl_fail(error, "PostgreSQL", postgres_message(postgres), "the database of [postgres] conninfo",
-                          "vigiectl db status shows whether the schema is there");
+        status =
+            ctl_fail(error, "PostgreSQL", postgres_message(postgres), "the database of [postgres] conninfo",
+                     "vigiectl db status shows whether the schema is there");
     else if (json)
         print_json(result);
     else
@@ -100,13 +108,17 @@ int ctl_alerts(struct ctl *ctl, int argc, char **argv)
 {
     bool follow = false, open = false, json = false;
     const char *patient = NULL;
-    const struct ctl_option options[] = {
-        {"follow", NULL, &follow}, {"open", NULL, &open}, {"json", NULL, &json}, {"patient", &patient, NULL}, {NULL, NULL, NULL}};
+    const struct ctl_option options[] = {{"follow", NULL, &follow},
+                                         {"open", NULL, &open},
+                                         {"json", NULL, &json},
+                                         {"patient", &patient, NULL},
+                                         {NULL, NULL, NULL}};
     struct ctl_arguments arguments;
     if (ctl_parse(argc, argv, options, &arguments) != OK)
         return EX_USAGE;
     if (arguments.count > 0)
-        return ctl_fail(ERR_USAGE, "arguments", arguments.items[0], "options alone", "vigiectl alerts --patient REF");
+        return ctl_fail(ERR_USAGE, "arguments", arguments.items[0], "options alone",
+                        "vigiectl alerts --patient REF");
     const struct follow_options wanted = {.patient = patient, .open = open, .json = json};
     return follow ? follow_alerts(ctl, &wanted) : list_alerts(ctl, patient, open, json);
 }
@@ -114,7 +126,8 @@ int ctl_alerts(struct ctl *ctl, int argc, char **argv)
 int ctl_alert_ack(struct ctl *ctl, int argc, char **argv)
 {
     const char *author = NULL, *note = NULL;
-    const struct ctl_option options[] = {{"author", &author, NULL}, {"note", &note, NULL}, {NULL, NULL, NULL}};
+    const struct ctl_option options[] = {
+        {"author", &author, NULL}, {"note", &note, NULL}, {NULL, NULL, NULL}};
     struct ctl_arguments arguments;
     uint8_t episode[UUID_BYTES];
     char target[UUID_TEXT + 32], text[UUID_TEXT + 1];
@@ -136,8 +149,11 @@ int ctl_alert_ack(struct ctl *ctl, int argc, char **argv)
         render_text(&body, note);
     }
     render_close(&body, '}');
-    const struct ctl_call call = {.method = "POST", .target = target, .content_type = "application/json",
-                                  .body = body.data, .body_size = body.size};
+    const struct ctl_call call = {.method = "POST",
+                                  .target = target,
+                                  .content_type = "application/json",
+                                  .body = body.data,
+                                  .body_size = body.size};
     struct admin_reply reply;
     int status = EX_OK;
     enum err error = ctl_ask_daemon(ctl, &call, &reply, &status);

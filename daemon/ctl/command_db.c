@@ -1,5 +1,5 @@
-/* db migrate and db status: straight to PostgreSQL. A migration also brings the presets in, so that a line can be enrolled
- * on before the daemon has ever run. */
+/* db migrate and db status: straight to PostgreSQL. A migration also brings the presets in, so that a line
+ * can be enrolled on before the daemon has ever run. */
 #include <sysexits.h>
 
 #include "daemon/ctl/ctl.h"
@@ -21,7 +21,8 @@ static int no_arguments(int argc, char **argv)
     if (ctl_parse(argc, argv, options, &arguments) != OK)
         return EX_USAGE;
     return arguments.count == 0 ? EX_OK
-                                : ctl_fail(ERR_USAGE, "arguments", arguments.items[0], "none", "see --help behind the command");
+                                : ctl_fail(ERR_USAGE, "arguments", arguments.items[0], "none",
+                                           "see --help behind the command");
 }
 
 static enum err load_presets(struct registry_transaction *transaction)
@@ -29,7 +30,8 @@ static enum err load_presets(struct registry_transaction *transaction)
     enum err error = ERR_STALE;
     for (unsigned i = 0; error == ERR_STALE && i < TRIES_MAX; i++) {
         struct row_changes loaded = {.items = NULL};
-        error = registry_postgres_load(transaction->postgres, transaction->rows, &loaded, transaction->version);
+        error =
+            registry_postgres_load(transaction->postgres, transaction->rows, &loaded, transaction->version);
         changes_keep(&loaded);
         if (error == OK)
             error = registry_load_presets(transaction);
@@ -39,13 +41,18 @@ static enum err load_presets(struct registry_transaction *transaction)
 
 static int migrate_presets(const struct ctl *ctl)
 {
-    const struct postgres_options options = {.conninfo = ctl->config->postgres_conninfo, .application = "vigiectl",
-                                             .timeout_ms = POSTGRES_TIMEOUT_MS, .quit_fd = -1};
+    const struct postgres_options options = {.conninfo = ctl->config->postgres_conninfo,
+                                             .application = "vigiectl",
+                                             .timeout_ms = POSTGRES_TIMEOUT_MS,
+                                             .quit_fd = -1};
     static const uint8_t no_key[32]; /* a preset names no person */
     struct row_changes changes = {.items = NULL};
     int64_t version = 0;
-    struct registry_transaction transaction = {.rows = rows_new(), .version = &version, .config = ctl->config,
-                                               .identifier_key = no_key, .changes = &changes};
+    struct registry_transaction transaction = {.rows = rows_new(),
+                                               .version = &version,
+                                               .config = ctl->config,
+                                               .identifier_key = no_key,
+                                               .changes = &changes};
     int status = EX_OK;
     enum err error = postgres_open(&options, &transaction.postgres);
     if (error == OK)
@@ -53,7 +60,8 @@ static int migrate_presets(const struct ctl *ctl)
     if (error == OK)
         printf("presets: %u rule versions new\n", changes.count);
     else
-        status = ctl_fail(error, "presets", error == ERR_REFUSED ? postgres_message(transaction.postgres) : err_text(error),
+        status = ctl_fail(error, "presets",
+                          error == ERR_REFUSED ? postgres_message(transaction.postgres) : err_text(error),
                           "to be written as rules of their lines", "the daemon tries it again at its start");
     changes_keep(&changes);
     rows_free(transaction.rows);
@@ -67,7 +75,8 @@ int ctl_db_migrate(struct ctl *ctl, int argc, char **argv)
     if (status != EX_OK)
         return status;
     const struct migrate_report report = {print_line, stderr};
-    enum err error = migrate_run(ctl->config->postgres_conninfo, ctl->config->postgres_migrate_conninfo, &report);
+    enum err error =
+        migrate_run(ctl->config->postgres_conninfo, ctl->config->postgres_migrate_conninfo, &report);
     return error == OK ? migrate_presets(ctl) : err_sysexit(error);
 }
 

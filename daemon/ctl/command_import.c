@@ -1,5 +1,5 @@
-/* import and token issue: through the daemon while it runs, else straight to PostgreSQL with the code that the daemon
- * would have run; the next start takes it over. */
+/* import and token issue: through the daemon while it runs, else straight to PostgreSQL with the code that
+ * the daemon would have run; the next start takes it over. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +28,8 @@ struct direct {
 static int fail_postgres(const struct direct *direct, enum err error)
 {
     char found[400];
-    snprintf(found, sizeof(found), "%.380s", direct->postgres == NULL ? err_text(error) : postgres_message(direct->postgres));
+    snprintf(found, sizeof(found), "%.380s",
+             direct->postgres == NULL ? err_text(error) : postgres_message(direct->postgres));
     found[strcspn(found, "\n")] = '\0';
     return ctl_fail(error, "PostgreSQL", found, "the database of [postgres] conninfo with our schema",
                     "vigiectl db status shows what is missing");
@@ -53,12 +54,16 @@ static enum err direct_load(struct direct *direct)
 /* Prints the fault itself. */
 static enum err direct_open(const struct ctl *ctl, struct direct *direct, int *ret_status)
 {
-    const struct postgres_options options = {.conninfo = ctl->config->postgres_conninfo, .application = "vigiectl",
-                                             .timeout_ms = POSTGRES_TIMEOUT_MS, .quit_fd = -1};
+    const struct postgres_options options = {.conninfo = ctl->config->postgres_conninfo,
+                                             .application = "vigiectl",
+                                             .timeout_ms = POSTGRES_TIMEOUT_MS,
+                                             .quit_fd = -1};
     *direct = (struct direct){.version = 0};
-    enum err error = config_secret(ctl->config, ctl->config->auth_identifier_key, "identifier-key", direct->identifier_key);
+    enum err error = config_secret(ctl->config, ctl->config->auth_identifier_key, "identifier-key",
+                                   direct->identifier_key);
     if (error != OK) {
-        *ret_status = ctl_fail(ERR_CONFIG, "identifier-key", err_text(error), "the key under which the daemon matches identifiers",
+        *ret_status = ctl_fail(ERR_CONFIG, "identifier-key", err_text(error),
+                               "the key under which the daemon matches identifiers",
                                "let the daemon do it, or set [auth] identifier_key to the file");
         return error;
     }
@@ -96,7 +101,8 @@ static void print_moved(const json_t *moved, const char *file)
 {
     size_t index;
     const json_t *item;
-    json_array_foreach(moved, index, item) {
+    json_array_foreach(moved, index, item)
+    {
         printf("%s:%lld: in force from %s, the time of the commit, and not as written\n", file,
                (long long)json_integer_value(json_object_get(item, "line")),
                json_string_value(json_object_get(item, "valid_from")));
@@ -137,11 +143,11 @@ static int import_directly(const struct ctl *ctl, const struct buffer *file, con
     if (error != OK)
         status = direct_fail(&direct, error, name);
     else if (json)
-        printf("{\"lines\":%u,\"changed\":%u,\"version\":%lld,\"moved\":[]}\n", result->lines, result->changed,
-               (long long)direct.version);
-    else
-        printf("%u lines, %u changed, in PostgreSQL as version %lld: in force when vigied starts\n", result->lines,
+        printf("{\"lines\":%u,\"changed\":%u,\"version\":%lld,\"moved\":[]}\n", result->lines,
                result->changed, (long long)direct.version);
+    else
+        printf("%u lines, %u changed, in PostgreSQL as version %lld: in force when vigied starts\n",
+               result->lines, result->changed, (long long)direct.version);
     direct_close(&direct);
     return status;
 }
@@ -175,8 +181,12 @@ int ctl_import(struct ctl *ctl, int argc, char **argv)
         buffer_deinit(&file);
         return ctl_fail(error, name, err_text(error), "a readable file", "\"-\" reads standard input");
     }
-    const struct ctl_call call = {.method = "POST", .target = "/v1/import", .content_type = "application/x-ndjson",
-                                  .body = file.data, .body_size = file.size, .file = name};
+    const struct ctl_call call = {.method = "POST",
+                                  .target = "/v1/import",
+                                  .content_type = "application/x-ndjson",
+                                  .body = file.data,
+                                  .body_size = file.size,
+                                  .file = name};
     struct admin_reply reply;
     int status = EX_OK;
     error = ctl_ask_daemon(ctl, &call, &reply, &status);
@@ -194,7 +204,8 @@ int ctl_import(struct ctl *ctl, int argc, char **argv)
 
 static int no_such_source(const char *source)
 {
-    return ctl_fail(ERR_NOT_FOUND, "source", source, "a source that is enrolled", "import a line of type source first");
+    return ctl_fail(ERR_NOT_FOUND, "source", source, "a source that is enrolled",
+                    "import a line of type source first");
 }
 
 static int issue_directly(const struct ctl *ctl, const char *source)
@@ -237,8 +248,11 @@ int ctl_token_issue(struct ctl *ctl, int argc, char **argv)
     render_key(&body, "source");
     render_text(&body, arguments.items[0]);
     render_close(&body, '}');
-    const struct ctl_call call = {.method = "POST", .target = "/v1/token", .content_type = "application/json",
-                                  .body = body.data, .body_size = body.size};
+    const struct ctl_call call = {.method = "POST",
+                                  .target = "/v1/token",
+                                  .content_type = "application/json",
+                                  .body = body.data,
+                                  .body_size = body.size};
     struct admin_reply reply;
     int status = EX_OK;
     enum err error = ctl_ask_daemon(ctl, &call, &reply, &status);

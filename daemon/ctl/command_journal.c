@@ -1,4 +1,5 @@
-/* journal status adds up what the directory and the daemon say and reads no block; journal verify reads them all. */
+/* journal status adds up what the directory and the daemon say and reads no block; journal verify reads them
+ * all. */
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -26,8 +27,8 @@ static bool shard_directory(const struct ctl *ctl, unsigned shard, char out[PATH
 
 static int no_journal(const struct ctl *ctl)
 {
-    return ctl_fail(ERR_NOT_FOUND, ctl->config->node_state_dir, "no journal", "a state_dir that vigied has used",
-                    "check [node] state_dir and your rights");
+    return ctl_fail(ERR_NOT_FOUND, ctl->config->node_state_dir, "no journal",
+                    "a state_dir that vigied has used", "check [node] state_dir and your rights");
 }
 
 /* ---- status ---- */
@@ -115,7 +116,8 @@ static void print_shard(unsigned shard, const struct shard_status *status, bool 
                status->free_bytes);
     else
         printf("shard %u: %" PRIu64 " segments (%08" PRIx64 " to %08" PRIx64 "), %" PRIu64 " bytes, %" PRIu64
-               " bytes free\n", shard, status->segments, status->first, status->last, status->bytes, status->free_bytes);
+               " bytes free\n",
+               shard, status->segments, status->first, status->last, status->bytes, status->free_bytes);
 }
 
 static int print_shards(const struct ctl *ctl, bool json)
@@ -126,7 +128,8 @@ static int print_shards(const struct ctl *ctl, bool json)
         struct shard_status status = {.segments = 0};
         enum err error = read_status(directory, &status);
         if (error != OK)
-            return ctl_fail(error, directory, err_text(error), "a readable directory", "run it as the daemon's user");
+            return ctl_fail(error, directory, err_text(error), "a readable directory",
+                            "run it as the daemon's user");
         print_shard(shard, &status, json);
     }
     return shard == 0 ? EX_NOINPUT : EX_OK;
@@ -179,14 +182,16 @@ static void print_finding(void *context, const char *line)
 static void print_verified(unsigned shard, const struct journal_figures *figures, enum err error, bool json)
 {
     if (json)
-        printf("%s{\"shard\":%u,\"whole\":%s,\"segments\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"turns\":%" PRIu64
-               ",\"records\":%" PRIu64 ",\"oldest\":%" PRIu64 ",\"durable\":%" PRIu64 "}",
-               shard == 0 ? "" : ",", shard, error == OK ? "true" : "false", figures->segments, figures->bytes,
-               figures->turns, figures->records, figures->oldest, figures->durable);
+        printf("%s{\"shard\":%u,\"whole\":%s,\"segments\":%" PRIu64 ",\"bytes\":%" PRIu64
+               ",\"turns\":%" PRIu64 ",\"records\":%" PRIu64 ",\"oldest\":%" PRIu64 ",\"durable\":%" PRIu64
+               "}",
+               shard == 0 ? "" : ",", shard, error == OK ? "true" : "false", figures->segments,
+               figures->bytes, figures->turns, figures->records, figures->oldest, figures->durable);
     else
-        printf("shard %u: %s, %" PRIu64 " segments, %" PRIu64 " turns, %" PRIu64 " records, positions %" PRIu64 " to %" PRIu64
-               "\n", shard, error == OK ? "whole" : "NOT WHOLE", figures->segments, figures->turns, figures->records,
-               figures->oldest, figures->durable);
+        printf("shard %u: %s, %" PRIu64 " segments, %" PRIu64 " turns, %" PRIu64
+               " records, positions %" PRIu64 " to %" PRIu64 "\n",
+               shard, error == OK ? "whole" : "NOT WHOLE", figures->segments, figures->turns,
+               figures->records, figures->oldest, figures->durable);
 }
 
 int ctl_journal_verify(struct ctl *ctl, int argc, char **argv)

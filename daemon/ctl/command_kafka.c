@@ -1,5 +1,5 @@
-/* kafka check and kafka create: the topic of the configuration; a template with {organization} means one topic for each
- * organisation that PostgreSQL has. */
+/* kafka check and kafka create: the topic of the configuration; a template with {organization} means one
+ * topic for each organisation that PostgreSQL has. */
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -20,11 +20,12 @@ static int each_organization(const struct ctl *ctl, const PGresult *result, topi
     const char *template = ctl->config->kafka_topic, *hole = strstr(template, hole_text);
     int status = EX_OK;
     if (PQntuples(result) == 0)
-        return ctl_fail(ERR_NOT_FOUND, "organisations", "none", "one for each topic of the template", "import them first");
+        return ctl_fail(ERR_NOT_FOUND, "organisations", "none", "one for each topic of the template",
+                        "import them first");
     for (int row = 0; row < PQntuples(result); row++) {
         char topic[TOPIC_BYTES_MAX + 200];
-        snprintf(topic, sizeof(topic), "%.*s%s%s", (int)(hole - template), template, PQgetvalue(result, row, 0),
-                 hole + sizeof(hole_text) - 1);
+        snprintf(topic, sizeof(topic), "%.*s%s%s", (int)(hole - template), template,
+                 PQgetvalue(result, row, 0), hole + sizeof(hole_text) - 1);
         int one = work(ctl, topic, context);
         status = one != EX_OK ? one : status;
     }
@@ -34,8 +35,10 @@ static int each_organization(const struct ctl *ctl, const PGresult *result, topi
 /* Runs the work on every topic; the first failure's exit status. */
 static int each_topic(const struct ctl *ctl, topic_work *work, void *context)
 {
-    const struct postgres_options options = {.conninfo = ctl->config->postgres_conninfo, .application = "vigiectl",
-                                             .timeout_ms = POSTGRES_TIMEOUT_MS, .quit_fd = -1};
+    const struct postgres_options options = {.conninfo = ctl->config->postgres_conninfo,
+                                             .application = "vigiectl",
+                                             .timeout_ms = POSTGRES_TIMEOUT_MS,
+                                             .quit_fd = -1};
     static const struct postgres_parameters none;
     struct postgres *postgres;
     PGresult *result = NULL;
@@ -45,7 +48,8 @@ static int each_topic(const struct ctl *ctl, topic_work *work, void *context)
     if (error == OK)
         error = postgres_query(postgres, "SELECT ref FROM vigie.organization ORDER BY ref", &none, &result);
     int status = error == OK ? each_organization(ctl, result, work, context)
-                             : ctl_fail(error, "PostgreSQL", postgres_message(postgres), "the organisations of the template",
+                             : ctl_fail(error, "PostgreSQL", postgres_message(postgres),
+                                        "the organisations of the template",
                                         "vigiectl db status shows whether the schema is there");
     PQclear(result);
     postgres_close(postgres);
@@ -54,12 +58,14 @@ static int each_topic(const struct ctl *ctl, topic_work *work, void *context)
 
 static struct kafka_endpoint endpoint_of(const struct ctl *ctl)
 {
-    return (struct kafka_endpoint){.bootstrap = ctl->config->kafka_bootstrap, .extra = ctl->config->kafka_rdkafka};
+    return (struct kafka_endpoint){.bootstrap = ctl->config->kafka_bootstrap,
+                                   .extra = ctl->config->kafka_rdkafka};
 }
 
 static int no_broker(void)
 {
-    return ctl_fail(ERR_CONFIG, "[kafka] bootstrap", "nothing", "HOST:PORT of a broker", "set it in vigie.conf");
+    return ctl_fail(ERR_CONFIG, "[kafka] bootstrap", "nothing", "HOST:PORT of a broker",
+                    "set it in vigie.conf");
 }
 
 /* ---- check ---- */
@@ -77,11 +83,13 @@ static int check_topic(const struct ctl *ctl, const char *name, void *context)
     char fault[KAFKA_FAULT_MAX] = "";
     enum err error = kafka_topic_check(&endpoint, name, KAFKA_TIMEOUT_MS, &topic, fault);
     if (error != OK)
-        return ctl_fail(error, "Kafka", fault, "a broker that answers", "check [kafka] bootstrap and the network");
+        return ctl_fail(error, "Kafka", fault, "a broker that answers",
+                        "check [kafka] bootstrap and the network");
     if (check->json)
-        printf("%s{\"topic\":\"%s\",\"exists\":%s,\"partitions\":%d,\"replication\":%d,\"without_leader\":%d,\"brokers\":%d}",
-               check->topics == 0 ? "" : ",", name, topic.exists ? "true" : "false", topic.partitions, topic.replication,
-               topic.without_leader, topic.brokers);
+        printf("%s{\"topic\":\"%s\",\"exists\":%s,\"partitions\":%d,\"replication\":%d,\"without_leader\":%d,"
+               "\"brokers\":%d}",
+               check->topics == 0 ? "" : ",", name, topic.exists ? "true" : "false", topic.partitions,
+               topic.replication, topic.without_leader, topic.brokers);
     else if (topic.exists)
         printf("%s: %d partitions, replication %d, %d without leader, %d brokers\n", name, topic.partitions,
                topic.replication, topic.without_leader, topic.brokers);
@@ -89,7 +97,8 @@ static int check_topic(const struct ctl *ctl, const char *name, void *context)
     if (!topic.exists)
         return ctl_fail(ERR_CONFIG, name, "no such topic", "a topic", "vigiectl kafka create makes it");
     if (topic.without_leader > 0)
-        return ctl_fail(ERR_UNAVAILABLE, name, "partitions without leader", "a leader for each", "start the brokers");
+        return ctl_fail(ERR_UNAVAILABLE, name, "partitions without leader", "a leader for each",
+                        "start the brokers");
     return EX_OK;
 }
 
@@ -125,7 +134,8 @@ static int create_topic(const struct ctl *ctl, const char *name, void *context)
     else if (error == OK)
         printf("%s: made with %d partitions, replication %d\n", name, wish->partitions, wish->replication);
     else
-        return ctl_fail(error, "Kafka", fault, "a broker that makes the topic", "check [kafka] and the broker's log");
+        return ctl_fail(error, "Kafka", fault, "a broker that makes the topic",
+                        "check [kafka] and the broker's log");
     return EX_OK;
 }
 

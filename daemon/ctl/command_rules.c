@@ -1,4 +1,5 @@
-/* rules check looks at files alone, with the code that loads them; rules show asks the shard what it judges by. */
+/* rules check looks at files alone, with the code that loads them; rules show asks the shard what it judges
+ * by. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,8 +24,8 @@ struct check {
 
 static void print_fault(struct check *check, const char *row, const struct rule_fault *fault)
 {
-    fprintf(stderr, "%s:%s: %s, found %s, expected %s, see RULES.md sections 2 and 3\n", check->path, row, fault->key,
-            fault->found, fault->expected);
+    fprintf(stderr, "%s:%s: %s, found %s, expected %s, see RULES.md sections 2 and 3\n", check->path, row,
+            fault->key, fault->found, fault->expected);
     check->faults++;
 }
 
@@ -145,8 +146,9 @@ int ctl_rules_check(struct ctl *ctl, int argc, char **argv)
     if (arguments.count == 0)
         return ctl_fail(ERR_USAGE, "arguments", "none", "one file or more", "vigiectl rules check FILE...");
     for (int i = 0; i < arguments.count; i++) {
-        struct check check = {.path = arguments.items[i],
-                              .bounds = {ctl->config->alerting_lookback, ctl->config->alerting_lookback_continuous}};
+        struct check check = {
+            .path = arguments.items[i],
+            .bounds = {ctl->config->alerting_lookback, ctl->config->alerting_lookback_continuous}};
         int one = check_file(&check);
         status = one != EX_OK ? one : status;
     }
@@ -165,11 +167,14 @@ static void print_rules(const json_t *shown)
 {
     size_t index;
     json_t *rule;
-    printf("%s, %s, line %s\n", member(shown, "patient"), member(shown, "organization"), member(shown, "line"));
+    printf("%s, %s, line %s\n", member(shown, "patient"), member(shown, "organization"),
+           member(shown, "line"));
     printf("%-32s %-8s %-13s %7s  %s\n", "RULE", "KIND", "LAYER", "VERSION", "IN FORCE FROM");
-    json_array_foreach(json_object_get(shown, "rules"), index, rule) {
-        printf("%-32s %-8s %-13s %7lld  %s%s\n", member(rule, "id"), member(rule, "kind"), member(rule, "layer"),
-               (long long)json_integer_value(json_object_get(rule, "version")), member(rule, "in_force_from"),
+    json_array_foreach(json_object_get(shown, "rules"), index, rule)
+    {
+        printf("%-32s %-8s %-13s %7lld  %s%s\n", member(rule, "id"), member(rule, "kind"),
+               member(rule, "layer"), (long long)json_integer_value(json_object_get(rule, "version")),
+               member(rule, "in_force_from"),
                json_is_false(json_object_get(rule, "in_force")) ? " (not in force now)" : "");
     }
     json_array_foreach(json_object_get(shown, "waiting"), index, rule)

@@ -22,9 +22,11 @@ static const struct ctl_option *find_option(const struct ctl_option *options, co
 static enum err take_option(int argc, char **argv, int *at, const struct ctl_option *options)
 {
     const char *name = argv[*at] + 2, *equals = strchr(name, '=');
-    const struct ctl_option *option = find_option(options, name, equals == NULL ? strlen(name) : (size_t)(equals - name));
+    const struct ctl_option *option =
+        find_option(options, name, equals == NULL ? strlen(name) : (size_t)(equals - name));
     if (option == NULL || (option->value == NULL && equals != NULL)) {
-        ctl_fail(ERR_USAGE, "option", argv[*at], "an option of this command", "see --help behind the command");
+        ctl_fail(ERR_USAGE, "option", argv[*at], "an option of this command",
+                 "see --help behind the command");
         return ERR_USAGE;
     }
     if (option->value == NULL) {

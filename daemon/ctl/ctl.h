@@ -1,4 +1,5 @@
-/* ctl: what the commands of vigiectl share: the table row of a command, its options, and the one form of an error.
+/* ctl: what the commands of vigiectl share: the table row of a command, its options, and the one form of an
+ * error.
  * Owner:   main makes one struct ctl; commands borrow it. Threads: one.
  * Exit:    sysexits.h; errors are one line on standard error: what, found, expected, hint. */
 #ifndef VIGIE_DAEMON_CTL_CTL_H
@@ -55,8 +56,10 @@ int ctl_kafka_create(struct ctl *ctl, int argc, char **argv);
 /* Prints the error line and gives the exit status of `error`. */
 int ctl_fail(enum err error, const char *what, const char *found, const char *expected, const char *hint);
 
-/* Sorts options from arguments; ERR_USAGE after an error line. `--name=VALUE` is the same as `--name VALUE`. */
-MUST_CHECK enum err ctl_parse(int argc, char **argv, const struct ctl_option *options, struct ctl_arguments *ret);
+/* Sorts options from arguments; ERR_USAGE after an error line. `--name=VALUE` is the same as `--name VALUE`.
+ */
+MUST_CHECK enum err ctl_parse(int argc, char **argv, const struct ctl_option *options,
+                              struct ctl_arguments *ret);
 /* The number of an option, `initial` when it is not given; ERR_USAGE after an error line. */
 MUST_CHECK enum err ctl_number(const char *name, const char *text, int initial, int *ret);
 

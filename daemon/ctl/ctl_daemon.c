@@ -1,5 +1,5 @@
-/* Statuses of the admin port as exit statuses, and both of its error bodies ({"what",…} of the registry, {"code","text"}
- * of everything else) as one line. */
+/* Statuses of the admin port as exit statuses, and both of its error bodies ({"what",…} of the registry,
+ * {"code","text"} of everything else) as one line. */
 #include "daemon/ctl/ctl_daemon.h"
 
 #include <jansson.h>
@@ -13,8 +13,9 @@ static int exit_status(int http)
 {
     static const struct {
         int http, exit;
-    } table[] = {{400, EX_DATAERR}, {401, EX_NOPERM}, {403, EX_NOPERM},  {404, EX_NOINPUT},    {409, EX_DATAERR},
-                 {413, EX_DATAERR}, {422, EX_DATAERR}, {429, EX_TEMPFAIL}, {503, EX_UNAVAILABLE}};
+    } table[] = {{400, EX_DATAERR}, {401, EX_NOPERM},   {403, EX_NOPERM},
+                 {404, EX_NOINPUT}, {409, EX_DATAERR},  {413, EX_DATAERR},
+                 {422, EX_DATAERR}, {429, EX_TEMPFAIL}, {503, EX_UNAVAILABLE}};
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
         if (table[i].http == http)
             return table[i].exit;
@@ -40,11 +41,13 @@ static void print_refusal(const struct ctl_call *call, const struct admin_reply 
     else
         fputs("vigiectl: ", stderr);
     fprintf(stderr, "%s, found %s, expected %s, %s\n", what, found == NULL ? number : found,
-            member(body, "expected", "a request that the daemon accepts"), member(body, "hint", "see its log"));
+            member(body, "expected", "a request that the daemon accepts"),
+            member(body, "hint", "see its log"));
     json_decref(body);
 }
 
-enum err ctl_ask_daemon(const struct ctl *ctl, const struct ctl_call *call, struct admin_reply *ret_reply, int *ret_status)
+enum err ctl_ask_daemon(const struct ctl *ctl, const struct ctl_call *call, struct admin_reply *ret_reply,
+                        int *ret_status)
 {
     const struct admin_exchange exchange = {
         .state_dir = ctl->config->node_state_dir,
@@ -59,8 +62,9 @@ enum err ctl_ask_daemon(const struct ctl *ctl, const struct ctl_call *call, stru
     if (error == ERR_NOT_FOUND)
         return error;
     if (error != OK) {
-        *ret_status = ctl_fail(error, "admin.sock", err_text(error), "an answer of the daemon",
-                               error == ERR_PERMISSION ? "run it as root or as the daemon's user" : "see its log");
+        *ret_status =
+            ctl_fail(error, "admin.sock", err_text(error), "an answer of the daemon",
+                     error == ERR_PERMISSION ? "run it as root or as the daemon's user" : "see its log");
         return error == OK ? ERR_UNAVAILABLE : error;
     }
     if (ret_reply->status >= 200 && ret_reply->status < 300)

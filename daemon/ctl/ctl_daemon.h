@@ -14,10 +14,10 @@ struct ctl_call {
     const char *file; /* named in the error line of a refusal; NULL without */
 };
 
-/* OK with a 2xx answer. ERR_NOT_FOUND and no line printed: the daemon is down. Else *ret_status is the exit status and
- * the line is printed. */
-MUST_CHECK enum err ctl_ask_daemon(const struct ctl *ctl, const struct ctl_call *call, struct admin_reply *ret_reply,
-                                   int *ret_status);
+/* OK with a 2xx answer. ERR_NOT_FOUND and no line printed: the daemon is down. Else *ret_status is the exit
+ * status and the line is printed. */
+MUST_CHECK enum err ctl_ask_daemon(const struct ctl *ctl, const struct ctl_call *call,
+                                   struct admin_reply *ret_reply, int *ret_status);
 /* For commands that need it. */
 int ctl_daemon_is_down(const struct ctl *ctl);
 

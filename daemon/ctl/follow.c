@@ -1,5 +1,6 @@
-/* A consumer without group: it assigns itself every partition of the topic (of every topic of the template) at its end,
- * commits nothing and is nobody's competitor. What it prints are the published bytes, or one line made from them. */
+/* A consumer without group: it assigns itself every partition of the topic (of every topic of the template)
+ * at its end, commits nothing and is nobody's competitor. What it prints are the published bytes, or one line
+ * made from them. */
 #include "daemon/ctl/follow.h"
 
 #include <jansson.h>
@@ -29,23 +30,27 @@ static bool topic_fits(const char *topic, const char *template)
     size_t before = (size_t)(hole - template), size = strlen(topic);
     const char *behind = hole + sizeof(hole_text) - 1;
     size_t after = strlen(behind);
-    return size > before + after && strncmp(topic, template, before) == 0 && strcmp(topic + size - after, behind) == 0;
+    return size > before + after && strncmp(topic, template, before) == 0 &&
+           strcmp(topic + size - after, behind) == 0;
 }
 
-static rd_kafka_topic_partition_list_t *list_partitions(const rd_kafka_metadata_t *metadata, const char *template)
+static rd_kafka_topic_partition_list_t *list_partitions(const rd_kafka_metadata_t *metadata,
+                                                        const char *template)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
     for (int t = 0; t < metadata->topic_cnt; t++) {
         const rd_kafka_metadata_topic_t *topic = &metadata->topics[t];
         for (int p = 0; topic_fits(topic->topic, template) && p < topic->partition_cnt; p++)
-            rd_kafka_topic_partition_list_add(list, topic->topic, topic->partitions[p].id)->offset = RD_KAFKA_OFFSET_END;
+            rd_kafka_topic_partition_list_add(list, topic->topic, topic->partitions[p].id)->offset =
+                RD_KAFKA_OFFSET_END;
     }
     return list;
 }
 
 static int fail(enum err error, const char *found)
 {
-    return ctl_fail(error, "Kafka", found, "the topic of [kafka] on its brokers", "vigiectl kafka check says more");
+    return ctl_fail(error, "Kafka", found, "the topic of [kafka] on its brokers",
+                    "vigiectl kafka check says more");
 }
 
 static int assign_all(rd_kafka_t *consumer, const char *template)
@@ -74,8 +79,9 @@ static const char *member(const json_t *object, const char *key)
 static void print_event(const json_t *event)
 {
     const json_t *rule = json_object_get(event, "rule");
-    printf("%s %-12s %-6s %-16s %s%s%s %s\n", member(event, "decided_at"), member(event, "event"), member(event, "priority"),
-           member(event, "patient"), member(rule, "id"), json_is_string(json_object_get(event, "side")) ? " " : "",
+    printf("%s %-12s %-6s %-16s %s%s%s %s\n", member(event, "decided_at"), member(event, "event"),
+           member(event, "priority"), member(event, "patient"), member(rule, "id"),
+           json_is_string(json_object_get(event, "side")) ? " " : "",
            json_is_string(json_object_get(event, "side")) ? member(event, "side") : "",
            member(json_object_get(event, "text"), "en"));
 }
@@ -83,7 +89,8 @@ static void print_event(const json_t *event)
 static void take_message(const rd_kafka_message_t *message, const struct follow_options *options)
 {
     json_t *event = json_loadb(message->payload, message->len, 0, NULL);
-    bool wanted = event != NULL && (options->patient == NULL || strcmp(member(event, "patient"), options->patient) == 0) &&
+    bool wanted = event != NULL &&
+                  (options->patient == NULL || strcmp(member(event, "patient"), options->patient) == 0) &&
                   (!options->open || strcmp(member(event, "state"), "open") == 0);
     if (wanted && options->json)
         printf("%.*s\n", (int)message->len, (const char *)message->payload);
@@ -114,12 +121,14 @@ static rd_kafka_t *make_consumer(const struct ctl *ctl, int *ret_status)
     const struct kafka_endpoint endpoint = {ctl->config->kafka_bootstrap, ctl->config->kafka_rdkafka};
     char fault[KAFKA_FAULT_MAX] = "no broker is configured";
     rd_kafka_conf_t *conf = NULL;
-    enum err error = kafka_conf_names_broker(&endpoint) ? kafka_conf_new(&endpoint, false, &conf, fault) : ERR_CONFIG;
+    enum err error =
+        kafka_conf_names_broker(&endpoint) ? kafka_conf_new(&endpoint, false, &conf, fault) : ERR_CONFIG;
     /* librdkafka wants a group name for consumer_poll(); none is joined without subscribe() or commits. */
-    if (error == OK && (rd_kafka_conf_set(conf, "group.id", "vigiectl", fault, sizeof(fault)) != RD_KAFKA_CONF_OK ||
-                        rd_kafka_conf_set(conf, "enable.auto.commit", "false", fault, sizeof(fault)) != RD_KAFKA_CONF_OK ||
-                        rd_kafka_conf_set(conf, "log.queue", "false", fault, sizeof(fault)) != RD_KAFKA_CONF_OK ||
-                        rd_kafka_conf_set(conf, "log_level", "3", fault, sizeof(fault)) != RD_KAFKA_CONF_OK)) {
+    if (error == OK &&
+        (rd_kafka_conf_set(conf, "group.id", "vigiectl", fault, sizeof(fault)) != RD_KAFKA_CONF_OK ||
+         rd_kafka_conf_set(conf, "enable.auto.commit", "false", fault, sizeof(fault)) != RD_KAFKA_CONF_OK ||
+         rd_kafka_conf_set(conf, "log.queue", "false", fault, sizeof(fault)) != RD_KAFKA_CONF_OK ||
+         rd_kafka_conf_set(conf, "log_level", "3", fault, sizeof(fault)) != RD_KAFKA_CONF_OK)) {
         rd_kafka_conf_destroy(conf);
         error = ERR_CONFIG;
     }
@@ -127,7 +136,8 @@ static rd_kafka_t *make_consumer(const struct ctl *ctl, int *ret_status)
     if (error == OK && consumer == NULL)
         rd_kafka_conf_destroy(conf);
     if (consumer == NULL)
-        *ret_status = ctl_fail(ERR_CONFIG, "[kafka]", fault, "a broker and properties that librdkafka knows", "correct vigie.conf");
+        *ret_status = ctl_fail(ERR_CONFIG, "[kafka]", fault, "a broker and properties that librdkafka knows",
+                               "correct vigie.conf");
     return consumer;
 }
 

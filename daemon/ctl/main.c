@@ -1,6 +1,6 @@
-/* vigiectl: one row of the table below is a command: its words, arguments, what the list says of it and what its help
- * teaches. main finds the row with the most words in common with the command line, loads the configuration if the row
- * asks for it, and hands the rest over. */
+/* vigiectl: one row of the table below is a command: its words, arguments, what the list says of it and what
+ * its help teaches. main finds the row with the most words in common with the command line, loads the
+ * configuration if the row asks for it, and hands the rest over. */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,52 +12,76 @@
 
 static const struct ctl_command commands[] = {
     {"db migrate", "", "make or update the schema and the roles, load the presets",
-     "Brings the database of [postgres] conninfo to what this program needs: roles without passwords, tables, views,\n"
-     "parameters, and the rules of [alerting] presets_dir. One transaction, again and again, also beside a running\n"
+     "Brings the database of [postgres] conninfo to what this program needs: roles without passwords, "
+     "tables, views,\n"
+     "parameters, and the rules of [alerting] presets_dir. One transaction, again and again, also beside a "
+     "running\n"
      "daemon. [postgres] migrate_conninfo names the owner if the login of conninfo may not create roles.\n",
      true, ctl_db_migrate},
     {"db status", "", "list the migrations and when they were applied",
      "One line a migration. Exit 0 when none is pending, 75 otherwise.\n", true, ctl_db_status},
     {"import", "FILE.ndjson", "enrol patients, devices, sources and rules",
-     "One JSON object a line; its \"type\" is organization, patient, identifier, device, assignment, source, rule,\n"
-     "confirmation, reference, schedule, suspension or left. The file is one transaction: a line that is refused (exit\n"
-     "65, with its number) leaves everything as it was. The same line again changes nothing. While the daemon runs the\n"
-     "command returns when the change is in force on every loop and shard; with the daemon down it writes to PostgreSQL\n"
-     "alone and the next start takes it over. \"-\" reads standard input. --json prints the daemon's answer.\n\n"
+     "One JSON object a line; its \"type\" is organization, patient, identifier, device, assignment, source, "
+     "rule,\n"
+     "confirmation, reference, schedule, suspension or left. The file is one transaction: a line that is "
+     "refused (exit\n"
+     "65, with its number) leaves everything as it was. The same line again changes nothing. While the "
+     "daemon runs the\n"
+     "command returns when the change is in force on every loop and shard; with the daemon down it writes to "
+     "PostgreSQL\n"
+     "alone and the next start takes it over. \"-\" reads standard input. --json prints the daemon's "
+     "answer.\n\n"
      "  {\"type\":\"organization\",\"ref\":\"CHU-X\",\"name\":\"Hospital X\"}\n"
-     "  {\"type\":\"patient\",\"ref\":\"P-1\",\"organization\":\"CHU-X\",\"line\":\"heart-failure\",\"time_zone\":\"Europe/Paris\"}\n"
+     "  "
+     "{\"type\":\"patient\",\"ref\":\"P-1\",\"organization\":\"CHU-X\",\"line\":\"heart-failure\",\"time_"
+     "zone\":\"Europe/Paris\"}\n"
      "  {\"type\":\"device\",\"ref\":\"SN-42\",\"kind\":\"scale\"}\n"
-     "  {\"type\":\"assignment\",\"device\":\"SN-42\",\"patient\":\"P-1\",\"from\":\"2026-01-01T00:00:00Z\",\"to\":null}\n"
-     "  {\"type\":\"source\",\"ref\":\"gw-1\",\"kind\":\"gateway\",\"devices\":[\"SN-42\"],\"organization\":\"CHU-X\"}\n",
+     "  "
+     "{\"type\":\"assignment\",\"device\":\"SN-42\",\"patient\":\"P-1\",\"from\":\"2026-01-01T00:00:00Z\","
+     "\"to\":null}\n"
+     "  "
+     "{\"type\":\"source\",\"ref\":\"gw-1\",\"kind\":\"gateway\",\"devices\":[\"SN-42\"],\"organization\":"
+     "\"CHU-X\"}\n",
      true, ctl_import},
     {"token issue", "SOURCE", "make a new token for a source; the old one ends at once",
-     "256 random bits, printed once and stored as SHA-256. The source sends it as \"Authorization: Bearer TOKEN\".\n"
-     "Exit 66 when there is no such source.\n", true, ctl_token_issue},
+     "256 random bits, printed once and stored as SHA-256. The source sends it as \"Authorization: Bearer "
+     "TOKEN\".\n"
+     "Exit 66 when there is no such source.\n",
+     true, ctl_token_issue},
     {"rules check", "FILE...", "check rules, presets or import files without loading them",
-     "A file is a preset, one rule, an array of rules, or NDJSON of an import. Each fault is one line with file and row,\n"
-     "key, found and expected. Exit 65 when anything is refused.\n", true, ctl_rules_check},
+     "A file is a preset, one rule, an array of rules, or NDJSON of an import. Each fault is one line with "
+     "file and row,\n"
+     "key, found and expected. Exit 65 when anything is refused.\n",
+     true, ctl_rules_check},
     {"rules show", "PATIENT [--json]", "the rules in force for a patient, each with its layer",
-     "Asks the running daemon: what its shard judges by now, with layer (patient, team, organization or line), version\n"
-     "and in_force_from.\n", true, ctl_rules_show},
-    {"alerts", "[--follow] [--open] [--patient REF] [--json]", "list alerts from PostgreSQL, or live from Kafka",
-     "Without --follow: the episodes in PostgreSQL, newest last; --open those that are open. --follow reads the topic of\n"
+     "Asks the running daemon: what its shard judges by now, with layer (patient, team, organization or "
+     "line), version\n"
+     "and in_force_from.\n",
+     true, ctl_rules_show},
+    {"alerts", "[--follow] [--open] [--patient REF] [--json]",
+     "list alerts from PostgreSQL, or live from Kafka",
+     "Without --follow: the episodes in PostgreSQL, newest last; --open those that are open. --follow reads "
+     "the topic of\n"
      "[kafka] from its end and prints each event as it arrives; --json prints one JSON object a line.\n",
      true, ctl_alerts},
     {"alert ack", "EPISODE [--author A] [--note T]", "acknowledge an episode",
-     "Acknowledging is not handling and does not clear; an escalation asks again. Needs the running daemon. Exit 65 when\n"
-     "the rules refuse it, 66 when there is no such episode.\n", true, ctl_alert_ack},
+     "Acknowledging is not handling and does not clear; an escalation asks again. Needs the running daemon. "
+     "Exit 65 when\n"
+     "the rules refuse it, 66 when there is no such episode.\n",
+     true, ctl_alert_ack},
     {"journal status", "[--json]", "size, positions and backlog of the journal",
-     "Per shard: segments, bytes, oldest and newest position; and how far the sinks are. Works beside a running daemon.\n",
+     "Per shard: segments, bytes, oldest and newest position; and how far the sinks are. Works beside a "
+     "running daemon.\n",
      true, ctl_journal_status},
     {"journal verify", "[--json]", "check every block of the journal",
-     "Reads all segments and checks headers, checksums and order. Exit 65 with one line a finding.\n",
-     true, ctl_journal_verify},
+     "Reads all segments and checks headers, checksums and order. Exit 65 with one line a finding.\n", true,
+     ctl_journal_verify},
     {"kafka check", "[--json]", "whether the brokers answer and the topic is there",
-     "Exit 0 when every topic is there and each partition has a leader; 69 without broker; 78 when a topic is missing.\n",
+     "Exit 0 when every topic is there and each partition has a leader; 69 without broker; 78 when a topic "
+     "is missing.\n",
      true, ctl_kafka_check},
     {"kafka create", "[--partitions 12] [--replication 1]", "make the topic",
-     "vigied never makes a topic: this does. One that exists is left as it is.\n",
-     true, ctl_kafka_create},
+     "vigied never makes a topic: this does. One that exists is left as it is.\n", true, ctl_kafka_create},
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
@@ -66,17 +90,21 @@ static const char default_config[] = "/etc/vigie/vigie.conf";
 
 static void print_usage(FILE *out)
 {
-    fprintf(out, "usage: vigiectl [--config FILE] COMMAND [ARGUMENTS]\n\n"
-                 "  --config FILE   default %s\n  --help          this list; behind a command: what it does\n"
-                 "  --version\n\n", default_config);
+    fprintf(out,
+            "usage: vigiectl [--config FILE] COMMAND [ARGUMENTS]\n\n"
+            "  --config FILE   default %s\n  --help          this list; behind a command: what it does\n"
+            "  --version\n\n",
+            default_config);
     for (unsigned i = 0; i < COMMANDS; i++)
         fprintf(out, "  %-15s %s\n", commands[i].words, commands[i].summary);
-    fprintf(out, "\nExit status: 0, or one of sysexits.h; errors are one line: what, found, expected, hint.\n");
+    fprintf(out,
+            "\nExit status: 0, or one of sysexits.h; errors are one line: what, found, expected, hint.\n");
 }
 
 static void print_help(const struct ctl_command *command)
 {
-    printf("usage: vigiectl [--config FILE] %s %s\n\n%s\n", command->words, command->arguments, command->help);
+    printf("usage: vigiectl [--config FILE] %s %s\n\n%s\n", command->words, command->arguments,
+           command->help);
 }
 
 /* How many of the words given are those of the command; 0: not this one. */
@@ -124,8 +152,10 @@ static int run(struct ctl *ctl, const struct ctl_command *command, int argc, cha
         return EX_OK;
     }
     if (parameter_init() != OK)
-        return ctl_fail(ERR_OS, "parameter table", "a row that cannot be read", "a whole table", "install the program again");
-    enum err error = command->needs_config ? config_load(ctl->config_path, report_fault, NULL, &ctl->config) : OK;
+        return ctl_fail(ERR_OS, "parameter table", "a row that cannot be read", "a whole table",
+                        "install the program again");
+    enum err error =
+        command->needs_config ? config_load(ctl->config_path, report_fault, NULL, &ctl->config) : OK;
     if (error != OK)
         return error == ERR_CONFIG ? err_sysexit(error)
                                    : ctl_fail(error, "configuration", err_text(error), "a readable file",

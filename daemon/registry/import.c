@@ -1,7 +1,8 @@
-/* An import goes through its lines once. A line is parsed with exact numbers, its keys are held against the row of its
- * type in import_types.def, then the type's handler turns it into rows. What a line names must stand before it, in
- * the file or in the registry; what concerns the whole (a line of care has its silence rule, a token is one
- * source's) is checked at the end, when everything has its place. The first fault ends it and undoes all. */
+/* An import goes through its lines once. A line is parsed with exact numbers, its keys are held against the
+ * row of its type in import_types.def, then the type's handler turns it into rows. What a line names must
+ * stand before it, in the file or in the registry; what concerns the whole (a line of care has its silence
+ * rule, a token is one source's) is checked at the end, when everything has its place. The first fault ends
+ * it and undoes all. */
 #include "daemon/registry/import.h"
 
 #include <ctype.h>
@@ -18,7 +19,8 @@ enum { LINE_BYTES_MAX = 64 * 1024, NAME_BYTES_MAX = 200, TEXT_BYTES_MAX = 1000 }
 
 /* ---- refusal ---- */
 
-/* One line of UTF-8, whatever a sender wrote: control bytes and what was cut in the middle of a character go. */
+/* One line of UTF-8, whatever a sender wrote: control bytes and what was cut in the middle of a character go.
+ */
 static void set_text(char *out, size_t size, const char *text)
 {
     bool cut = snprintf(out, size, "%s", text == NULL ? "nothing" : text) >= (int)size;
@@ -33,7 +35,8 @@ static void set_text(char *out, size_t size, const char *text)
             *at = '?';
 }
 
-enum err import_refuse(struct import *import, const char *what, const char *found, const char *expected, const char *hint)
+enum err import_refuse(struct import *import, const char *what, const char *found, const char *expected,
+                       const char *hint)
 {
     struct import_fault *fault = import->fault;
     fault->line = import->line;
@@ -49,7 +52,8 @@ void import_fault_line(const struct import_fault *fault, const char *file, char 
     char place[300] = "";
     if (fault->line > 0)
         snprintf(place, sizeof(place), "%.250s:%u: ", file, fault->line);
-    snprintf(out, size, "%s%s, found %s, expected %s, %s", place, fault->what, fault->found, fault->expected, fault->hint);
+    snprintf(out, size, "%s%s, found %s, expected %s, %s", place, fault->what, fault->found, fault->expected,
+             fault->hint);
 }
 
 void import_fault_render(const struct import_fault *fault, struct buffer *out)
@@ -82,8 +86,8 @@ bool import_ref_is_good(const char *ref)
     return true;
 }
 
-/* sex (1-4, 7, 8), year, month (01-12, 20-42 or 50-99 where unknown), department (2A and 2B too), commune, order and,
- * maybe, the two digits of the key. */
+/* sex (1-4, 7, 8), year, month (01-12, 20-42 or 50-99 where unknown), department (2A and 2B too), commune,
+ * order and, maybe, the two digits of the key. */
 bool import_ref_is_nir(const char *ref)
 {
     char digits[17];
@@ -154,7 +158,8 @@ static int64_t time_of(const json_t *value)
 {
     const char *text = exact_json_string(value);
     struct instant_parsed parsed;
-    if (text == NULL || instant_parse(text, strlen(text), &parsed) != INSTANT_GOOD || parsed.precision != PRECISION_TIME)
+    if (text == NULL || instant_parse(text, strlen(text), &parsed) != INSTANT_GOOD ||
+        parsed.precision != PRECISION_TIME)
         return INSTANT_NONE;
     return parsed.ms;
 }
@@ -197,7 +202,8 @@ static bool is_digest(const json_t *value)
 
 static bool is_role(const json_t *value)
 {
-    static const char *const roles[] = {"physician", "nurse", "operator", "administrator", "auditor", "system"};
+    static const char *const roles[] = {"physician",     "nurse",   "operator",
+                                        "administrator", "auditor", "system"};
     const char *text = exact_json_string(value);
     for (size_t i = 0; text != NULL && i < sizeof(roles) / sizeof(roles[0]); i++)
         if (strcmp(text, roles[i]) == 0)
@@ -268,14 +274,16 @@ static enum err refuse_key(struct import *import, const struct import_type *type
         size_t size = strlen(expected);
         snprintf(expected + size, sizeof(expected) - size, "%s%s", i == 0 ? "" : ", ", type->keys[i].name);
     }
-    return import_refuse(import, "unknown key", key, expected, "keys are spelt as INTERFACES.md section 2 has them");
+    return import_refuse(import, "unknown key", key, expected,
+                         "keys are spelt as INTERFACES.md section 2 has them");
 }
 
 static enum err check_keys(struct import *import, const struct import_type *type)
 {
     const char *name;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)import->object, name, value) {
+    json_object_foreach((json_t *)(uintptr_t)import->object, name, value)
+    {
         if (strcmp(name, "type") == 0)
             continue;
         const struct import_key *key = find_key(type, name);
@@ -298,7 +306,8 @@ static enum err check_keys(struct import *import, const struct import_type *type
 static enum err apply_object(struct import *import)
 {
     if (!is_object(import->object))
-        return import_refuse(import, "line", "another JSON value", "one object a line", "see INTERFACES.md section 2");
+        return import_refuse(import, "line", "another JSON value", "one object a line",
+                             "see INTERFACES.md section 2");
     const char *name = import_text(import, "type");
     const struct import_type *type = name == NULL ? NULL : import_type_by_name(name);
     if (type == NULL)
@@ -311,12 +320,14 @@ static enum err apply_line(struct import *import, const char *line, size_t size)
 {
     char why[160];
     if (size > LINE_BYTES_MAX)
-        return import_refuse(import, "line", "more than 64 KiB", "one object a line", "split the file into lines");
+        return import_refuse(import, "line", "more than 64 KiB", "one object a line",
+                             "split the file into lines");
     json_t *object;
     if (exact_json_load(line, size, &object, why, sizeof(why)) != OK) {
         for (char *byte = why; *byte != '\0'; byte++) /* it may quote what is not UTF-8 */
             *byte = (unsigned char)*byte < 128 ? *byte : '?';
-        return import_refuse(import, "line", why, "one JSON object a line, keys given once", "check quotes and commas");
+        return import_refuse(import, "line", why, "one JSON object a line, keys given once",
+                             "check quotes and commas");
     }
     import->object = object;
     enum err error = apply_object(import);
@@ -350,7 +361,8 @@ static enum err apply_lines(struct import *import, const char *ndjson, size_t si
 }
 
 enum err import_apply(struct rows *rows, struct row_changes *changes, const struct import_options *options,
-                      const char *ndjson, size_t size, struct import_result *ret_result, struct import_fault *ret_fault)
+                      const char *ndjson, size_t size, struct import_result *ret_result,
+                      struct import_fault *ret_fault)
 {
     struct import_result result = {.lines = 0};
     struct import import = {

@@ -1,6 +1,8 @@
-/* import: enrolment as NDJSON (INTERFACES.md section 2) applied to rows: checked line by line, whole or not at all.
+/* import: enrolment as NDJSON (INTERFACES.md section 2) applied to rows: checked line by line, whole or not
+ * at all.
  * Owner:   the caller holds rows and changes; on refusal the changes made so far are undone.
- * Threads: one at a time. Asks the outside (numbers for new rows, readings received) through import_options only.
+ * Threads: one at a time. Asks the outside (numbers for new rows, readings received) through import_options
+ *          only.
  * Fails:   ERR_REFUSED fills *ret_fault; other errors are those of the callbacks. */
 #ifndef VIGIE_DAEMON_REGISTRY_IMPORT_H
 #define VIGIE_DAEMON_REGISTRY_IMPORT_H
@@ -20,7 +22,8 @@ struct import_options {
     int64_t assignment_grace_ms;
     enum err (*next_id)(void *context, enum row_table table, int64_t *ret_id);
     /* Whether readings of the device were received for that patient in [from_ms, to_ms). */
-    enum err (*has_readings)(void *context, int64_t device_id, int64_t patient_id, const int64_t from_to_ms[2], bool *ret);
+    enum err (*has_readings)(void *context, int64_t device_id, int64_t patient_id,
+                             const int64_t from_to_ms[2], bool *ret);
     void *context;
 };
 
@@ -28,15 +31,15 @@ struct import_result {
     unsigned lines, changed;
 };
 
-MUST_CHECK enum err import_apply(struct rows *rows, struct row_changes *changes, const struct import_options *options,
-                                 const char *ndjson, size_t size, struct import_result *ret_result,
-                                 struct import_fault *ret_fault);
+MUST_CHECK enum err import_apply(struct rows *rows, struct row_changes *changes,
+                                 const struct import_options *options, const char *ndjson, size_t size,
+                                 struct import_result *ret_result, struct import_fault *ret_fault);
 
-/* One rule of a preset, as the line layer's newest version unless the preset said the same before. An operator's own
- * version of the line stands until the preset itself changes. */
+/* One rule of a preset, as the line layer's newest version unless the preset said the same before. An
+ * operator's own version of the line stands until the preset itself changes. */
 MUST_CHECK enum err import_preset_rule(struct rows *rows, struct row_changes *changes,
-                                       const struct import_options *options, const char *line, const char *rule_json,
-                                       struct import_fault *ret_fault);
+                                       const struct import_options *options, const char *line,
+                                       const char *rule_json, struct import_fault *ret_fault);
 
 /* "what, found …, expected …, hint …" for a terminal or a log. */
 void import_fault_line(const struct import_fault *fault, const char *file, char *out, size_t size);

@@ -1,5 +1,6 @@
-/* What only the whole file can show: a patient's line has a silence rule (RULES.md section 4: enrolment without one is
- * refused), a token or certificate names one source, a device speaks in its own organisation. */
+/* What only the whole file can show: a patient's line has a silence rule (RULES.md section 4: enrolment
+ * without one is refused), a token or certificate names one source, a device speaks in its own organisation.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,21 +68,25 @@ static int compare_certificates(const void *a, const void *b)
     return strcmp((*x)->certificate_cn, (*y)->certificate_cn);
 }
 
-static enum err refuse_shared(struct import *import, const struct row_source *a, const struct row_source *b, const char *what)
+static enum err refuse_shared(struct import *import, const struct row_source *a, const struct row_source *b,
+                              const char *what)
 {
     char found[160];
     const struct row_source *changed = b->row.change != 0 ? b : a;
     import->line = changed->row.change == 0 ? 0 : import->changes->items[changed->row.change - 1].line;
     snprintf(found, sizeof(found), "that of source %s", (changed == a ? b : a)->ref);
-    return import_refuse(import, what, found, "one of its own for every source", "make a new one: vigiectl token issue");
+    return import_refuse(import, what, found, "one of its own for every source",
+                         "make a new one: vigiectl token issue");
 }
 
 /* Sorted by what must be unique, equals are neighbours. */
-static enum err check_unique(struct import *import, const char *what, char *const *(*field)(const struct row_source *),
+static enum err check_unique(struct import *import, const char *what,
+                             char *const *(*field)(const struct row_source *),
                              int (*compare)(const void *, const void *))
 {
     uint32_t count = 0;
-    const struct row_source **sources = calloc(rows_count(import->rows, ROW_SOURCE) + 1, sizeof(const struct row_source *));
+    const struct row_source **sources =
+        calloc(rows_count(import->rows, ROW_SOURCE) + 1, sizeof(const struct row_source *));
     ensure(sources != NULL);
     for (struct row *row = rows_first(import->rows, ROW_SOURCE); row != NULL; row = row->next)
         if (*field((const struct row_source *)row) != NULL)
@@ -113,7 +118,8 @@ static int64_t device_organization(const struct rows *rows, int64_t device_id)
     while ((row = rows_assignments(rows, device_id, row)) != NULL)
         if (last == NULL || row->from_at > last->from_at)
             last = row;
-    const struct row_patient *patient = last == NULL ? NULL : rows_find_id(rows, ROW_PATIENT, last->patient_id);
+    const struct row_patient *patient =
+        last == NULL ? NULL : rows_find_id(rows, ROW_PATIENT, last->patient_id);
     return patient == NULL ? 0 : patient->organization_id;
 }
 

@@ -6,8 +6,21 @@
 #include "daemon/registry/import.h"
 
 enum import_form {
-    FORM_REF, FORM_REF_OR_NULL, FORM_SCOPE, FORM_NAME, FORM_NAME_OR_NULL, FORM_TEXT, FORM_TIME, FORM_TIME_OR_NULL,
-    FORM_NUMBER, FORM_COUNT, FORM_REFS, FORM_OBJECT, FORM_DIGEST, FORM_ROLE, FORMS
+    FORM_REF,
+    FORM_REF_OR_NULL,
+    FORM_SCOPE,
+    FORM_NAME,
+    FORM_NAME_OR_NULL,
+    FORM_TEXT,
+    FORM_TIME,
+    FORM_TIME_OR_NULL,
+    FORM_NUMBER,
+    FORM_COUNT,
+    FORM_REFS,
+    FORM_OBJECT,
+    FORM_DIGEST,
+    FORM_ROLE,
+    FORMS
 };
 
 struct import {
@@ -37,7 +50,8 @@ const struct import_type *import_type_by_name(const char *name); /* NULL: no suc
 const char *import_types_text(void);                             /* "organization, patient, …" */
 
 /* Says no; always ERR_REFUSED. `found` may be NULL. */
-enum err import_refuse(struct import *import, const char *what, const char *found, const char *expected, const char *hint);
+enum err import_refuse(struct import *import, const char *what, const char *found, const char *expected,
+                       const char *hint);
 
 /* Keys of the line: NULL or INSTANT_NONE when missing or null. */
 const char *import_text(const struct import *import, const char *key);
@@ -53,11 +67,14 @@ enum err import_apply_assignment(struct import *import);
 enum err import_apply_rule(struct import *import);
 enum err import_apply_suspension(struct import *import);
 
-/* Checks that need the whole file: lines have silence rules, tokens are nobody else's, organisations agree. */
+/* Checks that need the whole file: lines have silence rules, tokens are nobody else's, organisations agree.
+ */
 enum err import_check_whole(struct import *import);
 
-/* The version of the rule with that id that is most specific for the patient, whatever its times; NULL: none. */
-struct row_rule *import_rule_of_patient(const struct import *import, const struct row_patient *patient, const char *rule_id);
+/* The version of the rule with that id that is most specific for the patient, whatever its times; NULL: none.
+ */
+struct row_rule *import_rule_of_patient(const struct import *import, const struct row_patient *patient,
+                                        const char *rule_id);
 bool import_rule_is_silence(const struct row_rule *rule);
 
 #endif

@@ -1,5 +1,5 @@
-/* The types of an import and what each does to the rows. A handler may rely on the forms of its keys; it looks up what
- * the line names, says no with one fault, or puts rows. */
+/* The types of an import and what each does to the rows. A handler may rely on the forms of its keys; it
+ * looks up what the line names, says no with one fault, or puts rows. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,13 +73,16 @@ static enum err check_patient(struct import *import, const struct row_patient *o
 {
     const char *ref = import_text(import, "ref"), *zone = import_text(import, "time_zone");
     if (import_ref_is_nir(ref)) /* the number itself must not travel further, not even in our answer */
-        return import_refuse(import, "ref", "the shape of a NIR", "a reference of your own that is no identity number",
+        return import_refuse(import, "ref", "the shape of a NIR",
+                             "a reference of your own that is no identity number",
                              "enrol the number as a line of type identifier");
     if (old != NULL && old->organization_id != organization_id)
-        return import_refuse(import, "organization", import_text(import, "organization"), "the patient's organisation",
+        return import_refuse(import, "organization", import_text(import, "organization"),
+                             "the patient's organisation",
                              "a patient does not change organisation: enrol a new ref there");
     if (rows_zone(import->rows, zone) == NULL)
-        return import_refuse(import, "time_zone", zone, "a time zone of this system", "for example Europe/Paris");
+        return import_refuse(import, "time_zone", zone, "a time zone of this system",
+                             "for example Europe/Paris");
     return OK;
 }
 
@@ -87,7 +90,8 @@ static enum err apply_patient(struct import *import)
 {
     struct row_organization *organization = find_organization(import);
     struct row_patient *old = rows_find(import->rows, ROW_PATIENT, "%s", import_text(import, "ref")), *row;
-    enum err error = organization == NULL ? ERR_REFUSED : check_patient(import, old, organization->organization_id);
+    enum err error =
+        organization == NULL ? ERR_REFUSED : check_patient(import, old, organization->organization_id);
     if (error == OK)
         error = row_to_change(import, ROW_PATIENT, &row);
     if (error != OK)
@@ -119,7 +123,8 @@ static enum err apply_left(struct import *import)
         return import_refuse(import, "at", import_text(import, "at"), "the instant at which the patient left",
                              "the patient has left already: episodes are closed and stay so");
     if (patient->enrolled_at != INSTANT_NONE && at_ms < patient->enrolled_at)
-        return import_refuse(import, "at", import_text(import, "at"), "an instant after enrolled_at", "check the date");
+        return import_refuse(import, "at", import_text(import, "at"), "an instant after enrolled_at",
+                             "check the date");
     struct row_patient *row = row_copy(patient);
     row->left_at = at_ms;
     row_set_text(&row->left_reason, import_text(import, "reason"));
@@ -134,10 +139,12 @@ static enum err apply_identifier(struct import *import)
     if (patient == NULL)
         return ERR_REFUSED;
     if (value[0] == '\0' || strlen(system) + strlen(value) > IDENTIFIER_BYTES_MAX)
-        return import_refuse(import, "value", "another length", "1 to 1024 bytes with its system", "check the value");
+        return import_refuse(import, "value", "another length", "1 to 1024 bytes with its system",
+                             "check the value");
     uint8_t hash[SHA256_BYTES];
     char hex[2 * SHA256_BYTES + 1];
-    registry_identifier_hash(import->options->identifier_key, system, strlen(system), value, strlen(value), hash);
+    registry_identifier_hash(import->options->identifier_key, system, strlen(system), value, strlen(value),
+                             hash);
     hex_format(hash, sizeof(hash), hex);
     struct row_identifier *old =
         rows_find(import->rows, ROW_IDENTIFIER, "%lld\037%s", (long long)patient->organization_id, hex);
@@ -191,7 +198,8 @@ static enum err device_list(struct import *import, char **ret_list)
         const char *ref = exact_json_string(json_array_get(devices, i));
         const struct row_device *device = rows_find(import->rows, ROW_DEVICE, "%s", ref);
         if (device == NULL)
-            error = import_refuse(import, "devices", ref, "devices that exist", "add a line of type device before this one");
+            error = import_refuse(import, "devices", ref, "devices that exist",
+                                  "add a line of type device before this one");
         else
             ids[i] = device->device_id;
     }
@@ -213,14 +221,18 @@ static enum err check_source(struct import *import, const char *kind)
     bool device = strcmp(kind, "device") == 0, gateway = strcmp(kind, "gateway") == 0;
     bool patient = strcmp(kind, "patient") == 0, system = strcmp(kind, "system") == 0;
     if (!device && !gateway && !system && !patient)
-        return import_refuse(import, "kind", kind, "device, gateway, system or patient", "see INTERFACES.md section 4");
+        return import_refuse(import, "kind", kind, "device, gateway, system or patient",
+                             "see INTERFACES.md section 4");
     if (device && count != 1)
-        return import_refuse(import, "devices", count == 0 ? "none" : "several", "exactly one for kind device",
+        return import_refuse(import, "devices", count == 0 ? "none" : "several",
+                             "exactly one for kind device",
                              "several devices behind one source are a gateway");
     if (!device && !gateway && count > 0)
-        return import_refuse(import, "devices", "a list", "none for this kind", "only device and gateway list devices");
+        return import_refuse(import, "devices", "a list", "none for this kind",
+                             "only device and gateway list devices");
     if (patient != (import_text(import, "patient") != NULL))
-        return import_refuse(import, "patient", import_text(import, "patient"), "a patient for kind patient, and only there",
+        return import_refuse(import, "patient", import_text(import, "patient"),
+                             "a patient for kind patient, and only there",
                              "a source of kind patient speaks for itself");
     if ((gateway || system) && import_text(import, "organization") == NULL)
         return import_refuse(import, "organization", NULL, "the organisation that the source speaks for",
@@ -235,7 +247,8 @@ static enum err set_token(struct import *import, struct row_source *row)
     char hex[2 * SHA256_BYTES + 1];
     uint8_t sha256[SHA256_BYTES];
     if (clear != NULL && digest != NULL)
-        return import_refuse(import, "token", "both token and token_sha256", "one of them", "leave token out");
+        return import_refuse(import, "token", "both token and token_sha256", "one of them",
+                             "leave token out");
     if (clear != NULL && !import->options->test_mode)
         return import_refuse(import, "token", "a token in clear", "token_sha256 unless mode=test",
                              "give the SHA-256 of the token, or use vigiectl token issue");
@@ -305,7 +318,8 @@ static enum err apply_confirmation(struct import *import)
     if (patient == NULL)
         return ERR_REFUSED;
     if (strcmp(role, "physician") != 0)
-        return import_refuse(import, "role", role, "physician", "only a physician puts a line's rules in force for a patient");
+        return import_refuse(import, "role", role, "physician",
+                             "only a physician puts a line's rules in force for a patient");
     if (strcmp(patient->line, line) != 0)
         return import_refuse(import, "line", line, patient->line, "the line that the patient is enrolled on");
     struct row_confirmation *row = row_new(ROW_CONFIRMATION);
@@ -328,7 +342,8 @@ static enum err apply_schedule(struct import *import)
     if (error != OK)
         return error;
     if (instant_parse_duration(every, strlen(every), &every_ms) != OK || every_ms <= 0)
-        return import_refuse(import, "every", every, "a duration as 12h or 1d", "a whole number and ms, s, m, h or d");
+        return import_refuse(import, "every", every, "a duration as 12h or 1d",
+                             "a whole number and ms, s, m, h or d");
     const char *count = exact_json_number(json_object_get(import->object, "count"));
     struct row_schedule *row = row_new(ROW_SCHEDULE);
     row->patient_id = patient->patient_id;
@@ -342,17 +357,21 @@ static enum err apply_schedule(struct import *import)
 /* The value as given, written the shortest way, so that PostgreSQL gives back the same text. */
 static enum err reference_value(struct import *import, enum parameter parameter, char out[32])
 {
-    const char *text = exact_json_number(json_object_get(import->object, "value")), *unit = import_text(import, "unit");
+    const char *text = exact_json_number(json_object_get(import->object, "value")),
+               *unit = import_text(import, "unit");
     const struct decimal_conversion *conversion;
     const struct parameter_row *row = parameter_row(parameter);
     int64_t plain, canonical;
     if (parameter_unit(parameter, UNIT_UCUM, unit, strlen(unit), &conversion) != OK)
         return import_refuse(import, "unit", unit, row->unit, "a UCUM unit of that parameter");
-    if (!decimal_fits_six_places(text, strlen(text)) || decimal_parse(text, strlen(text), NULL, &plain) != OK ||
+    if (!decimal_fits_six_places(text, strlen(text)) ||
+        decimal_parse(text, strlen(text), NULL, &plain) != OK ||
         decimal_parse(text, strlen(text), conversion, &canonical) != OK)
-        return import_refuse(import, "value", text, "a number with at most six decimals", "round it as you mean it");
+        return import_refuse(import, "value", text, "a number with at most six decimals",
+                             "round it as you mean it");
     if (canonical < row->possible_min || canonical > row->possible_max)
-        return import_refuse(import, "value", text, "a possible value of that parameter", "check value and unit");
+        return import_refuse(import, "value", text, "a possible value of that parameter",
+                             "check value and unit");
     decimal_format(plain, out);
     return OK;
 }
@@ -382,18 +401,20 @@ static enum err apply_reference(struct import *import)
 
 /* ---- the table ---- */
 
-#define TYPE(name) static const struct import_key keys_##name[] = {
+#define TYPE(name)            static const struct import_key keys_##name[] = {
 #define KEY(name, form, need) {#name, FORM_##form, need},
-#define TYPE_END(name) };
+#define TYPE_END(name)                                                                                       \
+    }                                                                                                        \
+    ;
 #define MUST true
-#define MAY false
+#define MAY  false
 #include "daemon/registry/import_types.def"
 #undef TYPE
 #undef KEY
 #undef TYPE_END
 
 #define apply_assignment import_apply_assignment
-#define apply_rule import_apply_rule
+#define apply_rule       import_apply_rule
 #define apply_suspension import_apply_suspension
 static const struct import_type types[] = {
 #define TYPE(name) {#name, keys_##name, sizeof(keys_##name) / sizeof(keys_##name[0]), apply_##name},

@@ -1,7 +1,8 @@
-/* Rules of an import: whose layer and scope, whether the rule can be loaded and may follow what its id means already,
- * whether it says anything new. Versions are immutable: what differs is the next version, what is the same is
- * nothing. A line given with valid_from may stand in the file together with its successors, so it is held against every
- * version; one without is held against the newest alone, else a rule could never be set back to what it was. */
+/* Rules of an import: whose layer and scope, whether the rule can be loaded and may follow what its id means
+ * already, whether it says anything new. Versions are immutable: what differs is the next version, what is
+ * the same is nothing. A line given with valid_from may stand in the file together with its successors, so it
+ * is held against every version; one without is held against the newest alone, else a rule could never be set
+ * back to what it was. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,13 +31,16 @@ static enum err find_team(struct import *import, const char *team, char *scope, 
     int64_t organization_id = 0;
     for (struct row *row = rows_first(import->rows, ROW_PATIENT); row != NULL; row = row->next) {
         const struct row_patient *patient = (const struct row_patient *)row;
-        if (patient->team == NULL || strcmp(patient->team, team) != 0 || patient->organization_id == organization_id)
+        if (patient->team == NULL || strcmp(patient->team, team) != 0 ||
+            patient->organization_id == organization_id)
             continue;
         if (organization_id != 0)
-            return import_refuse(import, "team", team, "a team of one organisation", "write ORGANISATION/TEAM");
+            return import_refuse(import, "team", team, "a team of one organisation",
+                                 "write ORGANISATION/TEAM");
         organization_id = patient->organization_id;
     }
-    const struct row_organization *organization = rows_find_id(import->rows, ROW_ORGANIZATION, organization_id);
+    const struct row_organization *organization =
+        rows_find_id(import->rows, ROW_ORGANIZATION, organization_id);
     if (organization == NULL)
         return import_refuse(import, "team", team, "a team that has a patient",
                              "enrol its patients first, or write ORGANISATION/TEAM");
@@ -63,8 +67,8 @@ static enum err resolve_scope(struct import *import, struct definition *definiti
         given++;
     }
     if (given != 1)
-        return import_refuse(import, "layer", given == 0 ? NULL : "several", "one of patient, team, organization, line",
-                             "a rule belongs to one layer");
+        return import_refuse(import, "layer", given == 0 ? NULL : "several",
+                             "one of patient, team, organization, line", "a rule belongs to one layer");
     const char *scope = import_text(import, definition->layer), *slash = strchr(scope, '/');
     snprintf(definition->scope, sizeof(definition->scope), "%s", scope);
     if (strcmp(definition->layer, "patient") == 0) {
@@ -103,7 +107,8 @@ bool import_rule_is_silence(const struct row_rule *rule)
 }
 
 /* The newest version of the scope that defines something; NULL: none. */
-static struct row_rule *newest_defining(const struct rows *rows, const char *layer, const char *scope, const char *id)
+static struct row_rule *newest_defining(const struct rows *rows, const char *layer, const char *scope,
+                                        const char *id)
 {
     struct row_rule *row = rows_rule_latest(rows, layer, scope, id);
     while (row != NULL) {
@@ -112,12 +117,14 @@ static struct row_rule *newest_defining(const struct rows *rows, const char *lay
         json_decref(json);
         if (defines)
             break;
-        row = rows_find(rows, ROW_RULE, "%s\037%s\037%s\037%lld", layer, scope, id, (long long)row->version - 1);
+        row = rows_find(rows, ROW_RULE, "%s\037%s\037%s\037%lld", layer, scope, id,
+                        (long long)row->version - 1);
     }
     return row;
 }
 
-struct row_rule *import_rule_of_patient(const struct import *import, const struct row_patient *patient, const char *rule_id)
+struct row_rule *import_rule_of_patient(const struct import *import, const struct row_patient *patient,
+                                        const char *rule_id)
 {
     const struct row_organization *organization =
         rows_find_id(import->rows, ROW_ORGANIZATION, patient->organization_id);
@@ -135,7 +142,8 @@ struct row_rule *import_rule_of_patient(const struct import *import, const struc
 /* The line's own definition of the id: of the patient's line, of the line that the rule names, or of any. */
 static struct row_rule *definition_of_line(struct import *import, const struct definition *definition)
 {
-    const char *id = rule_id(definition->rule), *named = exact_json_string(json_object_get(definition->json, "line"));
+    const char *id = rule_id(definition->rule),
+               *named = exact_json_string(json_object_get(definition->json, "line"));
     if (definition->patient != NULL)
         return newest_defining(import->rows, "line", definition->patient->line, id);
     if (named != NULL)
@@ -165,7 +173,8 @@ static enum err refuse_rule(struct import *import, const struct rule_fault *faul
     return import_refuse(import, what, fault->found, fault->expected, hint);
 }
 
-static enum err check_follows(struct import *import, const struct definition *definition, const struct row_rule *old_row)
+static enum err check_follows(struct import *import, const struct definition *definition,
+                              const struct row_rule *old_row)
 {
     struct rule *old;
     struct rule_fault fault = {.key = ""};
@@ -173,7 +182,8 @@ static enum err check_follows(struct import *import, const struct definition *de
     enum err error = OK;
     if (json != NULL && rule_parse(json, &import->options->bounds, &old, &fault) == OK) {
         if (!rule_may_follow(old, definition->rule, &fault))
-            error = refuse_rule(import, &fault, "what a rule judges never changes under one id: use a new id");
+            error =
+                refuse_rule(import, &fault, "what a rule judges never changes under one id: use a new id");
         rule_free(old);
     }
     json_decref(json);
@@ -183,8 +193,8 @@ static enum err check_follows(struct import *import, const struct definition *de
 /* Above its line a silence rule may differ in these alone (RULES.md section 4). */
 static bool may_differ_in_silence(const char *key)
 {
-    static const char *const keys[] = {"max_gap", "missed_days", "priority", "text", "source", "tag",
-                                       "requires_validation", "line"};
+    static const char *const keys[] = {"max_gap", "missed_days",         "priority", "text", "source",
+                                       "tag",     "requires_validation", "line"};
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
         if (strcmp(key, keys[i]) == 0)
             return true;
@@ -196,16 +206,19 @@ static const char *differing_key(const json_t *a, const json_t *b)
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)a, key, value) {
+    json_object_foreach((json_t *)(uintptr_t)a, key, value)
+    {
         if (!may_differ_in_silence(key) && !json_equal(value, json_object_get(b, key)))
             return key;
     }
     return NULL;
 }
 
-static enum err check_silence(struct import *import, const struct definition *definition, const struct row_rule *of_line)
+static enum err check_silence(struct import *import, const struct definition *definition,
+                              const struct row_rule *of_line)
 {
-    static const char hint[] = "layers may change only max_gap, missed_days and priority of a line's silence rule";
+    static const char hint[] =
+        "layers may change only max_gap, missed_days and priority of a line's silence rule";
     if (strcmp(definition->layer, "line") == 0 || inherits(definition->json) || of_line == NULL ||
         !import_rule_is_silence(of_line))
         return OK;
@@ -217,7 +230,8 @@ static enum err check_silence(struct import *import, const struct definition *de
     if (key != NULL) {
         char what[120];
         snprintf(what, sizeof(what), "rule.%.100s", key);
-        error = import_refuse(import, what, "another value than the line's", "the value of the line's rule", hint);
+        error = import_refuse(import, what, "another value than the line's", "the value of the line's rule",
+                              hint);
     }
     json_decref(base);
     return error;
@@ -228,7 +242,8 @@ static enum err check_definition(struct import *import, const struct definition 
     const char *line = exact_json_string(json_object_get(definition->json, "line"));
     bool line_layer = strcmp(definition->layer, "line") == 0;
     if (line_layer && line != NULL && strcmp(line, definition->scope) != 0)
-        return import_refuse(import, "rule.line", line, definition->scope, "a rule of a line names that line");
+        return import_refuse(import, "rule.line", line, definition->scope,
+                             "a rule of a line names that line");
     if (line_layer && inherits(definition->json))
         return import_refuse(import, "rule.inherit", "true", "a definition", "nothing lies beneath a line");
     const struct row_rule *old = any_definition(import, definition);
@@ -251,20 +266,23 @@ static bool same_act(const struct row_rule *row, const struct definition *defini
     return same;
 }
 
-static bool says_nothing_new(struct import *import, const struct definition *definition, const struct row_rule *latest)
+static bool says_nothing_new(struct import *import, const struct definition *definition,
+                             const struct row_rule *latest)
 {
     if (latest == NULL || definition->valid_from == INSTANT_NONE)
         return latest != NULL && same_act(latest, definition);
     for (int64_t version = latest->version; version > 0; version--) {
-        const struct row_rule *row = rows_find(import->rows, ROW_RULE, "%s\037%s\037%s\037%lld", definition->layer,
-                                               definition->scope, rule_id(definition->rule), (long long)version);
+        const struct row_rule *row =
+            rows_find(import->rows, ROW_RULE, "%s\037%s\037%s\037%lld", definition->layer, definition->scope,
+                      rule_id(definition->rule), (long long)version);
         if (row != NULL && same_act(row, definition))
             return true;
     }
     return false;
 }
 
-static void put_version(struct import *import, const struct definition *definition, const struct row_rule *latest)
+static void put_version(struct import *import, const struct definition *definition,
+                        const struct row_rule *latest)
 {
     const char *line = exact_json_string(json_object_get(definition->json, "line"));
     bool line_layer = strcmp(definition->layer, "line") == 0;
@@ -324,8 +342,9 @@ static const struct row_rule *last_of_preset(const struct rows *rows, const char
     return row;
 }
 
-enum err import_preset_rule(struct rows *rows, struct row_changes *changes, const struct import_options *options,
-                            const char *line, const char *rule_json, struct import_fault *ret_fault)
+enum err import_preset_rule(struct rows *rows, struct row_changes *changes,
+                            const struct import_options *options, const char *line, const char *rule_json,
+                            struct import_fault *ret_fault)
 {
     struct import_result result = {.lines = 0};
     struct import import = {
@@ -334,8 +353,12 @@ enum err import_preset_rule(struct rows *rows, struct row_changes *changes, cons
     json_t *json;
     if (exact_json_load(rule_json, strlen(rule_json), &json, why, sizeof(why)) != OK)
         return import_refuse(&import, "preset", why, "a rule", "see RULES.md section 2");
-    struct definition definition = {.layer = "line", .json = json, .valid_from = INSTANT_NONE,
-                                    .author = preset_author, .role = preset_role, .reason = "preset of the line"};
+    struct definition definition = {.layer = "line",
+                                    .json = json,
+                                    .valid_from = INSTANT_NONE,
+                                    .author = preset_author,
+                                    .role = preset_role,
+                                    .reason = "preset of the line"};
     snprintf(definition.scope, sizeof(definition.scope), "%s", line);
     const char *id = exact_json_string(json_object_get(json, "id"));
     const struct row_rule *last = id == NULL ? NULL : last_of_preset(rows, line, id);

@@ -6,7 +6,7 @@
 #include "daemon/registry/import_private.h"
 
 #define HOUR_MS 3600000LL
-#define DAY_MS (24 * HOUR_MS)
+#define DAY_MS  (24 * HOUR_MS)
 
 enum { SPANS_MAX = 512 }; /* assignments of one device, suspensions of one patient and rule */
 
@@ -33,8 +33,10 @@ static int compare_instants(const void *a, const void *b)
 
 /* ---- assignments ---- */
 
-/* The assignments of a device by their beginning; `but` begins at that instant and is left out (INSTANT_NONE: none). */
-static unsigned list_assignments(const struct rows *rows, int64_t device_id, int64_t but, struct span spans[SPANS_MAX])
+/* The assignments of a device by their beginning; `but` begins at that instant and is left out (INSTANT_NONE:
+ * none). */
+static unsigned list_assignments(const struct rows *rows, int64_t device_id, int64_t but,
+                                 struct span spans[SPANS_MAX])
 {
     unsigned count = 0;
     struct row_assignment *row = NULL;
@@ -68,10 +70,10 @@ static unsigned add_edges(const struct span *spans, unsigned count, int64_t grac
     return added;
 }
 
-/* Between two edges the device has one owner before and one after: where they differ, no reading of the one before
- * may have been received. */
-static enum err check_owners(struct import *import, int64_t device_id, const struct span *before, unsigned before_count,
-                             const struct span *after, unsigned after_count)
+/* Between two edges the device has one owner before and one after: where they differ, no reading of the one
+ * before may have been received. */
+static enum err check_owners(struct import *import, int64_t device_id, const struct span *before,
+                             unsigned before_count, const struct span *after, unsigned after_count)
 {
     int64_t edges[4 * SPANS_MAX + 4];
     const struct import_options *options = import->options;
@@ -81,15 +83,18 @@ static enum err check_owners(struct import *import, int64_t device_id, const str
     qsort(edges, count, sizeof(edges[0]), compare_instants);
     for (unsigned i = 0; i < count && edges[i] != INT64_MAX; i++) {
         int64_t owner = owner_at(before, before_count, edges[i], grace_ms);
-        int64_t from_to_ms[2] = {edges[i], i + 1 == count || edges[i + 1] == INT64_MAX ? INSTANT_NONE : edges[i + 1]};
+        int64_t from_to_ms[2] = {edges[i],
+                                 i + 1 == count || edges[i + 1] == INT64_MAX ? INSTANT_NONE : edges[i + 1]};
         bool received = false;
-        if (owner == 0 || from_to_ms[0] == from_to_ms[1] || owner == owner_at(after, after_count, edges[i], grace_ms))
+        if (owner == 0 || from_to_ms[0] == from_to_ms[1] ||
+            owner == owner_at(after, after_count, edges[i], grace_ms))
             continue;
         enum err error = options->has_readings(options->context, device_id, owner, from_to_ms, &received);
         if (error != OK)
             return error;
         if (received)
-            return import_refuse(import, "assignment", "readings received in the time that would change its owner",
+            return import_refuse(import, "assignment",
+                                 "readings received in the time that would change its owner",
                                  "a change that leaves received readings with their patient",
                                  "end the assignment after its last reading");
     }
@@ -103,11 +108,13 @@ static enum err check_assignment(struct import *import, const struct row_assignm
     unsigned before_count = list_assignments(import->rows, row->device_id, INSTANT_NONE, before);
     struct span wanted = {row->patient_id, row->from_at, end_of(row->to_at)};
     if (before_count >= SPANS_MAX - 2)
-        return import_refuse(import, "assignment", "more than 500", "fewer of one device", "enrol a new device");
+        return import_refuse(import, "assignment", "more than 500", "fewer of one device",
+                             "enrol a new device");
     for (unsigned i = 0; i < after_count; i++)
         if (wanted.from_ms < after[i].to_ms && after[i].from_ms < wanted.to_ms)
             return import_refuse(import, "assignment", "an overlap with another assignment of the device",
-                                 "one patient at a time", "end the other first: the same line with its \"to\"");
+                                 "one patient at a time",
+                                 "end the other first: the same line with its \"to\"");
     after[after_count++] = wanted;
     qsort(after, after_count, sizeof(after[0]), compare_spans);
     return check_owners(import, row->device_id, before, before_count, after, after_count);
@@ -122,14 +129,16 @@ enum err import_apply_assignment(struct import *import)
     if (patient == NULL)
         return ERR_REFUSED;
     if (device == NULL)
-        return import_refuse(import, "device", ref, "a device that exists", "add a line of type device before this one");
+        return import_refuse(import, "device", ref, "a device that exists",
+                             "add a line of type device before this one");
     if (to_ms != INSTANT_NONE && to_ms <= from_ms)
-        return import_refuse(import, "to", import_text(import, "to"), "an instant after from", "leave it null while open");
-    const struct row_assignment *old =
-        rows_find(import->rows, ROW_ASSIGNMENT, "%lld\037%lld", (long long)device->device_id, (long long)from_ms);
+        return import_refuse(import, "to", import_text(import, "to"), "an instant after from",
+                             "leave it null while open");
+    const struct row_assignment *old = rows_find(import->rows, ROW_ASSIGNMENT, "%lld\037%lld",
+                                                 (long long)device->device_id, (long long)from_ms);
     if (old != NULL && old->patient_id != patient->patient_id)
-        return import_refuse(import, "assignment", "an overlap with another patient's", "one patient at a time",
-                             "end the other first: the same line with its \"to\"");
+        return import_refuse(import, "assignment", "an overlap with another patient's",
+                             "one patient at a time", "end the other first: the same line with its \"to\"");
     struct row_assignment *row = row_new(ROW_ASSIGNMENT);
     row->device_id = device->device_id;
     row->patient_id = patient->patient_id;
@@ -146,8 +155,8 @@ enum err import_apply_assignment(struct import *import)
 
 /* ---- suspensions ---- */
 
-/* The longest time suspended within any 62 days, `wanted` included. A window that ends with a suspension is enough:
- * moving its end to the next one never loses any of it. */
+/* The longest time suspended within any 62 days, `wanted` included. A window that ends with a suspension is
+ * enough: moving its end to the next one never loses any of it. */
 static int64_t suspended_ms(const struct rows *rows, const struct row_suspension *wanted)
 {
     struct span spans[SPANS_MAX];
@@ -178,12 +187,14 @@ static int64_t suspended_ms(const struct rows *rows, const struct row_suspension
 static enum err check_suspension(struct import *import, const struct row_suspension *row)
 {
     if (row->until_at <= row->from_at)
-        return import_refuse(import, "until", import_text(import, "until"), "an instant after from", "check the dates");
+        return import_refuse(import, "until", import_text(import, "until"), "an instant after from",
+                             "check the dates");
     if (row->until_at - row->from_at > 31 * DAY_MS)
         return import_refuse(import, "until", import_text(import, "until"), "at most 31 days after from",
                              "a suspension always ends: suspend again when it does");
     if (row->reason[0] == '\0')
-        return import_refuse(import, "reason", "nothing", "why transmission is not expected", "for example hospital stay");
+        return import_refuse(import, "reason", "nothing", "why transmission is not expected",
+                             "for example hospital stay");
     if (strcmp(row->role, "physician") != 0 && suspended_ms(import->rows, row) > 31 * DAY_MS)
         return import_refuse(import, "role", row->role, "physician for more than 31 days in 62",
                              "a physician decides on it: \"role\": \"physician\"");

@@ -1,6 +1,6 @@
-/* One atomic slot each way: the registry thread leaves a snapshot, the loop takes it and says which it uses. A
- * snapshot that was replaced before the loop looked is never seen by it, which is why the count of what was taken,
- * not of what was posted, decides when an old one may go. */
+/* One atomic slot each way: the registry thread leaves a snapshot, the loop takes it and says which it uses.
+ * A snapshot that was replaced before the loop looked is never seen by it, which is why the count of what was
+ * taken, not of what was posted, decides when an old one may go. */
 #include "daemon/registry/mailbox.h"
 
 void mailbox_init(struct mailbox *mailbox, struct wakeup *loop_bell)

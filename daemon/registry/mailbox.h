@@ -1,7 +1,8 @@
 /* mailbox: hands a new registry snapshot to a loop, which answers when it uses it (DESIGN.md section 3).
  * Owner:   service makes one per loop. Threads: mailbox_post() and mailbox_taken() on the registry thread;
  *          mailbox_take() on the loop, at the start of a turn.
- * Holds:   at most one snapshot waits; the registry thread frees an old one when every mailbox has taken a newer. */
+ * Holds:   at most one snapshot waits; the registry thread frees an old one when every mailbox has taken a
+ *          newer. */
 #ifndef VIGIE_DAEMON_REGISTRY_MAILBOX_H
 #define VIGIE_DAEMON_REGISTRY_MAILBOX_H
 

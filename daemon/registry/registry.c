@@ -1,6 +1,6 @@
-/* Lookups in a snapshot. Every question of admission is one probe sequence in one table and touches nothing that
- * another thread writes; refs, identifiers and serials are asked for inside one organisation, so that what another
- * has is simply not found (INTERFACES.md section 4). */
+/* Lookups in a snapshot. Every question of admission is one probe sequence in one table and touches nothing
+ * that another thread writes; refs, identifiers and serials are asked for inside one organisation, so that
+ * what another has is simply not found (INTERFACES.md section 4). */
 #include "daemon/registry/registry.h"
 
 #include <string.h>
@@ -59,7 +59,8 @@ const struct registry_source *registry_source_by_token(const struct registry *re
     return NULL;
 }
 
-const struct registry_source *registry_source_by_certificate(const struct registry *registry, const char *name)
+const struct registry_source *registry_source_by_certificate(const struct registry *registry,
+                                                             const char *name)
 {
     size_t size = strlen(name);
     struct probe probe = probe_start(&registry->by_certificate, registry__hash_name(0, name, size));
@@ -69,8 +70,8 @@ const struct registry_source *registry_source_by_certificate(const struct regist
     return NULL;
 }
 
-const struct registry_patient *registry_patient_by_ref(const struct registry *registry, int64_t organization_id,
-                                                       const char *ref, size_t size)
+const struct registry_patient *registry_patient_by_ref(const struct registry *registry,
+                                                       int64_t organization_id, const char *ref, size_t size)
 {
     struct probe probe = probe_start(&registry->by_patient, registry__hash_name(organization_id, ref, size));
     for (int64_t i; (i = probe_next(&probe)) >= 0;) {
@@ -81,7 +82,8 @@ const struct registry_patient *registry_patient_by_ref(const struct registry *re
     return NULL;
 }
 
-const struct registry_patient *registry_patient_by_identifier(const struct registry *registry, int64_t organization_id,
+const struct registry_patient *registry_patient_by_identifier(const struct registry *registry,
+                                                              int64_t organization_id,
                                                               const uint8_t hash[SHA256_BYTES])
 {
     struct probe probe = probe_start(&registry->by_identifier, registry__hash_digest(organization_id, hash));
@@ -107,11 +109,13 @@ const struct registry_device *registry_device_by_ref(const struct registry *regi
 }
 
 /* Makers reuse serial numbers: one that two devices of an organisation carry names neither. */
-const struct registry_device *registry_device_by_serial(const struct registry *registry, int64_t organization_id,
-                                                        const char *serial, size_t size)
+const struct registry_device *registry_device_by_serial(const struct registry *registry,
+                                                        int64_t organization_id, const char *serial,
+                                                        size_t size)
 {
     const struct registry_device *found = NULL;
-    struct probe probe = probe_start(&registry->by_serial, registry__hash_name(organization_id, serial, size));
+    struct probe probe =
+        probe_start(&registry->by_serial, registry__hash_name(organization_id, serial, size));
     for (int64_t i; (i = probe_next(&probe)) >= 0;) {
         const struct registry_device *device = &registry->devices[i];
         if (device->organization_id != organization_id || !name_equals(device->serial, serial, size))
@@ -138,8 +142,8 @@ bool registry_source_has_device(const struct registry_source *source, const stru
     return false;
 }
 
-const struct registry_patient *registry_assigned_to(const struct registry_device *device, int64_t measured_at_ms,
-                                                    int64_t grace_ms)
+const struct registry_patient *registry_assigned_to(const struct registry_device *device,
+                                                    int64_t measured_at_ms, int64_t grace_ms)
 {
     uint32_t low = 0, high = device->assignments_count; /* the first that begins later than the instant */
     while (low < high) {
@@ -150,15 +154,16 @@ const struct registry_patient *registry_assigned_to(const struct registry_device
             high = middle;
     }
     if (low == 0) {
-        bool graced = device->assignments_count > 0 && measured_at_ms >= device->assignments[0].from_ms - grace_ms;
+        bool graced =
+            device->assignments_count > 0 && measured_at_ms >= device->assignments[0].from_ms - grace_ms;
         return graced ? device->assignments[0].patient : NULL;
     }
     const struct registry_assignment *last = &device->assignments[low - 1];
     return last->to_ms == INSTANT_NONE || measured_at_ms < last->to_ms ? last->patient : NULL;
 }
 
-void registry_identifier_hash(const uint8_t key[32], const char *system, size_t system_size, const char *value,
-                              size_t value_size, uint8_t out[SHA256_BYTES])
+void registry_identifier_hash(const uint8_t key[32], const char *system, size_t system_size,
+                              const char *value, size_t value_size, uint8_t out[SHA256_BYTES])
 {
     char text[IDENTIFIER_BYTES_MAX + 1];
     memset(out, 0, SHA256_BYTES);

@@ -1,6 +1,6 @@
-/* A build has two halves: rows are copied into growing lists while they come, by id; then everything is counted,
- * one block is taken, and rows become structs that point at each other. Ids are resolved by binary search in the
- * lists sorted by id, so the order in which rows came does not matter.
+/* A build has two halves: rows are copied into growing lists while they come, by id; then everything is
+ * counted, one block is taken, and rows become structs that point at each other. Ids are resolved by binary
+ * search in the lists sorted by id, so the order in which rows came does not matter.
  *
  *   block: | struct registry | patients | identifiers | devices | assignments | sources | device lists |
  *          | certificates | slots of the six tables | strings |
@@ -83,7 +83,8 @@ void registry_add_patient(struct registry_builder *builder, const struct registr
     builder->strings_size += string_size(patient->ref);
 }
 
-void registry_add_identifier(struct registry_builder *builder, int64_t patient_id, const uint8_t hash[SHA256_BYTES])
+void registry_add_identifier(struct registry_builder *builder, int64_t patient_id,
+                             const uint8_t hash[SHA256_BYTES])
 {
     struct identifier_row *row = list_add(&builder->identifiers);
     row->patient_id = patient_id;
@@ -310,9 +311,11 @@ static void freeze_assignments(struct registry_builder *b)
 }
 
 /* The organisation of a source that does not name one: of its patient, or of its device's patient. */
-static int64_t source_organization(const struct registry *made, const struct build_source *row, const int64_t *devices)
+static int64_t source_organization(const struct registry *made, const struct build_source *row,
+                                   const int64_t *devices)
 {
-    const struct registry_patient *patient = row->kind == SOURCE_PATIENT ? find_patient(made, row->patient_id) : NULL;
+    const struct registry_patient *patient =
+        row->kind == SOURCE_PATIENT ? find_patient(made, row->patient_id) : NULL;
     if (patient != NULL)
         return patient->organization_id;
     if (row->organization_id == 0 && row->kind == SOURCE_DEVICE && row->devices_count > 0) {
@@ -347,11 +350,13 @@ static void index_devices(struct registry *made)
                   registry__hash_name(device->organization_id, device->ref, strlen(device->ref)), i);
         if (device->serial != NULL)
             index_put(&made->by_serial,
-                      registry__hash_name(device->organization_id, device->serial, strlen(device->serial)), i);
+                      registry__hash_name(device->organization_id, device->serial, strlen(device->serial)),
+                      i);
     }
 }
 
-/* The devices of the source's own organisation: one that went to another takes no reading through it any more. */
+/* The devices of the source's own organisation: one that went to another takes no reading through it any
+ * more. */
 static uint32_t source_devices(struct registry_builder *b, const struct registry_source *source,
                                const struct build_source *row, const int64_t *ids)
 {

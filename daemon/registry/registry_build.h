@@ -1,6 +1,7 @@
 /* registry_build: collects rows and freezes them into one snapshot.
  * Owner:   registry_builder_new() gives; registry_build() takes the builder and gives the snapshot, which
- *          registry_free() takes. Strings and zones of rows are borrowed until the build; zones for the snapshot's life.
+ *          registry_free() takes. Strings and zones of rows are borrowed until the build; zones for the
+ *          snapshot's life.
  * Threads: one at a time. Order of rows is free; a row whose partner never comes is left out, and counted.
  * Fails:   memory is ensure(); nothing else can fail. */
 #ifndef VIGIE_DAEMON_REGISTRY_BUILD_H
@@ -23,8 +24,8 @@ struct build_source {
     int64_t source_id, organization_id; /* organization_id 0: that of its patient, or of its device */
     const char *ref, *certificate;      /* certificate may be NULL */
     enum source_kind kind;
-    int64_t patient_id;                 /* kind patient */
-    const int64_t *device_ids;          /* copied */
+    int64_t patient_id;        /* kind patient */
+    const int64_t *device_ids; /* copied */
     uint32_t devices_count;
     uint8_t token_sha256[SHA256_BYTES];
     bool has_token;
@@ -34,7 +35,8 @@ struct registry_builder *registry_builder_new(int64_t version);
 void registry_builder_free(struct registry_builder *builder);
 
 void registry_add_patient(struct registry_builder *builder, const struct registry_patient *patient);
-void registry_add_identifier(struct registry_builder *builder, int64_t patient_id, const uint8_t hash[SHA256_BYTES]);
+void registry_add_identifier(struct registry_builder *builder, int64_t patient_id,
+                             const uint8_t hash[SHA256_BYTES]);
 void registry_add_device(struct registry_builder *builder, const struct build_device *device);
 void registry_add_assignment(struct registry_builder *builder, const struct build_assignment *assignment);
 void registry_add_source(struct registry_builder *builder, const struct build_source *source);

@@ -1,5 +1,5 @@
-/* A row that changes twice in one set keeps its first `before`: what others see is the difference between before and
- * after the whole transaction. */
+/* A row that changes twice in one set keeps its first `before`: what others see is the difference between
+ * before and after the whole transaction. */
 #include "daemon/registry/registry_changes.h"
 
 #include <stdlib.h>

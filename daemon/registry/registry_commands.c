@@ -1,5 +1,5 @@
-/* One function a kind renders the command's JSON from its row; a table says which table makes which kind and whom it
- * concerns. */
+/* One function a kind renders the command's JSON from its row; a table says which table makes which kind and
+ * whom it concerns. */
 #include "daemon/registry/registry_commands.h"
 
 #include <inttypes.h>
@@ -8,7 +8,15 @@
 
 #include "daemon/base/instant.h"
 
-enum rank { RANK_SHARED_RULE, RANK_PATIENT, RANK_PATIENT_RULE, RANK_CONFIRMATION, RANK_REFERENCE, RANK_SUSPENSION, RANK_LEFT };
+enum rank {
+    RANK_SHARED_RULE,
+    RANK_PATIENT,
+    RANK_PATIENT_RULE,
+    RANK_CONFIRMATION,
+    RANK_REFERENCE,
+    RANK_SUSPENSION,
+    RANK_LEFT
+};
 
 /* ---- JSON ---- */
 
@@ -39,7 +47,8 @@ static void raw(struct buffer *json, const char *key, const char *value)
 static void render_patient(const struct rows *rows, const struct row *row, struct buffer *json)
 {
     const struct row_patient *patient = (const struct row_patient *)row;
-    const struct row_organization *organization = rows_find_id(rows, ROW_ORGANIZATION, patient->organization_id);
+    const struct row_organization *organization =
+        rows_find_id(rows, ROW_ORGANIZATION, patient->organization_id);
     ensure(organization != NULL);
     integer(json, "patient_id", patient->patient_id);
     text(json, "ref", patient->ref);
@@ -138,9 +147,9 @@ static bool is_patient_changed(const struct row_change *change)
 {
     const struct row_patient *old = (const struct row_patient *)change->before;
     const struct row_patient *new = (const struct row_patient *)change->after;
-    return old == NULL || old->organization_id != new->organization_id || old->enrolled_at != new->enrolled_at ||
-           !same_text(old->line, new->line) || !same_text(old->team, new->team) ||
-           !same_text(old->time_zone, new->time_zone);
+    return old == NULL || old->organization_id != new->organization_id ||
+           old->enrolled_at != new->enrolled_at || !same_text(old->line, new->line) ||
+           !same_text(old->team, new->team) || !same_text(old->time_zone, new->time_zone);
 }
 
 static bool is_left(const struct row_change *change)
@@ -174,7 +183,8 @@ static const struct maker {
 
 /* ---- the list ---- */
 
-static struct registry_command *add(struct registry_commands *commands, enum command_kind kind, uint32_t shard)
+static struct registry_command *add(struct registry_commands *commands, enum command_kind kind,
+                                    uint32_t shard)
 {
     if (commands->count == commands->capacity) {
         commands->capacity = commands->capacity == 0 ? 64 : commands->capacity * 2;
@@ -197,7 +207,8 @@ static struct registry_command *add(struct registry_commands *commands, enum com
 static int64_t commit_time(const struct row *row)
 {
     const struct row_rule *rule = (const struct row_rule *)row;
-    return row->table == ROW_RULE && rule->committed_at != INSTANT_NONE ? rule->committed_at : row->changed_at;
+    return row->table == ROW_RULE && rule->committed_at != INSTANT_NONE ? rule->committed_at
+                                                                        : row->changed_at;
 }
 
 static void add_one(struct registry_commands *commands, const struct registry_targets *targets,
@@ -271,8 +282,8 @@ static int compare_commands(const void *a, const void *b)
     const struct registry_command *x = *(const struct registry_command *const *)a;
     const struct registry_command *y = *(const struct registry_command *const *)b;
     const int64_t keys[][2] = {
-        {class_of(x), class_of(y)},           {x->commit_ms, y->commit_ms},     {x->row->changed, y->row->changed},
-        {x->rank, y->rank},                   {rule_number(x), rule_number(y)}, {x->line, y->line},
+        {class_of(x), class_of(y)}, {x->commit_ms, y->commit_ms},     {x->row->changed, y->row->changed},
+        {x->rank, y->rank},         {rule_number(x), rule_number(y)}, {x->line, y->line},
     };
     int order = 0;
     for (size_t i = 0; order == 0 && i < sizeof(keys) / sizeof(keys[0]); i++)

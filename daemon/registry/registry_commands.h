@@ -1,8 +1,10 @@
-/* registry_commands: what shards must know of changed rows, as commands in an order in which each finds what it names.
- * Owner:   the struct lives in its holder; registry_commands_deinit() frees the commands, none of which is out.
+/* registry_commands: what shards must know of changed rows, as commands in an order in which each finds
+ * what it names.
+ * Owner:   the struct lives in its holder; registry_commands_deinit() frees the commands, none of which is
+ *          out.
  * Threads: one at a time.
- * Order:   rules of line, organisation and team; patients; then by version: rules of patients, confirmations,
- *          references, suspensions, departures. */
+ * Order:   rules of line, organisation and team; patients; then by version: rules of patients,
+ *          confirmations, references, suspensions, departures. */
 #ifndef VIGIE_DAEMON_REGISTRY_COMMANDS_H
 #define VIGIE_DAEMON_REGISTRY_COMMANDS_H
 
@@ -14,9 +16,9 @@ struct registry_command {
     struct row *row;        /* borrowed: what it says */
     unsigned line;          /* of the import, 0 without */
     uint32_t shard;
-    bool done;              /* durable and taken, or refused for good */
-    int rank;               /* place in the order */
-    int64_t commit_ms;      /* given with the command; INSTANT_NONE: the turn that takes it */
+    bool done;         /* durable and taken, or refused for good */
+    int rank;          /* place in the order */
+    int64_t commit_ms; /* given with the command; INSTANT_NONE: the turn that takes it */
 };
 
 struct registry_commands {
@@ -27,7 +29,8 @@ struct registry_commands {
 struct registry_targets {
     const struct rows *rows;
     uint32_t shards;
-    const int64_t *known; /* [shards]: rows up to this version are there already; NULL: a change while running */
+    const int64_t
+        *known; /* [shards]: rows up to this version are there already; NULL: a change while running */
 };
 
 /* At a start (`known`) commands carry the time of their transaction (INTERFACES.md section 2, commit). */

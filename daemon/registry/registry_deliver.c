@@ -1,5 +1,6 @@
-/* Commands go out to all shards at once, in order within each, and at most COMMANDS_IN_FLIGHT_MAX to one. What a
- * shard could not make durable (its disk is at low water) goes out again, with what was refused behind it. */
+/* Commands go out to all shards at once, in order within each, and at most COMMANDS_IN_FLIGHT_MAX to one.
+ * What a shard could not make durable (its disk is at low water) goes out again, with what was refused behind
+ * it. */
 #include "daemon/registry/registry_deliver.h"
 
 #include <jansson.h>
@@ -20,12 +21,15 @@ static void build_source(struct registry_builder *builder, const struct row_sour
 {
     static const char *const kinds[] = {"device", "gateway", "system", "patient"};
     int64_t *ids = NULL;
-    struct build_source source = {.source_id = row->source_id, .organization_id = row->organization_id, .ref = row->ref,
-                                  .certificate = row->certificate_cn, .patient_id = row->patient_id};
+    struct build_source source = {.source_id = row->source_id,
+                                  .organization_id = row->organization_id,
+                                  .ref = row->ref,
+                                  .certificate = row->certificate_cn,
+                                  .patient_id = row->patient_id};
     while (source.kind < SOURCE_PATIENT && strcmp(kinds[source.kind], row->kind) != 0)
         source.kind++;
-    source.has_token = row->token_sha256 != NULL &&
-                       hex_parse(row->token_sha256, strlen(row->token_sha256), source.token_sha256, SHA256_BYTES) == OK;
+    source.has_token = row->token_sha256 != NULL && hex_parse(row->token_sha256, strlen(row->token_sha256),
+                                                              source.token_sha256, SHA256_BYTES) == OK;
     if (row->devices != NULL) {
         ids = calloc(strlen(row->devices) / 2 + 1, sizeof(*ids)); /* a number and a comma each */
         ensure(ids != NULL);
@@ -41,8 +45,10 @@ static void build_patient(struct registry_builder *builder, struct rows *rows, c
 {
     const struct zone *zone = rows_zone(rows, row->time_zone);
     if (zone == NULL) {
-        log_write(LOG_ERROR, "registry", "patient left out patient_id=%lld found=%s expected=a time zone of this system "
-                  "hint=install tzdata", (long long)row->patient_id, row->time_zone);
+        log_write(LOG_ERROR, "registry",
+                  "patient left out patient_id=%lld found=%s expected=a time zone of this system "
+                  "hint=install tzdata",
+                  (long long)row->patient_id, row->time_zone);
         return;
     }
     registry_add_patient(builder, &(struct registry_patient){.patient_id = row->patient_id,
@@ -76,13 +82,15 @@ static struct registry *build_snapshot(struct deliver *deliver)
     }
     for (struct row *row = rows_first(rows, ROW_ASSIGNMENT); row != NULL; row = row->next) {
         const struct row_assignment *assignment = (const struct row_assignment *)row;
-        registry_add_assignment(builder, &(struct build_assignment){assignment->device_id, assignment->patient_id,
-                                                                    assignment->from_at, assignment->to_at});
+        registry_add_assignment(builder,
+                                &(struct build_assignment){assignment->device_id, assignment->patient_id,
+                                                           assignment->from_at, assignment->to_at});
     }
     for (struct row *row = rows_first(rows, ROW_SOURCE); row != NULL; row = row->next)
         build_source(builder, (const struct row_source *)row);
     struct registry *made = registry_build(&builder, &left_out);
-    log_write(LOG_DEBUG, "registry", "snapshot serial=%lld rows_left_out=%u", (long long)deliver->serial, left_out);
+    log_write(LOG_DEBUG, "registry", "snapshot serial=%lld rows_left_out=%u", (long long)deliver->serial,
+              left_out);
     return made;
 }
 
@@ -119,8 +127,10 @@ static void wait_until_taken(const struct deliver *deliver)
         if (clock_monotonic_ms() - since_ms < TAKEN_WARN_MS)
             continue;
         since_ms = clock_monotonic_ms();
-        log_write(LOG_WARNING, "registry", "a loop has not taken the registry found=serial %lld expected=%lld "
-                  "hint=an ingest loop is stuck", (long long)oldest_taken(deliver), (long long)deliver->serial);
+        log_write(LOG_WARNING, "registry",
+                  "a loop has not taken the registry found=serial %lld expected=%lld "
+                  "hint=an ingest loop is stuck",
+                  (long long)oldest_taken(deliver), (long long)deliver->serial);
     }
 }
 
@@ -160,7 +170,8 @@ static void note_moved(struct deliver_result *result, unsigned line, int64_t ask
     render_close(&result->moved, '}');
 }
 
-static void take_rule_commit(struct row_rule *rule, unsigned line, const json_t *reply, struct deliver_result *result)
+static void take_rule_commit(struct row_rule *rule, unsigned line, const json_t *reply,
+                             struct deliver_result *result)
 {
     if (rule->committed_at != INSTANT_NONE)
         return; /* another shard's answer, or known before */
@@ -203,14 +214,17 @@ static void take_commit(const struct registry_command *item, struct deliver_resu
 static void take_refusal(const struct registry_command *item, struct deliver_result *result)
 {
     const struct buffer *reply = &item->command.reply;
-    log_write(LOG_ERROR, "registry", "a shard refused a change and goes on without it command=%s shard=%u answer=%.*s "
-              "hint=correct the row in PostgreSQL", command_word(item->command.kind), item->shard, (int)reply->size,
+    log_write(LOG_ERROR, "registry",
+              "a shard refused a change and goes on without it command=%s shard=%u answer=%.*s "
+              "hint=correct the row in PostgreSQL",
+              command_word(item->command.kind), item->shard, (int)reply->size,
               reply->size == 0 ? "" : reply->data);
     if (result->refused)
         return;
     result->refused = true;
     result->refused_line = item->line;
-    snprintf(result->refusal, sizeof(result->refusal), "%.*s", (int)reply->size, reply->size == 0 ? "" : reply->data);
+    snprintf(result->refusal, sizeof(result->refusal), "%.*s", (int)reply->size,
+             reply->size == 0 ? "" : reply->data);
 }
 
 /* ---- commands ---- */
@@ -221,7 +235,8 @@ struct route {
     bool failed;        /* something was not made durable */
 };
 
-static void send_some(struct deliver *deliver, const struct registry_commands *commands, uint32_t shard, struct route *route)
+static void send_some(struct deliver *deliver, const struct registry_commands *commands, uint32_t shard,
+                      struct route *route)
 {
     for (; route->next < commands->count && route->out < COMMANDS_IN_FLIGHT_MAX; route->next++) {
         struct registry_command *item = commands->items[route->next];
@@ -235,7 +250,8 @@ static void send_some(struct deliver *deliver, const struct registry_commands *c
     }
 }
 
-static void collect_some(struct deliver *deliver, uint32_t shard, struct route *route, struct deliver_result *result)
+static void collect_some(struct deliver *deliver, uint32_t shard, struct route *route,
+                         struct deliver_result *result)
 {
     for (struct job *job; (job = inlet_collect(&deliver->inlets[shard])) != NULL; route->out--) {
         struct registry_command *item = ((struct command *)job)->owner;
@@ -247,8 +263,8 @@ static void collect_some(struct deliver *deliver, uint32_t shard, struct route *
 }
 
 /* Sends all that is not done and waits until nothing is out: shards give every command back. */
-static void send_round(struct deliver *deliver, const struct registry_commands *commands, struct route routes[SHARDS_MAX],
-                       struct deliver_result *result)
+static void send_round(struct deliver *deliver, const struct registry_commands *commands,
+                       struct route routes[SHARDS_MAX], struct deliver_result *result)
 {
     memset(routes, 0, SHARDS_MAX * sizeof(routes[0]));
     bool under_way = true;
@@ -264,7 +280,8 @@ static void send_round(struct deliver *deliver, const struct registry_commands *
     }
 }
 
-static void send_commands(struct deliver *deliver, const struct registry_commands *commands, struct deliver_result *result)
+static void send_commands(struct deliver *deliver, const struct registry_commands *commands,
+                          struct deliver_result *result)
 {
     struct route routes[SHARDS_MAX];
     bool again = commands->count > 0;
@@ -313,7 +330,8 @@ static bool removes(const struct row_change *change)
     const struct row_patient *new = (const struct row_patient *)change->after;
     switch (change->after->table) {
     case ROW_PATIENT:
-        return old->left_at != new->left_at || old->organization_id != new->organization_id || !same_text(old->ref, new->ref);
+        return old->left_at != new->left_at || old->organization_id != new->organization_id ||
+               !same_text(old->ref, new->ref);
     case ROW_ASSIGNMENT:
         return assignment_shrinks((const struct row_assignment *)change->before,
                                   (const struct row_assignment *)change->after);
@@ -326,7 +344,8 @@ static bool removes(const struct row_change *change)
     }
 }
 
-void deliver_changes(struct deliver *deliver, const struct row_changes *changes, struct deliver_result *result)
+void deliver_changes(struct deliver *deliver, const struct row_changes *changes,
+                     struct deliver_result *result)
 {
     struct registry_commands commands = {.items = NULL};
     const struct registry_targets targets = {.rows = deliver->rows, .shards = deliver->shards};
@@ -347,7 +366,8 @@ void deliver_changes(struct deliver *deliver, const struct row_changes *changes,
 void deliver_everything(struct deliver *deliver, const int64_t *known, struct deliver_result *result)
 {
     struct registry_commands commands = {.items = NULL};
-    const struct registry_targets targets = {.rows = deliver->rows, .shards = deliver->shards, .known = known};
+    const struct registry_targets targets = {
+        .rows = deliver->rows, .shards = deliver->shards, .known = known};
     for (unsigned table = 0; table < ROW_TABLES; table++) {
         for (struct row *row = rows_first(deliver->rows, table); row != NULL; row = row->next)
             registry_commands_add(&commands, &targets, &(struct row_change){.after = row});

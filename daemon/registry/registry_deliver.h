@@ -1,7 +1,8 @@
-/* registry_deliver: brings changes to shards and loops in the order of DESIGN.md section 4, and learns commits.
+/* registry_deliver: brings changes to shards and loops in the order of DESIGN.md section 4, and learns
+ * commits.
  * Owner:   the service holds it. Threads: the registry thread (the starting thread before that runs).
- * Order:   1. what removes a right: a snapshot without it, taken by every loop
- *          2. commands, durable on their shards  3. the whole snapshot, taken by every loop
+ * Order:   1. what removes a right: a snapshot without it, taken by every loop 2. commands, durable on
+ *          their shards  3. the whole snapshot, taken by every loop
  * Holds:   a snapshot is freed when every loop has taken a newer one. */
 #ifndef VIGIE_DAEMON_REGISTRY_DELIVER_H
 #define VIGIE_DAEMON_REGISTRY_DELIVER_H
@@ -23,9 +24,9 @@ struct deliver {
     struct inlet *inlets;
     struct wakeup *bell;
     struct mailbox *mailboxes;
-    bool loops_run;                 /* false until the start is over: nobody takes snapshots yet */
-    const atomic_bool *stopping;    /* written by registry_service_stop() */
-    int64_t serial;                 /* version of the newest snapshot */
+    bool loops_run;                     /* false until the start is over: nobody takes snapshots yet */
+    const atomic_bool *stopping;        /* written by registry_service_stop() */
+    int64_t serial;                     /* version of the newest snapshot */
     struct deliver_snapshot *snapshots; /* newest first */
 };
 
@@ -37,7 +38,8 @@ struct deliver_result {
     struct buffer moved; /* JSON array: {"line","valid_from"} */
 };
 
-void deliver_changes(struct deliver *deliver, const struct row_changes *changes, struct deliver_result *result);
+void deliver_changes(struct deliver *deliver, const struct row_changes *changes,
+                     struct deliver_result *result);
 /* At a start: every row newer than what its shard knows, then the first snapshot. */
 void deliver_everything(struct deliver *deliver, const int64_t *known, struct deliver_result *result);
 void deliver_version(struct deliver *deliver, int64_t version);

@@ -15,7 +15,8 @@ enum {
 };
 
 /* The last line; the checksum covers the version too. */
-static int render_seal(char line[SEAL_BYTES_MAX], int64_t version, int64_t rows, const char *body, size_t size)
+static int render_seal(char line[SEAL_BYTES_MAX], int64_t version, int64_t rows, const char *body,
+                       size_t size)
 {
     unsigned long long checksum = hash_xxh64(body, size) ^ hash_mix64((uint64_t)version);
     return snprintf(line, SEAL_BYTES_MAX, "{\"version\":%lld,\"rows\":%lld,\"checksum\":\"%016llx\"}\n",

@@ -1,7 +1,7 @@
-/* registry_frozen: what a snapshot is made of; shared by registry.c (looks up) and registry_build.c (makes) alone.
- * One block of memory holds everything: the structs that registry.h shows, their strings, and six hash tables of
- * indices. A table has a power of two of slots, at most half full; a slot is index + 1, 0 is empty, and a probe
- * goes on to the next slot. Nothing is ever removed: a change is a new snapshot. */
+/* registry_frozen: what a snapshot is made of; shared by registry.c (looks up) and registry_build.c (makes)
+ * alone. One block of memory holds everything: the structs that registry.h shows, their strings, and six
+ * hash tables of indices. A table has a power of two of slots, at most half full; a slot is index + 1, 0 is
+ * empty, and a probe goes on to the next slot. Nothing is ever removed: a change is a new snapshot. */
 #ifndef VIGIE_DAEMON_REGISTRY_FROZEN_H
 #define VIGIE_DAEMON_REGISTRY_FROZEN_H
 

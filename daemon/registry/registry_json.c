@@ -1,5 +1,5 @@
-/* Times are ISO 8601 text, numbers are numbers, everything else is text as it is, the JSON of a rule included: its
- * bytes matter, so it travels as a string. */
+/* Times are ISO 8601 text, numbers are numbers, everything else is text as it is, the JSON of a rule
+ * included: its bytes matter, so it travels as a string. */
 #include "daemon/registry/registry_json.h"
 
 #include <string.h>
@@ -61,11 +61,14 @@ enum err row_read_columns(enum row_table table, const json_t *object, struct row
         const struct row_column *column = &shape->columns[i];
         const json_t *value = json_object_get(object, column->name);
         enum err error = value == NULL ? OK : read_column(row, column, value);
-        bool missing = value == NULL && column->role == COLUMN_KEY && !column_is_number(column->type);
-        if (error != OK || missing) {
+        if (error != OK) {
             row_free(row);
-            return ERR_FORMAT;
+            return error;
         }
+    }
+    if (!rows_takes(row)) {
+        row_free(row);
+        return ERR_FORMAT;
     }
     *ret_row = row;
     return OK;

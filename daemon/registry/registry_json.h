@@ -1,5 +1,5 @@
-/* registry_json: a row as a flat JSON object, the columns of registry_rows.def in order, nothing for NULL; the form in
- * which rows lie in the file and travel to PostgreSQL. Threads: pure functions. */
+/* registry_json: a row as a flat JSON object, the columns of registry_rows.def in order, nothing for NULL;
+ * the form in which rows lie in the file and travel to PostgreSQL. Threads: pure functions. */
 #ifndef VIGIE_DAEMON_REGISTRY_JSON_H
 #define VIGIE_DAEMON_REGISTRY_JSON_H
 

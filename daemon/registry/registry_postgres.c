@@ -1,6 +1,6 @@
-/* One statement a table in each direction. Rows go in as one JSON array, which jsonb_to_recordset() turns into rows:
- * a file of 100,000 patients is a dozen round trips. What changed is found by `changed` > version, in a repeatable
- * read, so that version and rows belong together; a trigger of the schema keeps `changed`. */
+/* One statement a table in each direction. Rows go in as one JSON array, which jsonb_to_recordset() turns
+ * into rows: a file of 100,000 patients is a dozen round trips. What changed is found by `changed` > version,
+ * in a repeatable read, so that version and rows belong together; a trigger of the schema keeps `changed`. */
 #include "daemon/registry/registry_postgres.h"
 
 #include <inttypes.h>
@@ -10,6 +10,8 @@
 
 #include "daemon/base/buffer.h"
 #include "daemon/base/instant.h"
+#include "daemon/base/limits.h"
+#include "daemon/base/log.h"
 #include "daemon/registry/registry_json.h"
 
 #define EPOCH_MS(expression) "floor(extract(epoch FROM " expression ") * 1000)::bigint"
@@ -30,8 +32,10 @@ static void select_column(struct buffer *sql, const struct row_column *column)
         buffer_printf(sql, ", (SELECT p.name FROM vigie.parameter p WHERE p.parameter_id = t.%s)", name);
         break;
     case COLUMN_LIST:
-        buffer_text(sql, ", (SELECT string_agg(d.device_id::text, ',' ORDER BY d.device_id) FROM vigie.source_device d"
-                         " WHERE d.source_id = t.source_id)");
+        buffer_text(
+            sql,
+            ", (SELECT string_agg(d.device_id::text, ',' ORDER BY d.device_id) FROM vigie.source_device d"
+            " WHERE d.source_id = t.source_id)");
         break;
     case COLUMN_SECRET:
         buffer_text(sql, ", NULL");
@@ -54,8 +58,12 @@ static void select_statement(struct buffer *sql, const struct row_shape *shape)
 static const char *cast_of(enum column_type type)
 {
     static const char *const casts[] = {
-        [COLUMN_NUMBER] = "r.%s::bigint",       [COLUMN_TEXT] = "r.%s",          [COLUMN_TIME] = "r.%s::timestamptz",
-        [COLUMN_HEX] = "decode(r.%s, 'hex')",   [COLUMN_JSON] = "r.%s::json",    [COLUMN_EXACT] = "r.%s::numeric",
+        [COLUMN_NUMBER] = "r.%s::bigint",
+        [COLUMN_TEXT] = "r.%s",
+        [COLUMN_TIME] = "r.%s::timestamptz",
+        [COLUMN_HEX] = "decode(r.%s, 'hex')",
+        [COLUMN_JSON] = "r.%s::json",
+        [COLUMN_EXACT] = "r.%s::numeric",
         [COLUMN_NAME] = "(SELECT p.parameter_id FROM vigie.parameter p WHERE p.name = r.%s)",
         [COLUMN_SECRET] = "r.%s",
     };
@@ -139,7 +147,8 @@ static struct row *row_of_result(enum row_table table, const PGresult *result, i
     return row;
 }
 
-static enum err query_one(struct postgres *postgres, const char *sql, const char *parameter, PGresult **ret_result)
+static enum err query_one(struct postgres *postgres, const char *sql, const char *parameter,
+                          PGresult **ret_result)
 {
     const char *const values[] = {parameter};
     const struct postgres_parameters parameters = {.count = parameter == NULL ? 0 : 1, .values = values};
@@ -165,7 +174,8 @@ enum err registry_postgres_version(struct postgres *postgres, int64_t *ret_versi
     return query_number(postgres, "SELECT version FROM vigie.registry_state", NULL, ret_version);
 }
 
-static enum err select_since(struct postgres *postgres, enum row_table table, int64_t since, PGresult **ret_result)
+static enum err select_since(struct postgres *postgres, enum row_table table, int64_t since,
+                             PGresult **ret_result)
 {
     struct buffer sql = {.data = NULL};
     char version[24];
@@ -176,7 +186,8 @@ static enum err select_since(struct postgres *postgres, enum row_table table, in
     return error;
 }
 
-/* The shards' word on commits is kept until PostgreSQL has it. A row of another history with our number gives way. */
+/* The shards' word on commits is kept until PostgreSQL has it. A row of another history with our number gives
+ * way. */
 static void keep_ours(struct rows *rows, struct row_changes *changes, struct row *row)
 {
     struct row *ours = rows_find_same_key(rows, row);
@@ -208,6 +219,14 @@ static enum err load_table(struct postgres *postgres, enum row_table table, int6
         return error;
     for (int i = 0; i < PQntuples(result); i++) {
         struct row *row = row_of_result(table, result, i);
+        if (!rows_takes(row)) {
+            log_write(LOG_ERROR, "registry",
+                      "a row is left out table=%s found=a ref or name that is missing or too long "
+                      "expected=refs of at most %d bytes hint=correct it",
+                      row_shape(table)->sql, REF_BYTES_MAX);
+            row_free(row);
+            continue;
+        }
         keep_ours(rows, changes, row);
         changes_put(changes, rows, row, 0);
     }
@@ -224,8 +243,10 @@ static enum err load_removals(struct postgres *postgres, enum row_table table, s
     if (error != OK)
         return error;
     struct rows *present = rows_new();
-    for (int i = 0; i < PQntuples(result); i++)
-        row_free(rows_put(present, row_of_result(table, result, i)));
+    for (int i = 0; i < PQntuples(result); i++) {
+        struct row *row = row_of_result(table, result, i);
+        row_free(rows_takes(row) ? rows_put(present, row) : row);
+    }
     PQclear(result);
     for (struct row *row = rows_first(rows, table), *next; row != NULL; row = next) {
         next = row->next;
@@ -241,7 +262,8 @@ static bool is_a_right(enum row_table table)
     return table == ROW_ASSIGNMENT || table == ROW_SOURCE || table == ROW_IDENTIFIER;
 }
 
-static enum err load_tables(struct postgres *postgres, int64_t since, struct rows *rows, struct row_changes *changes)
+static enum err load_tables(struct postgres *postgres, int64_t since, struct rows *rows,
+                            struct row_changes *changes)
 {
     enum err error = OK;
     for (unsigned table = 0; error == OK && table < ROW_TABLES; table++)
@@ -323,17 +345,20 @@ static bool render_changed(const struct row_changes *changes, enum row_table tab
     return any;
 }
 
-static enum err write_table(struct postgres *postgres, const struct row_changes *changes, enum row_table table)
+static enum err write_table(struct postgres *postgres, const struct row_changes *changes,
+                            enum row_table table)
 {
     static const char delete_devices[] =
-        "DELETE FROM vigie.source_device d USING jsonb_to_recordset($1::jsonb) AS r(source_id bigint, devices text)"
+        "DELETE FROM vigie.source_device d USING jsonb_to_recordset($1::jsonb) AS r(source_id bigint, "
+        "devices text)"
         " WHERE d.source_id = r.source_id"
         " AND d.device_id <> ALL (string_to_array(coalesce(r.devices, ''), ',')::bigint[])";
-    static const char insert_devices[] =
-        "INSERT INTO vigie.source_device (source_id, device_id)"
-        " SELECT r.source_id, d::bigint FROM jsonb_to_recordset($1::jsonb) AS r(source_id bigint, devices text)"
-        " CROSS JOIN LATERAL unnest(string_to_array(r.devices, ',')) AS d"
-        " WHERE NOT EXISTS (SELECT FROM vigie.source_device o WHERE o.source_id = r.source_id AND o.device_id = d::bigint)";
+    static const char insert_devices[] = "INSERT INTO vigie.source_device (source_id, device_id)"
+                                         " SELECT r.source_id, d::bigint FROM jsonb_to_recordset($1::jsonb) "
+                                         "AS r(source_id bigint, devices text)"
+                                         " CROSS JOIN LATERAL unnest(string_to_array(r.devices, ',')) AS d"
+                                         " WHERE NOT EXISTS (SELECT FROM vigie.source_device o WHERE "
+                                         "o.source_id = r.source_id AND o.device_id = d::bigint)";
     struct buffer sql = {.data = NULL}, json = {.data = NULL};
     enum err error = OK;
     if (render_changed(changes, table, &json)) {
@@ -375,7 +400,8 @@ enum err registry_postgres_write(struct postgres *postgres, struct row_changes *
         error = query_number(postgres, "SELECT " EPOCH_MS("transaction_timestamp()"), NULL, &at_ms);
     if (error != OK)
         return error;
-    /* Our first write took the one row lock that all writers take, so its version follows what we read, or not. */
+    /* Our first write took the one row lock that all writers take, so its version follows what we read, or
+     * not. */
     if (written > *version + 1)
         return ERR_STALE;
     for (uint32_t i = 0; i < changes->count; i++) {
@@ -409,7 +435,8 @@ static bool render_commits(struct rows *rows, enum row_table table, struct buffe
     return any;
 }
 
-static enum err write_commits(struct postgres *postgres, struct rows *rows, enum row_table table, const char *sql)
+static enum err write_commits(struct postgres *postgres, struct rows *rows, enum row_table table,
+                              const char *sql)
 {
     struct buffer json = {.data = NULL};
     enum err error = render_commits(rows, table, &json) ? execute(postgres, sql, &json) : OK;
@@ -430,8 +457,10 @@ enum err registry_postgres_write_commits(struct postgres *postgres, struct rows 
         " FROM jsonb_to_recordset($1::jsonb) AS r(patient_id bigint, enrolled_at text)"
         " WHERE p.patient_id = r.patient_id AND p.enrolled_at IS NULL";
     static const char rules[] =
-        "UPDATE vigie.rule_version v SET valid_from = r.valid_from::timestamptz, committed_at = r.committed_at::timestamptz"
-        " FROM jsonb_to_recordset($1::jsonb) AS r(layer text, scope text, rule_id text, version bigint, valid_from text,"
+        "UPDATE vigie.rule_version v SET valid_from = r.valid_from::timestamptz, committed_at = "
+        "r.committed_at::timestamptz"
+        " FROM jsonb_to_recordset($1::jsonb) AS r(layer text, scope text, rule_id text, version bigint, "
+        "valid_from text,"
         " committed_at text) WHERE v.layer = r.layer AND v.scope = r.scope AND v.rule_id = r.rule_id"
         " AND v.version = r.version AND v.committed_at IS NULL";
     int64_t written;
@@ -457,13 +486,15 @@ enum err registry_postgres_write_commits(struct postgres *postgres, struct rows 
 
 /* ---- questions of an import ---- */
 
-enum err registry_postgres_next_ids(struct postgres *postgres, enum row_table table, unsigned count, int64_t *ids)
+enum err registry_postgres_next_ids(struct postgres *postgres, enum row_table table, unsigned count,
+                                    int64_t *ids)
 {
     const struct row_shape *shape = row_shape(table);
     ensure(shape->columns[0].role == COLUMN_ID);
     char sql[160], wanted[16];
     PGresult *result;
-    snprintf(sql, sizeof(sql), "SELECT nextval(pg_get_serial_sequence('%s', '%s')) FROM generate_series(1, $1::integer)",
+    snprintf(sql, sizeof(sql),
+             "SELECT nextval(pg_get_serial_sequence('%s', '%s')) FROM generate_series(1, $1::integer)",
              shape->sql, shape->columns[0].name);
     snprintf(wanted, sizeof(wanted), "%u", count);
     enum err error = query_one(postgres, sql, wanted, &result);
@@ -478,15 +509,19 @@ enum err registry_postgres_next_ids(struct postgres *postgres, enum row_table ta
 
 enum err registry_postgres_has_readings(struct postgres *postgres, const struct reading_span *span, bool *ret)
 {
-    static const char question[] =
-        "SELECT (EXISTS (SELECT FROM vigie.reading r WHERE r.patient_id = $1::bigint AND r.device_id = $2::bigint"
-        " AND r.measured_at >= to_timestamp($3::numeric / 1000) AND r.measured_at < to_timestamp($4::numeric / 1000))"
-        " OR EXISTS (SELECT FROM vigie.quarantine r WHERE r.patient_id = $1::bigint AND r.device_id = $2::bigint"
-        " AND r.measured_at >= to_timestamp($3::numeric / 1000) AND r.measured_at < to_timestamp($4::numeric / 1000)))"
-        "::integer";
+    static const char question[] = "SELECT (EXISTS (SELECT FROM vigie.reading r WHERE r.patient_id = "
+                                   "$1::bigint AND r.device_id = $2::bigint"
+                                   " AND r.measured_at >= to_timestamp($3::numeric / 1000) AND r.measured_at "
+                                   "< to_timestamp($4::numeric / 1000))"
+                                   " OR EXISTS (SELECT FROM vigie.quarantine r WHERE r.patient_id = "
+                                   "$1::bigint AND r.device_id = $2::bigint"
+                                   " AND r.measured_at >= to_timestamp($3::numeric / 1000) AND r.measured_at "
+                                   "< to_timestamp($4::numeric / 1000)))"
+                                   "::integer";
     char numbers[4][24];
     const int64_t year_0_ms = -62167219200000, year_9999_ms = 253402300799999;
-    const int64_t given[4] = {span->patient_id, span->device_id, span->from_ms == INSTANT_NONE ? year_0_ms : span->from_ms,
+    const int64_t given[4] = {span->patient_id, span->device_id,
+                              span->from_ms == INSTANT_NONE ? year_0_ms : span->from_ms,
                               span->to_ms == INSTANT_NONE ? year_9999_ms : span->to_ms};
     const char *values[4];
     for (unsigned i = 0; i < 4; i++) {

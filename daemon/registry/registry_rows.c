@@ -1,6 +1,5 @@
-/* Three chained hash tables over one set of rows (by key, by id, by parent) and a list a table. Shapes, made from
- * registry_rows.def, let the file, PostgreSQL and comparisons treat every table alike. Chains grow with the set, so
- * a look-up stays a few comparisons at a million rows. */
+/* Three chained hash tables over one set of rows (by key, by id, by parent) and a list a table. Chains grow
+ * with the set, so a look-up stays a few comparisons at a million rows. */
 #include "daemon/registry/registry_rows.h"
 
 #include <stdarg.h>
@@ -10,27 +9,9 @@
 
 #include "daemon/base/hash.h"
 #include "daemon/base/instant.h"
+#include "daemon/base/limits.h"
 
-#define TABLE(id, name, sql) static const struct row_column columns_##id[] = {
-#define COLUMN(table, name, type, role) {#name, COLUMN_##type, COLUMN_##role, offsetof(struct row_##table, name)},
-#define TABLE_END(id) };
-#include "daemon/registry/registry_rows.def"
-#undef TABLE
-#undef COLUMN
-#undef TABLE_END
-
-static const struct row_shape shapes[ROW_TABLES] = {
-#define TABLE(id, name, sql) \
-    [ROW_##id] = {#name, sql, sizeof(struct row_##name), columns_##id, sizeof(columns_##id) / sizeof(columns_##id[0])},
-#define COLUMN(table, name, type, role)
-#define TABLE_END(id)
-#include "daemon/registry/registry_rows.def"
-#undef TABLE
-#undef COLUMN
-#undef TABLE_END
-};
-
-enum { KEY_BYTES_MAX = 1024 }; /* four columns of bounded texts; import.c bounds each to 200 bytes */
+enum { KEY_TEXT_MAX = 200, KEY_BYTES_MAX = 1024 }; /* at most four columns, as import.c bounds them */
 
 /* A chained table: `buckets` is a power of two and doubles with the set. */
 struct chains {
@@ -52,72 +33,6 @@ struct rows {
     struct zone_entry *zones;
 };
 
-const struct row_shape *row_shape(enum row_table table)
-{
-    ensure(table < ROW_TABLES);
-    return &shapes[table];
-}
-
-bool column_is_number(enum column_type type)
-{
-    return type == COLUMN_NUMBER || type == COLUMN_TIME;
-}
-
-void *row_new(enum row_table table)
-{
-    const struct row_shape *shape = row_shape(table);
-    struct row *row = calloc(1, shape->size);
-    ensure(row != NULL);
-    row->table = table;
-    row->changed_at = INSTANT_NONE;
-    for (unsigned i = 0; i < shape->columns_count; i++)
-        if (shape->columns[i].type == COLUMN_TIME)
-            *row_number(row, &shape->columns[i]) = INSTANT_NONE;
-    return row;
-}
-
-void row_set_text(char **field, const char *text)
-{
-    char *copy = text == NULL ? NULL : strdup(text);
-    ensure(text == NULL || copy != NULL);
-    free(*field);
-    *field = copy;
-}
-
-void *row_copy(const void *original)
-{
-    const struct row *from = original;
-    const struct row_shape *shape = row_shape(from->table);
-    struct row *copy = malloc(shape->size);
-    ensure(copy != NULL);
-    memcpy(copy, from, shape->size);
-    copy->key = NULL;
-    copy->change = 0;
-    copy->next_by_key = copy->next_by_id = copy->next_by_parent = copy->next = copy->previous = NULL;
-    for (unsigned i = 0; i < shape->columns_count; i++) {
-        if (column_is_number(shape->columns[i].type))
-            continue;
-        char **field = row_text(copy, &shape->columns[i]);
-        const char *text = *field;
-        *field = NULL;
-        row_set_text(field, text);
-    }
-    return copy;
-}
-
-void row_free(void *taken)
-{
-    struct row *row = taken;
-    if (row == NULL)
-        return;
-    const struct row_shape *shape = row_shape(row->table);
-    for (unsigned i = 0; i < shape->columns_count; i++)
-        if (!column_is_number(shape->columns[i].type))
-            free(*row_text(row, &shape->columns[i]));
-    free(row->key);
-    free(row);
-}
-
 static const char *text_of(const struct row *row, const struct row_column *column)
 {
     return *(char *const *)((const char *)row + column->offset);
@@ -128,21 +43,16 @@ static int64_t number_of(const struct row *row, const struct row_column *column)
     return *(const int64_t *)((const char *)row + column->offset);
 }
 
-bool row_equal(const struct row *a, const struct row *b)
+bool rows_takes(const struct row *row)
 {
-    ensure(a->table == b->table);
-    const struct row_shape *shape = row_shape(a->table);
+    const struct row_shape *shape = row_shape(row->table);
     for (unsigned i = 0; i < shape->columns_count; i++) {
         const struct row_column *column = &shape->columns[i];
-        if (column->type == COLUMN_SECRET)
+        if (column->role != COLUMN_KEY || column_is_number(column->type))
             continue;
-        if (column_is_number(column->type)) {
-            if (number_of(a, column) != number_of(b, column))
-                return false;
-            continue;
-        }
-        const char *x = text_of(a, column), *y = text_of(b, column);
-        if ((x == NULL) != (y == NULL) || (x != NULL && strcmp(x, y) != 0))
+        size_t size_max = strcmp(column->name, "ref") == 0 ? REF_BYTES_MAX : KEY_TEXT_MAX;
+        const char *text = text_of(row, column);
+        if (text == NULL || strlen(text) > size_max)
             return false;
     }
     return true;
@@ -160,7 +70,8 @@ static void key_of(const struct row *row, char out[KEY_BYTES_MAX])
         const char *separator = size == 0 ? "" : "\037";
         int written;
         if (column_is_number(column->type))
-            written = snprintf(out + size, KEY_BYTES_MAX - size, "%s%lld", separator, (long long)number_of(row, column));
+            written = snprintf(out + size, KEY_BYTES_MAX - size, "%s%lld", separator,
+                               (long long)number_of(row, column));
         else
             written = snprintf(out + size, KEY_BYTES_MAX - size, "%s%s", separator, text_of(row, column));
         ensure(written > 0 && size + (size_t)written < KEY_BYTES_MAX);
@@ -185,8 +96,8 @@ static int64_t row_id(const struct row *row)
     return first->role == COLUMN_ID ? number_of(row, first) : 0;
 }
 
-/* Rules of line, organisation and team with one id lie together: the id means one thing in all of them. Those of
- * patients are many and lie by patient. */
+/* Rules of line, organisation and team with one id lie together: the id means one thing in all of them. Those
+ * of patients are many and lie by patient. */
 static uint64_t hash_rule(const char *layer, const char *scope, const char *rule_id)
 {
     uint64_t hash = hash_mix64(hash_xxh64(rule_id, strlen(rule_id)) + 1);
@@ -379,7 +290,8 @@ void *rows_first(const struct rows *rows, enum row_table table)
     return rows->first[table];
 }
 
-/* The next row of `table` in the chain of a parent, from `row` on; the caller checks that it is the parent's. */
+/* The next row of `table` in the chain of a parent, from `row` on; the caller checks that it is the parent's.
+ */
 static struct row *sibling(struct row *row, enum row_table table)
 {
     while (row != NULL && row->table != table)
@@ -393,32 +305,37 @@ static struct row *children(const struct rows *rows, uint64_t hash)
     return chains->heads[hash & (chains->buckets - 1)];
 }
 
-struct row_assignment *rows_assignments(const struct rows *rows, int64_t device_id, struct row_assignment *after)
+struct row_assignment *rows_assignments(const struct rows *rows, int64_t device_id,
+                                        struct row_assignment *after)
 {
-    struct row *row = after == NULL ? children(rows, hash_id(ROW_DEVICE, device_id)) : after->row.next_by_parent;
+    struct row *row =
+        after == NULL ? children(rows, hash_id(ROW_DEVICE, device_id)) : after->row.next_by_parent;
     for (row = sibling(row, ROW_ASSIGNMENT); row != NULL; row = sibling(row->next_by_parent, ROW_ASSIGNMENT))
         if (((struct row_assignment *)row)->device_id == device_id)
             break;
     return (struct row_assignment *)row;
 }
 
-struct row_suspension *rows_suspensions(const struct rows *rows, int64_t patient_id, struct row_suspension *after)
+struct row_suspension *rows_suspensions(const struct rows *rows, int64_t patient_id,
+                                        struct row_suspension *after)
 {
-    struct row *row = after == NULL ? children(rows, hash_id(ROW_PATIENT, patient_id)) : after->row.next_by_parent;
+    struct row *row =
+        after == NULL ? children(rows, hash_id(ROW_PATIENT, patient_id)) : after->row.next_by_parent;
     for (row = sibling(row, ROW_SUSPENSION); row != NULL; row = sibling(row->next_by_parent, ROW_SUSPENSION))
         if (((struct row_suspension *)row)->patient_id == patient_id)
             break;
     return (struct row_suspension *)row;
 }
 
-struct row_rule *rows_rule_latest(const struct rows *rows, const char *layer, const char *scope, const char *rule_id)
+struct row_rule *rows_rule_latest(const struct rows *rows, const char *layer, const char *scope,
+                                  const char *rule_id)
 {
     struct row_rule *latest = NULL;
     struct row *row = sibling(children(rows, hash_rule(layer, scope, rule_id)), ROW_RULE);
     for (; row != NULL; row = sibling(row->next_by_parent, ROW_RULE)) {
         struct row_rule *rule = (struct row_rule *)row;
-        if (strcmp(rule->layer, layer) == 0 && strcmp(rule->scope, scope) == 0 && strcmp(rule->rule_id, rule_id) == 0 &&
-            (latest == NULL || rule->version > latest->version))
+        if (strcmp(rule->layer, layer) == 0 && strcmp(rule->scope, scope) == 0 &&
+            strcmp(rule->rule_id, rule_id) == 0 && (latest == NULL || rule->version > latest->version))
             latest = rule;
     }
     return latest;

@@ -1,98 +1,21 @@
-/* registry_rows: the registry as rows in memory: what PostgreSQL or the file was read into, what an import works on,
- * and what snapshots and commands are made from.
- * Owner:   rows_new() gives; rows_free() takes. A row in `rows` belongs to it; rows_put() takes a row and gives back
- *          the one it replaced. Rows are never changed in place: a change is a copy that is put.
+/* registry_rows: the registry as rows in memory: what PostgreSQL or the file was read into, what an import
+ * works on, and what snapshots and commands are made from.
+ * Owner:   rows_new() gives; rows_free() takes. A row in `rows` belongs to it; rows_put() takes a row and
+ *          gives back the one it replaced. Rows are never changed in place: a change is a copy that is put.
  * Threads: one at a time (the registry thread, or a program).
  * Holds:   one row a table and key; children of a parent are linked in no order. */
 #ifndef VIGIE_DAEMON_REGISTRY_ROWS_H
 #define VIGIE_DAEMON_REGISTRY_ROWS_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include "daemon/base/ensure.h"
 #include "daemon/base/zone.h"
-
-enum row_table {
-#define TABLE(id, name, sql) ROW_##id,
-#define COLUMN(table, name, type, role)
-#define TABLE_END(id)
-#include "daemon/registry/registry_rows.def"
-#undef TABLE
-#undef COLUMN
-#undef TABLE_END
-    ROW_TABLES
-};
-
-enum column_type {
-    COLUMN_NUMBER, COLUMN_TEXT, COLUMN_TIME, COLUMN_HEX, COLUMN_JSON, COLUMN_EXACT, COLUMN_NAME, COLUMN_LIST, COLUMN_SECRET
-};
-enum column_role { COLUMN_ID, COLUMN_KEY, COLUMN_FIXED, COLUMN_FREE };
-
-/* Head of every row: struct row_patient and the others begin with it. */
-struct row {
-    enum row_table table;
-    bool waiting;       /* patient: no shard has it yet, so no snapshot shows it */
-    bool unwritten;     /* patient, rule: PostgreSQL does not have its commit yet */
-    int64_t changed;    /* registry version that wrote it */
-    int64_t changed_at; /* time of that transaction, INSTANT_NONE while unknown */
-    char *key;          /* of its KEY columns; set by rows_put() */
-    uint32_t change;    /* 1 + its place in the change set under way (registry_changes.h) */
-    struct row *next_by_key, *next_by_id, *next_by_parent, *next, *previous; /* of the set */
-};
-
-#define row_type_NUMBER int64_t
-#define row_type_TIME int64_t
-#define row_type_TEXT char *
-#define row_type_HEX char *
-#define row_type_JSON char *
-#define row_type_EXACT char *
-#define row_type_NAME char *
-#define row_type_LIST char *
-#define row_type_SECRET char *
-#define TABLE(id, name, sql) struct row_##name { struct row row;
-#define COLUMN(table, name, type, role) row_type_##type name;
-#define TABLE_END(id) };
-#include "daemon/registry/registry_rows.def"
-#undef TABLE
-#undef COLUMN
-#undef TABLE_END
-
-struct row_column {
-    const char *name;
-    enum column_type type;
-    enum column_role role;
-    size_t offset;
-};
-
-struct row_shape {
-    const char *name, *sql;
-    size_t size;
-    const struct row_column *columns;
-    unsigned columns_count;
-};
-
-const struct row_shape *row_shape(enum row_table table);
-static inline int64_t *row_number(struct row *row, const struct row_column *column)
-{
-    return (int64_t *)((char *)row + column->offset);
-}
-static inline char **row_text(struct row *row, const struct row_column *column)
-{
-    return (char **)((char *)row + column->offset);
-}
-bool column_is_number(enum column_type type); /* NUMBER and TIME; the others are text */
-
-void *row_new(enum row_table table); /* times are INSTANT_NONE */
-void *row_copy(const void *row);
-void row_free(void *row);
-void row_set_text(char **field, const char *text); /* copies; NULL empties */
-bool row_equal(const struct row *a, const struct row *b); /* in every column but SECRET */
+#include "daemon/registry/registry_shape.h"
 
 struct rows;
 struct rows *rows_new(void);
 void rows_free(struct rows *rows);
+/* Whether the row can be put: its key is whole and of a bearable length, which other programs may not have
+ * seen to. */
+bool rows_takes(const struct row *row);
 struct row *rows_put(struct rows *rows, struct row *row); /* gives what it replaced, or NULL */
 void rows_take_out(struct rows *rows, struct row *row);   /* gives the row back to the caller */
 uint32_t rows_count(const struct rows *rows, enum row_table table);
@@ -104,11 +27,15 @@ void *rows_find_same_key(const struct rows *rows, struct row *row);
 void *rows_find_id(const struct rows *rows, enum row_table table, int64_t id);
 void *rows_first(const struct rows *rows, enum row_table table); /* then row.next */
 
-/* Walks: assignments of a device, suspensions of a patient, versions of an id in line, organisation and team. */
-struct row_assignment *rows_assignments(const struct rows *rows, int64_t device_id, struct row_assignment *after);
-struct row_suspension *rows_suspensions(const struct rows *rows, int64_t patient_id, struct row_suspension *after);
+/* Walks: assignments of a device, suspensions of a patient, versions of an id in line, organisation and team.
+ */
+struct row_assignment *rows_assignments(const struct rows *rows, int64_t device_id,
+                                        struct row_assignment *after);
+struct row_suspension *rows_suspensions(const struct rows *rows, int64_t patient_id,
+                                        struct row_suspension *after);
 struct row_rule *rows_shared_rules(const struct rows *rows, const char *rule_id, struct row_rule *after);
-struct row_rule *rows_rule_latest(const struct rows *rows, const char *layer, const char *scope, const char *rule_id);
+struct row_rule *rows_rule_latest(const struct rows *rows, const char *layer, const char *scope,
+                                  const char *rule_id);
 
 /* Zones are loaded once and live as long as `rows`; NULL for a name that the system does not have. */
 const struct zone *rows_zone(struct rows *rows, const char *name);

@@ -1,8 +1,8 @@
-/* The registry thread sleeps on its bell, on the connection that LISTENs, and for a second at most. What it is woken
- * for ends in one of two ways: a load of what others wrote, or a transaction of its own; both give a set of changes,
- * and every set goes the same way: to shards and loops (registry_deliver.c), commits back to PostgreSQL, the version to
- * the shards, the file, and then the answer. Rows in memory are the truth of the moment: without PostgreSQL they stay
- * as the file had them, and nothing that reads them can tell. */
+/* The registry thread sleeps on its bell, on the connection that LISTENs, and for a second at most. What it
+ * is woken for ends in one of two ways: a load of what others wrote, or a transaction of its own; both give a
+ * set of changes, and every set goes the same way: to shards and loops (registry_deliver.c), commits back to
+ * PostgreSQL, the version to the shards, the file, and then the answer. Rows in memory are the truth of the
+ * moment: without PostgreSQL they stay as the file had them, and nothing that reads them can tell. */
 #include "daemon/registry/registry_service.h"
 
 #include <errno.h>
@@ -22,8 +22,8 @@
 #include "storage/postgres.h"
 
 enum {
-    REQUESTS_MAX = 64,         /* asked by one admin loop and not yet answered */
-    POLL_MS = 1000,            /* "taken over within 1 s" even if a notification is lost */
+    REQUESTS_MAX = 64, /* asked by one admin loop and not yet answered */
+    POLL_MS = 1000,    /* "taken over within 1 s" even if a notification is lost */
     POSTGRES_TIMEOUT_MS = 10000,
     STALE_TRIES_MAX = 5
 };
@@ -51,7 +51,8 @@ struct registry_service {
 static void disconnect(struct registry_service *service)
 {
     if (atomic_load(&service->is_up))
-        log_write(LOG_WARNING, "registry", "PostgreSQL is away hint=the registry stays as it is until it comes back");
+        log_write(LOG_WARNING, "registry",
+                  "PostgreSQL is away hint=the registry stays as it is until it comes back");
     atomic_store(&service->is_up, false);
     postgres_close(service->postgres);
     service->postgres = NULL;
@@ -82,8 +83,10 @@ static bool connect_postgres(struct registry_service *service)
 /* The server said no to something that is ours to do: the schema is not there, or a right is missing. */
 static void note_failure(struct registry_service *service, const char *what, enum err error)
 {
-    log_write(LOG_WARNING, "registry", "%s found=%s sqlstate=%s expected=the schema of this program hint=vigiectl db "
-              "migrate", what, err_text(error), postgres_sqlstate(service->postgres));
+    log_write(LOG_WARNING, "registry",
+              "%s found=%s sqlstate=%s expected=the schema of this program hint=vigiectl db "
+              "migrate",
+              what, err_text(error), postgres_sqlstate(service->postgres));
     if (error == ERR_UNAVAILABLE)
         disconnect(service);
 }
@@ -119,8 +122,10 @@ static void settle(struct registry_service *service)
     service->version_sent = service->version;
     enum err error = registry_file_write(service->path, service->rows, service->version);
     if (error != OK)
-        log_write(LOG_ERROR, "registry", "cannot write the registry path=%s error=%s hint=a start without PostgreSQL "
-                  "would serve the one before", service->path, err_text(error));
+        log_write(LOG_ERROR, "registry",
+                  "cannot write the registry path=%s error=%s hint=a start without PostgreSQL "
+                  "would serve the one before",
+                  service->path, err_text(error));
 }
 
 static void deliver_and_settle(struct registry_service *service, struct row_changes *changes,
@@ -143,7 +148,8 @@ static enum err load_changes(struct registry_service *service, struct row_change
     return error;
 }
 
-static struct registry_transaction transaction_of(struct registry_service *service, struct row_changes *changes)
+static struct registry_transaction transaction_of(struct registry_service *service,
+                                                  struct row_changes *changes)
 {
     return (struct registry_transaction){
         .postgres = service->postgres,
@@ -202,14 +208,17 @@ static void answer_fault(struct registry_request *request, int status, const str
 
 static void answer_unavailable(struct registry_request *request)
 {
-    answer_fault(request, 503, &(struct import_fault){.what = "PostgreSQL", .found = "no connection",
-                                                      .expected = "the registry to be writable",
-                                                      .hint = "send it again when PostgreSQL is back"});
+    answer_fault(request, 503,
+                 &(struct import_fault){.what = "PostgreSQL",
+                                        .found = "no connection",
+                                        .expected = "the registry to be writable",
+                                        .hint = "send it again when PostgreSQL is back"});
 }
 
 static void answer_refusal(struct registry_request *request, const struct deliver_result *result)
 {
-    struct import_fault fault = {.line = result->refused_line, .what = "a shard refused the change",
+    struct import_fault fault = {.line = result->refused_line,
+                                 .what = "a shard refused the change",
                                  .expected = "a change that the rules allow",
                                  .hint = "the row stands in PostgreSQL and is not in force: correct it"};
     snprintf(fault.found, sizeof(fault.found), "%.200s", result->refusal);
@@ -255,9 +264,11 @@ static void answer_error(struct registry_service *service, struct registry_reque
     if (error == ERR_REFUSED) {
         answer_fault(request, 422, &transaction->fault);
     } else if (error == ERR_NOT_FOUND) {
-        answer_fault(request, 404, &(struct import_fault){.what = "source", .found = "no such ref",
-                                                          .expected = "a source that is enrolled",
-                                                          .hint = "import a line of type source first"});
+        answer_fault(request, 404,
+                     &(struct import_fault){.what = "source",
+                                            .found = "no such ref",
+                                            .expected = "a source that is enrolled",
+                                            .hint = "import a line of type source first"});
     } else {
         note_failure(service, "a change of the registry failed", error);
         answer_unavailable(request);
@@ -381,23 +392,27 @@ static enum err load_file(struct registry_service *service)
     if (error == OK)
         return OK;
     if (error != ERR_NOT_FOUND)
-        log_write(LOG_ERROR, "registry", "the registry file is not used path=%s error=%s hint=PostgreSQL has the registry; "
-                  "without it nobody is known", service->path, err_text(error));
+        log_write(LOG_ERROR, "registry",
+                  "the registry file is not used path=%s error=%s hint=PostgreSQL has the registry; "
+                  "without it nobody is known",
+                  service->path, err_text(error));
     service->rows = rows_new();
     service->version = 0;
     return error == ERR_NOT_FOUND || error == ERR_CORRUPT ? OK : error;
 }
 
 /* What the shards know is worth nothing when PostgreSQL has gone back behind it: versions are used again. */
-static void choose_known(const struct registry_service *service, const int64_t *shard_versions, int64_t known[SHARDS_MAX])
+static void choose_known(const struct registry_service *service, const int64_t *shard_versions,
+                         int64_t known[SHARDS_MAX])
 {
     for (uint32_t i = 0; i < service->deliver.shards; i++) {
         known[i] = shard_versions[i];
         if (shard_versions[i] <= service->version)
             continue;
-        log_write(LOG_WARNING, "registry", "the registry is behind the journal found=version %lld expected=%lld or more "
-                  "hint=rules that only the journal has stay in force", (long long)service->version,
-                  (long long)shard_versions[i]);
+        log_write(LOG_WARNING, "registry",
+                  "the registry is behind the journal found=version %lld expected=%lld or more "
+                  "hint=rules that only the journal has stay in force",
+                  (long long)service->version, (long long)shard_versions[i]);
         known[i] = -1;
     }
 }
@@ -412,7 +427,8 @@ static void start_rows(struct registry_service *service, const int64_t *shard_ve
         load_presets(service, &changes);
         changes_keep(&changes);
     } else {
-        log_write(LOG_WARNING, "registry", "no PostgreSQL at the start: the registry of the file is served version=%lld",
+        log_write(LOG_WARNING, "registry",
+                  "no PostgreSQL at the start: the registry of the file is served version=%lld",
                   (long long)service->version);
     }
     choose_known(service, shard_versions, known);
@@ -496,8 +512,11 @@ void registry_request(struct registry_service *service, struct registry_request 
         return;
     }
     buffer_clear(&request->reply);
-    answer_fault(request, 503, &(struct import_fault){.what = "registry", .found = "too many requests at once",
-                                                      .expected = "at most 64", .hint = "send it again later"});
+    answer_fault(request, 503,
+                 &(struct import_fault){.what = "registry",
+                                        .found = "too many requests at once",
+                                        .expected = "at most 64",
+                                        .hint = "send it again later"});
     request->done(request);
 }
 

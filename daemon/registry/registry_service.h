@@ -1,8 +1,10 @@
-/* registry_service: the registry thread: takes changes from PostgreSQL or an import, brings them to shards and
- * loops in the order of DESIGN.md section 4, and keeps them in state_dir/registry for a start without PostgreSQL.
+/* registry_service: the registry thread: takes changes from PostgreSQL or an import, brings them to shards
+ * and loops in the order of DESIGN.md section 4, and keeps them in state_dir/registry for a start without
+ * PostgreSQL.
  * Owner:   service. Threads: its own; requests come in by registry_request() from the admin loop.
  * Order:   what adds: commands durable on every shard first, then loops; what removes: loops first.
- * Fails:   without PostgreSQL it serves the file and tries again; imports are then refused, with the reason. */
+ * Fails:   without PostgreSQL it serves the file and tries again; imports are then refused, with the
+ *          reason. */
 #ifndef VIGIE_DAEMON_REGISTRY_SERVICE_H
 #define VIGIE_DAEMON_REGISTRY_SERVICE_H
 
@@ -14,25 +16,27 @@
 struct registry_options {
     const struct config *config;
     uint32_t shards;
-    struct inlet *inlets;          /* [shards]; sender_bell is `bell` */
+    struct inlet *inlets; /* [shards]; sender_bell is `bell` */
     struct wakeup *bell;
     unsigned loops;
-    struct mailbox *mailboxes;     /* [loops] */
-    const int64_t *shard_versions; /* [shards]: engine_registry_version() after recovery, before the threads start */
+    struct mailbox *mailboxes; /* [loops] */
+    const int64_t
+        *shard_versions; /* [shards]: engine_registry_version() after recovery, before the threads start */
     uint8_t identifier_key[32];
 };
 
 struct registry_service;
 
-/* Loads PostgreSQL, or the file when it is away; returns once every loop's mailbox holds a first snapshot and every
- * shard has the commands that it lacked. Shards run already. */
-MUST_CHECK enum err registry_service_start(const struct registry_options *options, struct registry_service **ret_service);
+/* Loads PostgreSQL, or the file when it is away; returns once every loop's mailbox holds a first snapshot and
+ * every shard has the commands that it lacked. Shards run already. */
+MUST_CHECK enum err registry_service_start(const struct registry_options *options,
+                                           struct registry_service **ret_service);
 void registry_service_stop(struct registry_service *service);
 
 enum registry_request_kind { REGISTRY_IMPORT, REGISTRY_TOKEN, REGISTRY_SYNC };
 
-/* One request of the admin loop. `done` is called on the registry thread when the change is in force or refused;
- * it must only hand the request over (mailbox of the admin loop). */
+/* One request of the admin loop. `done` is called on the registry thread when the change is in force or
+ * refused; it must only hand the request over (mailbox of the admin loop). */
 struct registry_request {
     enum registry_request_kind kind;
     const char *body; /* NDJSON of an import; source ref for a token */

@@ -1,5 +1,6 @@
-/* Checks run on rows that are current, inside the transaction that will hold their result; another program's write in
- * between shows as a version that does not follow ours: ERR_STALE, and the caller loads and does it again. */
+/* Checks run on rows that are current, inside the transaction that will hold their result; another program's
+ * write in between shows as a version that does not follow ours: ERR_STALE, and the caller loads and does it
+ * again. */
 #include "daemon/registry/registry_transaction.h"
 
 #include <stdio.h>
@@ -32,14 +33,16 @@ static enum err next_id(void *context, enum row_table table, int64_t *ret_id)
     return OK;
 }
 
-static enum err has_readings(void *context, int64_t device_id, int64_t patient_id, const int64_t from_to_ms[2], bool *ret)
+static enum err has_readings(void *context, int64_t device_id, int64_t patient_id,
+                             const int64_t from_to_ms[2], bool *ret)
 {
     const struct id_pool *pool = context;
     const struct reading_span span = {device_id, patient_id, from_to_ms[0], from_to_ms[1]};
     return registry_postgres_has_readings(pool->postgres, &span, ret);
 }
 
-static struct import_options import_options(const struct registry_transaction *transaction, struct id_pool *pool)
+static struct import_options import_options(const struct registry_transaction *transaction,
+                                            struct id_pool *pool)
 {
     const struct config *config = transaction->config;
     return (struct import_options){
@@ -54,8 +57,8 @@ static struct import_options import_options(const struct registry_transaction *t
     };
 }
 
-/* What the server refuses although the checks passed: a constraint that another program's rows broke, or a missing
- * right. */
+/* What the server refuses although the checks passed: a constraint that another program's rows broke, or a
+ * missing right. */
 static enum err refused_by_server(struct registry_transaction *transaction)
 {
     struct import_fault *fault = &transaction->fault;
@@ -64,7 +67,8 @@ static enum err refused_by_server(struct registry_transaction *transaction)
              postgres_sqlstate(transaction->postgres));
     snprintf(fault->found, sizeof(fault->found), "%.200s", postgres_message(transaction->postgres));
     snprintf(fault->expected, sizeof(fault->expected), "rows that the constraints of the schema allow");
-    snprintf(fault->hint, sizeof(fault->hint), "vigiectl db status shows whether the schema is the program's");
+    snprintf(fault->hint, sizeof(fault->hint),
+             "vigiectl db status shows whether the schema is the program's");
     return ERR_REFUSED;
 }
 
@@ -159,7 +163,8 @@ static enum err work_token(struct registry_transaction *transaction, void *conte
     return OK;
 }
 
-enum err registry_issue_token(struct registry_transaction *transaction, const char *source, char token[TOKEN_TEXT_MAX])
+enum err registry_issue_token(struct registry_transaction *transaction, const char *source,
+                              char token[TOKEN_TEXT_MAX])
 {
     struct issue issue = {source, token};
     return run(transaction, work_token, &issue);
@@ -169,8 +174,9 @@ enum err registry_issue_token(struct registry_transaction *transaction, const ch
 
 static void log_preset(const char *file, const char *key, const char *found, const char *expected)
 {
-    log_write(LOG_ERROR, "registry", "a preset is refused, what was in force stays so file=%s key=%s found=%s expected=%s",
-              file, key, found, expected);
+    log_write(LOG_ERROR, "registry",
+              "a preset is refused, what was in force stays so file=%s key=%s found=%s expected=%s", file,
+              key, found, expected);
 }
 
 static enum err add_preset(struct registry_transaction *transaction, const struct import_options *options,
@@ -181,7 +187,8 @@ static enum err add_preset(struct registry_transaction *transaction, const struc
         error = import_preset_rule(transaction->rows, transaction->changes, options, preset->line,
                                    preset->rules[i].json, &transaction->fault);
         if (error == ERR_REFUSED)
-            log_preset(preset->name, transaction->fault.what, transaction->fault.found, transaction->fault.expected);
+            log_preset(preset->name, transaction->fault.what, transaction->fault.found,
+                       transaction->fault.expected);
     }
     return error == ERR_REFUSED ? OK : error;
 }

@@ -1,9 +1,11 @@
-/* registry_transaction: an import or a new token as one transaction of PostgreSQL over rows in memory; the registry
- * thread and, with the daemon down, vigiectl run the same.
- * Owner:   connection and rows are borrowed. On success `changes` holds what was committed, for changes_keep().
+/* registry_transaction: an import or a new token as one transaction of PostgreSQL over rows in memory; the
+ * registry thread and, with the daemon down, vigiectl run the same.
+ * Owner:   connection and rows are borrowed. On success `changes` holds what was committed, for
+ *          changes_keep().
  * Threads: the caller's.
- * Fails:   ERR_REFUSED fills the fault; ERR_UNAVAILABLE: PostgreSQL is away or went away, whether it committed is not
- *          known; ERR_STALE: others wrote, load and do it again; ERR_NOT_FOUND: no such source. Rows are then as they were. */
+ * Fails:   ERR_REFUSED fills the fault; ERR_UNAVAILABLE: PostgreSQL is away or went away, whether it
+ *          committed is not known; ERR_STALE: others wrote, load and do it again; ERR_NOT_FOUND: no such
+ *          source. Rows are then as they were. */
 #ifndef VIGIE_DAEMON_REGISTRY_TRANSACTION_H
 #define VIGIE_DAEMON_REGISTRY_TRANSACTION_H
 
@@ -24,10 +26,12 @@ struct registry_transaction {
 
 enum { TOKEN_TEXT_MAX = 44 }; /* 256 bits as base64url without padding */
 
-MUST_CHECK enum err registry_import(struct registry_transaction *transaction, const char *ndjson, size_t size);
+MUST_CHECK enum err registry_import(struct registry_transaction *transaction, const char *ndjson,
+                                    size_t size);
 MUST_CHECK enum err registry_issue_token(struct registry_transaction *transaction, const char *source,
                                          char token[TOKEN_TEXT_MAX]);
-/* The presets of presets_dir as versions of the line layer; a preset that cannot be loaded is logged and left out. */
+/* The presets of presets_dir as versions of the line layer; a preset that cannot be loaded is logged and left
+ * out. */
 MUST_CHECK enum err registry_load_presets(struct registry_transaction *transaction);
 
 #endif

@@ -1,5 +1,5 @@
-/* import: every type, every refusal that needs no database, the same file again, versions, presets, ownership; and the
- * file that the rows are kept in, whole and torn. */
+/* import: every type, every refusal that needs no database, the same file again, versions, presets,
+ * ownership; and the file that the rows are kept in, whole and torn. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,10 +30,12 @@ static enum err next_id(void *context, enum row_table table, int64_t *ret_id)
     return OK;
 }
 
-static enum err has_readings(void *context, int64_t device_id, int64_t patient_id, const int64_t from_to_ms[2], bool *ret)
+static enum err has_readings(void *context, int64_t device_id, int64_t patient_id,
+                             const int64_t from_to_ms[2], bool *ret)
 {
     const struct outside *outside = context;
-    *ret = outside->device_id == device_id && outside->patient_id == patient_id && outside->measured_ms >= from_to_ms[0] &&
+    *ret = outside->device_id == device_id && outside->patient_id == patient_id &&
+           outside->measured_ms >= from_to_ms[0] &&
            (from_to_ms[1] == INSTANT_NONE || outside->measured_ms < from_to_ms[1]);
     return OK;
 }
@@ -47,26 +49,35 @@ struct site {
     struct import_fault fault;
 };
 
-#define ORGANIZATIONS "{\"type\":\"organization\",\"ref\":\"A\",\"name\":\"A\"}\n{\"type\":\"organization\",\"ref\":\"B\"}\n"
-#define SILENCE(more) \
-    "{\"id\":\"t.silence\",\"line\":\"l\",\"kind\":\"silence\",\"max_gap\":\"2d\",\"parameters\":[\"body-weight\"]," \
+#define ORGANIZATIONS                                                                                        \
+    "{\"type\":\"organization\",\"ref\":\"A\",\"name\":\"A\"}\n{\"type\":\"organization\",\"ref\":\"B\"}\n"
+#define SILENCE(more)                                                                                        \
+    "{\"id\":\"t.silence\",\"line\":\"l\",\"kind\":\"silence\",\"max_gap\":\"2d\",\"parameters\":[\"body-"   \
+    "weight\"],"                                                                                             \
     "\"priority\":\"low\",\"text\":{\"fr\":\"x\",\"en\":\"x\"},\"source\":\"t\",\"tag\":\"TEST\"" more "}"
-#define LIMIT(above) \
-    "{\"id\":\"t.limit\",\"line\":\"l\",\"kind\":\"limit\",\"parameter\":\"heart-rate\",\"unit\":\"/min\",\"levels\":" \
-    "[{\"priority\":\"high\",\"above\":" above "}],\"text\":{\"fr\":\"x\",\"en\":\"x\"},\"source\":\"t\",\"tag\":\"TEST\"}"
-#define RULE(where, more, rule) \
-    "{\"type\":\"rule\"," where ",\"author\":\"Dr A\",\"role\":\"physician\",\"reason\":\"r\"" more ",\"rule\":" rule "}\n"
+#define LIMIT(above)                                                                                         \
+    "{\"id\":\"t.limit\",\"line\":\"l\",\"kind\":\"limit\",\"parameter\":\"heart-rate\",\"unit\":\"/"        \
+    "min\",\"levels\":"                                                                                      \
+    "[{\"priority\":\"high\",\"above\":" above                                                               \
+    "}],\"text\":{\"fr\":\"x\",\"en\":\"x\"},\"source\":\"t\",\"tag\":\"TEST\"}"
+#define RULE(where, more, rule)                                                                              \
+    "{\"type\":\"rule\"," where ",\"author\":\"Dr A\",\"role\":\"physician\",\"reason\":\"r\"" more          \
+    ",\"rule\":" rule "}\n"
 #define FROM_2026 ",\"valid_from\":\"2026-01-01T00:00:00Z\""
-#define PATIENT(ref, more) \
-    "{\"type\":\"patient\",\"ref\":\"" ref "\",\"organization\":\"A\",\"line\":\"l\",\"time_zone\":\"Europe/Paris\"" more "}\n"
+#define PATIENT(ref, more)                                                                                   \
+    "{\"type\":\"patient\",\"ref\":\"" ref                                                                   \
+    "\",\"organization\":\"A\",\"line\":\"l\",\"time_zone\":\"Europe/Paris\"" more "}\n"
 #define DEVICE(ref) "{\"type\":\"device\",\"ref\":\"" ref "\",\"kind\":\"scale\"}\n"
-#define ASSIGN(device, patient, from, to) \
-    "{\"type\":\"assignment\",\"device\":\"" device "\",\"patient\":\"" patient "\",\"from\":\"" from "\",\"to\":" to "}\n"
-#define SUSPEND(from, until, more) \
-    "{\"type\":\"suspension\",\"patient\":\"P-1\",\"rule\":\"t.silence\",\"from\":\"" from "\",\"until\":\"" until \
-    "\",\"author\":\"N\",\"reason\":\"stay\"" more "}\n"
+#define ASSIGN(device, patient, from, to)                                                                    \
+    "{\"type\":\"assignment\",\"device\":\"" device "\",\"patient\":\"" patient "\",\"from\":\"" from        \
+    "\",\"to\":" to "}\n"
+#define SUSPEND(from, until, more)                                                                           \
+    "{\"type\":\"suspension\",\"patient\":\"P-1\",\"rule\":\"t.silence\",\"from\":\"" from                   \
+    "\",\"until\":\"" until "\",\"author\":\"N\",\"reason\":\"stay\"" more "}\n"
 #define SOURCE(ref, kind, more) "{\"type\":\"source\",\"ref\":\"" ref "\",\"kind\":\"" kind "\"" more "}\n"
-#define BASE ORGANIZATIONS RULE("\"line\":\"l\"", "", SILENCE("")) PATIENT("P-1", "") PATIENT("P-2", "") DEVICE("SN-1")
+#define BASE                                                                                                 \
+    ORGANIZATIONS RULE("\"line\":\"l\"", "", SILENCE("")) PATIENT("P-1", "") PATIENT("P-2", "") DEVICE("SN-" \
+                                                                                                       "1")
 
 static void site_init(struct site *site)
 {
@@ -88,15 +99,16 @@ static void site_deinit(struct site *site)
 
 static enum err import_text_(struct site *site, const char *text)
 {
-    return import_apply(site->rows, &site->changes, &site->options, text, strlen(text), &site->result, &site->fault);
+    return import_apply(site->rows, &site->changes, &site->options, text, strlen(text), &site->result,
+                        &site->fault);
 }
 
 static void must_import(struct site *site, const char *text, unsigned changed)
 {
     enum err error = import_text_(site, text);
     if (error != OK)
-        printf("\nrefused: line %u %s found %s expected %s\n", site->fault.line, site->fault.what, site->fault.found,
-               site->fault.expected);
+        printf("\nrefused: line %u %s found %s expected %s\n", site->fault.line, site->fault.what,
+               site->fault.found, site->fault.expected);
     CU_ASSERT_EQUAL_FATAL(error, OK);
     CU_ASSERT_EQUAL(site->result.changed, changed);
     changes_keep(&site->changes);
@@ -115,8 +127,8 @@ static void must_refuse(struct site *site, const char *text, unsigned line, cons
     uint32_t before = all_rows(site);
     enum err error = import_text_(site, text);
     if (error != ERR_REFUSED || site->fault.line != line || strcmp(site->fault.what, what) != 0)
-        printf("\nwanted line %u %s, got %s line %u %s found %s: %s\n", line, what, err_name(error), site->fault.line,
-               site->fault.what, site->fault.found, text);
+        printf("\nwanted line %u %s, got %s line %u %s found %s: %s\n", line, what, err_name(error),
+               site->fault.line, site->fault.what, site->fault.found, text);
     CU_ASSERT_EQUAL(error, ERR_REFUSED);
     CU_ASSERT_EQUAL(site->fault.line, line);
     CU_ASSERT_STRING_EQUAL(site->fault.what, what);
@@ -126,22 +138,29 @@ static void must_refuse(struct site *site, const char *text, unsigned line, cons
 }
 
 static const char everything[] =
-    BASE
-    "{\"type\":\"identifier\",\"patient\":\"P-1\",\"system\":\"Patient\",\"value\":\"x\"}\n"
-    ASSIGN("SN-1", "P-1", "2026-01-01T00:00:00Z", "null")
-    SOURCE("gw", "gateway", ",\"devices\":[\"SN-1\"],\"organization\":\"A\",\"certificate_cn\":\"gw.example\"")
-    SOURCE("dev", "device", ",\"devices\":[\"SN-1\"]")
-    SOURCE("sys", "system", ",\"organization\":\"B\"")
-    SOURCE("me", "patient", ",\"patient\":\"P-1\"")
-    "\n"
-    "{\"type\":\"confirmation\",\"patient\":\"P-1\",\"line\":\"l\",\"author\":\"Dr A\",\"role\":\"physician\","
-    "\"from\":\"2026-01-01T00:00:00Z\"}\n"
-    "{\"type\":\"schedule\",\"patient\":\"P-1\",\"parameter\":\"body-weight\",\"every\":\"1d\",\"count\":1}\n"
-    SUSPEND("2026-02-01T00:00:00Z", "2026-02-20T00:00:00Z", "")
-    RULE("\"patient\":\"P-1\"", FROM_2026, LIMIT("120"))
-    "{\"type\":\"reference\",\"patient\":\"P-1\",\"parameter\":\"body-weight\",\"name\":\"dry-weight\",\"value\":71.20,"
-    "\"unit\":\"kg\",\"from\":\"2026-01-01T00:00:00Z\",\"author\":\"Dr A\"}\n"
-    "{\"type\":\"left\",\"patient\":\"P-2\",\"at\":\"2026-03-01T00:00:00Z\",\"reason\":\"moved\"}";
+    BASE "{\"type\":\"identifier\",\"patient\":\"P-1\",\"system\":\"Patient\",\"value\":\"x\"}\n" ASSIGN(
+        "SN-1", "P-1", "2026-01-01T00:00:00Z",
+        "null") SOURCE("gw", "gateway",
+                       ",\"devices\":[\"SN-1\"],\"organization\":\"A\",\"certificate_cn\":\"gw.example\"")
+        SOURCE("dev", "device", ",\"devices\":[\"SN-1\"]") SOURCE("sys", "system", ",\"organization\":\"B\"")
+            SOURCE(
+                "me", "patient",
+                ",\"patient\":\"P-1\"") "\n"
+                                        "{\"type\":\"confirmation\",\"patient\":\"P-1\",\"line\":\"l\","
+                                        "\"author\":\"Dr A\",\"role\":\"physician\","
+                                        "\"from\":\"2026-01-01T00:00:00Z\"}\n"
+                                        "{\"type\":\"schedule\",\"patient\":\"P-1\",\"parameter\":\"body-"
+                                        "weight\",\"every\":\"1d\",\"count\":1}\n" SUSPEND(
+                                            "2026-02-01T00:00:00Z", "2026-02-20T00:00:00Z", "")
+                                            RULE("\"patient\":\"P-1\"", FROM_2026,
+                                                 LIMIT(
+                                                     "120")) "{\"type\":\"reference\",\"patient\":\"P-1\","
+                                                             "\"parameter\":\"body-weight\",\"name\":\"dry-"
+                                                             "weight\",\"value\":71.20,"
+                                                             "\"unit\":\"kg\",\"from\":\"2026-01-01T00:00:"
+                                                             "00Z\",\"author\":\"Dr A\"}\n"
+                                                             "{\"type\":\"left\",\"patient\":\"P-2\",\"at\":"
+                                                             "\"2026-03-01T00:00:00Z\",\"reason\":\"moved\"}";
 
 static void test_every_type(void)
 {
@@ -185,19 +204,30 @@ static void test_lines_are_refused(void)
         {PATIENT("1.85.05.2A.006.084", ""), 1, "ref"},
         {PATIENT("P-9", ",\"enrolled_at\":\"2026-01-01\""), 1, "enrolled_at"},
         {PATIENT("P-9", ",\"enrolled_at\":\"2026-01-01T00:00:00\""), 1, "enrolled_at"},
-        {"{\"type\":\"patient\",\"ref\":\"P-9\",\"organization\":\"A\",\"line\":\"l\",\"time_zone\":\"Europe/X\"}", 1, "time_zone"},
-        {"{\"type\":\"patient\",\"ref\":\"P-9\",\"organization\":\"C\",\"line\":\"l\",\"time_zone\":\"UTC\"}", 1, "organization"},
-        {"{\"type\":\"patient\",\"ref\":\"P-1\",\"organization\":\"B\",\"line\":\"l\",\"time_zone\":\"UTC\"}", 1, "organization"},
-        {"{\"type\":\"patient\",\"ref\":\"P-9\",\"organization\":\"A\",\"line\":\"none\",\"time_zone\":\"UTC\"}\n\n", 1, "line"},
+        {"{\"type\":\"patient\",\"ref\":\"P-9\",\"organization\":\"A\",\"line\":\"l\",\"time_zone\":\"Europe/"
+         "X\"}",
+         1, "time_zone"},
+        {"{\"type\":\"patient\",\"ref\":\"P-9\",\"organization\":\"C\",\"line\":\"l\",\"time_zone\":\"UTC\"}",
+         1, "organization"},
+        {"{\"type\":\"patient\",\"ref\":\"P-1\",\"organization\":\"B\",\"line\":\"l\",\"time_zone\":\"UTC\"}",
+         1, "organization"},
+        {"{\"type\":\"patient\",\"ref\":\"P-9\",\"organization\":\"A\",\"line\":\"none\",\"time_zone\":"
+         "\"UTC\"}\n\n",
+         1, "line"},
         {RULE("\"line\":\"m\"", "", LIMIT("120")), 1, "rule.line"},
         {"{\"type\":\"identifier\",\"patient\":\"P-7\",\"system\":\"s\",\"value\":\"v\"}", 1, "patient"},
         {"{\"type\":\"identifier\",\"patient\":\"P-1\",\"system\":\"s\",\"value\":\"\"}", 1, "value"},
         {"{\"type\":\"identifier\",\"patient\":\"P-1\",\"system\":\"s\",\"value\":\"v\"}\n"
-         "{\"type\":\"identifier\",\"patient\":\"P-2\",\"system\":\"s\",\"value\":\"v\"}", 2, "value"},
+         "{\"type\":\"identifier\",\"patient\":\"P-2\",\"system\":\"s\",\"value\":\"v\"}",
+         2, "value"},
         {ASSIGN("SN-9", "P-1", "2026-01-01T00:00:00Z", "null"), 1, "device"},
         {ASSIGN("SN-1", "P-1", "2026-01-01T00:00:00Z", "\"2026-01-01T00:00:00Z\""), 1, "to"},
-        {ASSIGN("SN-1", "P-1", "2026-01-01T00:00:00Z", "null") ASSIGN("SN-1", "P-2", "2026-02-01T00:00:00Z", "null"), 2, "assignment"},
-        {ASSIGN("SN-1", "P-1", "2026-01-01T00:00:00Z", "null") ASSIGN("SN-1", "P-2", "2026-01-01T00:00:00Z", "null"), 2, "assignment"},
+        {ASSIGN("SN-1", "P-1", "2026-01-01T00:00:00Z", "null")
+             ASSIGN("SN-1", "P-2", "2026-02-01T00:00:00Z", "null"),
+         2, "assignment"},
+        {ASSIGN("SN-1", "P-1", "2026-01-01T00:00:00Z", "null")
+             ASSIGN("SN-1", "P-2", "2026-01-01T00:00:00Z", "null"),
+         2, "assignment"},
         {SOURCE("s", "phone", ""), 1, "kind"},
         {SOURCE("s", "gateway", ""), 1, "organization"},
         {SOURCE("s", "system", ",\"organization\":\"A\",\"devices\":[\"SN-1\"]"), 1, "devices"},
@@ -210,23 +240,43 @@ static void test_lines_are_refused(void)
         {SOURCE("s", "system", ",\"organization\":\"A\",\"token\":\"clear\""), 1, "token"},
         {SOURCE("s", "system", ",\"organization\":\"A\",\"token_sha256\":\"abc\""), 1, "token_sha256"},
         {SOURCE("s", "system", ",\"organization\":\"A\",\"certificate_cn\":\"x\"")
-         SOURCE("t", "system", ",\"organization\":\"A\",\"certificate_cn\":\"x\""), 2, "certificate_cn"},
-        {"{\"type\":\"confirmation\",\"patient\":\"P-1\",\"line\":\"l\",\"author\":\"N\",\"role\":\"nurse\",\"from\":\"2026-01-01T00:00:00Z\"}", 1, "role"},
-        {"{\"type\":\"confirmation\",\"patient\":\"P-1\",\"line\":\"k\",\"author\":\"N\",\"role\":\"physician\",\"from\":\"2026-01-01T00:00:00Z\"}", 1, "line"},
-        {"{\"type\":\"schedule\",\"patient\":\"P-1\",\"parameter\":\"mood\",\"every\":\"1d\"}", 1, "parameter"},
-        {"{\"type\":\"schedule\",\"patient\":\"P-1\",\"parameter\":\"body-weight\",\"every\":\"daily\"}", 1, "every"},
-        {"{\"type\":\"schedule\",\"patient\":\"P-1\",\"parameter\":\"body-weight\",\"every\":\"1d\",\"count\":0}", 1, "count"},
+             SOURCE("t", "system", ",\"organization\":\"A\",\"certificate_cn\":\"x\""),
+         2, "certificate_cn"},
+        {"{\"type\":\"confirmation\",\"patient\":\"P-1\",\"line\":\"l\",\"author\":\"N\",\"role\":\"nurse\","
+         "\"from\":\"2026-01-01T00:00:00Z\"}",
+         1, "role"},
+        {"{\"type\":\"confirmation\",\"patient\":\"P-1\",\"line\":\"k\",\"author\":\"N\",\"role\":"
+         "\"physician\",\"from\":\"2026-01-01T00:00:00Z\"}",
+         1, "line"},
+        {"{\"type\":\"schedule\",\"patient\":\"P-1\",\"parameter\":\"mood\",\"every\":\"1d\"}", 1,
+         "parameter"},
+        {"{\"type\":\"schedule\",\"patient\":\"P-1\",\"parameter\":\"body-weight\",\"every\":\"daily\"}", 1,
+         "every"},
+        {"{\"type\":\"schedule\",\"patient\":\"P-1\",\"parameter\":\"body-weight\",\"every\":\"1d\","
+         "\"count\":0}",
+         1, "count"},
         {SUSPEND("2026-01-01T00:00:00Z", "2026-02-02T00:00:00Z", ""), 1, "until"},
         {SUSPEND("2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z", ""), 1, "until"},
-        {SUSPEND("2026-01-01T00:00:00Z", "2026-01-31T00:00:00Z", "") SUSPEND("2026-02-10T00:00:00Z", "2026-02-12T00:00:00Z", ""), 2, "role"},
-        {RULE("\"line\":\"l\"", "", LIMIT("120"))
-         "{\"type\":\"suspension\",\"patient\":\"P-1\",\"rule\":\"t.limit\",\"from\":\"2026-01-01T00:00:00Z\","
-         "\"until\":\"2026-01-02T00:00:00Z\",\"author\":\"N\",\"reason\":\"x\"}", 2, "rule"},
+        {SUSPEND("2026-01-01T00:00:00Z", "2026-01-31T00:00:00Z", "")
+             SUSPEND("2026-02-10T00:00:00Z", "2026-02-12T00:00:00Z", ""),
+         2, "role"},
+        {RULE("\"line\":\"l\"", "",
+              LIMIT("120")) "{\"type\":\"suspension\",\"patient\":\"P-1\",\"rule\":\"t.limit\",\"from\":"
+                            "\"2026-01-01T00:00:00Z\","
+                            "\"until\":\"2026-01-02T00:00:00Z\",\"author\":\"N\",\"reason\":\"x\"}",
+         2, "rule"},
         {"{\"type\":\"left\",\"patient\":\"P-1\",\"at\":\"2026-01-01T00:00:00Z\",\"reason\":\"a\"}\n"
-         "{\"type\":\"left\",\"patient\":\"P-1\",\"at\":\"2026-01-02T00:00:00Z\",\"reason\":\"a\"}", 2, "at"},
-        {"{\"type\":\"reference\",\"patient\":\"P-1\",\"parameter\":\"body-weight\",\"value\":71,\"unit\":\"mm[Hg]\",\"from\":\"2026-01-01T00:00:00Z\",\"author\":\"D\"}", 1, "unit"},
-        {"{\"type\":\"reference\",\"patient\":\"P-1\",\"parameter\":\"body-weight\",\"value\":71.0000001,\"unit\":\"kg\",\"from\":\"2026-01-01T00:00:00Z\",\"author\":\"D\"}", 1, "value"},
-        {"{\"type\":\"reference\",\"patient\":\"P-1\",\"parameter\":\"body-weight\",\"value\":\"71\",\"unit\":\"kg\",\"from\":\"2026-01-01T00:00:00Z\",\"author\":\"D\"}", 1, "value"},
+         "{\"type\":\"left\",\"patient\":\"P-1\",\"at\":\"2026-01-02T00:00:00Z\",\"reason\":\"a\"}",
+         2, "at"},
+        {"{\"type\":\"reference\",\"patient\":\"P-1\",\"parameter\":\"body-weight\",\"value\":71,\"unit\":"
+         "\"mm[Hg]\",\"from\":\"2026-01-01T00:00:00Z\",\"author\":\"D\"}",
+         1, "unit"},
+        {"{\"type\":\"reference\",\"patient\":\"P-1\",\"parameter\":\"body-weight\",\"value\":71.0000001,"
+         "\"unit\":\"kg\",\"from\":\"2026-01-01T00:00:00Z\",\"author\":\"D\"}",
+         1, "value"},
+        {"{\"type\":\"reference\",\"patient\":\"P-1\",\"parameter\":\"body-weight\",\"value\":\"71\","
+         "\"unit\":\"kg\",\"from\":\"2026-01-01T00:00:00Z\",\"author\":\"D\"}",
+         1, "value"},
     };
     struct site site;
     site_init(&site);
@@ -245,13 +295,21 @@ static void test_rules_are_refused(void)
     must_refuse(&site, RULE("\"patient\":\"P-7\"", "", LIMIT("120")), 1, "patient");
     must_refuse(&site, RULE("\"organization\":\"C\"", "", LIMIT("120")), 1, "organization");
     must_refuse(&site, RULE("\"team\":\"T-1\"", "", LIMIT("120")), 1, "team");
-    must_refuse(&site, "{\"type\":\"rule\",\"line\":\"l\",\"author\":\"D\",\"role\":\"king\",\"reason\":\"r\",\"rule\":{}}", 1, "role");
-    must_refuse(&site, RULE("\"patient\":\"P-1\"", "",
-                            "{\"id\":\"t.limit\",\"line\":\"l\",\"kind\":\"limit\",\"parameter\":\"body-weight\",\"unit\":\"kg\","
-                            "\"levels\":[{\"priority\":\"high\",\"above\":120}]}"), 1, "rule.parameter");
+    must_refuse(
+        &site,
+        "{\"type\":\"rule\",\"line\":\"l\",\"author\":\"D\",\"role\":\"king\",\"reason\":\"r\",\"rule\":{}}",
+        1, "role");
+    must_refuse(&site,
+                RULE("\"patient\":\"P-1\"", "",
+                     "{\"id\":\"t.limit\",\"line\":\"l\",\"kind\":\"limit\",\"parameter\":\"body-weight\","
+                     "\"unit\":\"kg\","
+                     "\"levels\":[{\"priority\":\"high\",\"above\":120}]}"),
+                1, "rule.parameter");
     must_refuse(&site, RULE("\"patient\":\"P-1\"", "", SILENCE(",\"grace\":\"2h\"")), 1, "rule.grace");
-    must_refuse(&site, RULE("\"line\":\"l\"", "", "{\"id\":\"t.silence\",\"inherit\":true}"), 1, "rule.inherit");
-    CU_ASSERT_EQUAL(import_text_(&site, RULE("\"line\":\"l\"", "", SILENCE(",\"enabled\":false"))), ERR_REFUSED);
+    must_refuse(&site, RULE("\"line\":\"l\"", "", "{\"id\":\"t.silence\",\"inherit\":true}"), 1,
+                "rule.inherit");
+    CU_ASSERT_EQUAL(import_text_(&site, RULE("\"line\":\"l\"", "", SILENCE(",\"enabled\":false"))),
+                    ERR_REFUSED);
     changes_keep(&site.changes);
     must_import(&site, RULE("\"organization\":\"A\"", "", LIMIT("130")), 1);
     must_import(&site, PATIENT("P-1", ",\"team\":\"T-1\"") RULE("\"team\":\"T-1\"", "", LIMIT("140")), 2);
@@ -285,12 +343,14 @@ static void test_presets(void)
 {
     struct site site;
     site_init(&site);
-    CU_ASSERT_EQUAL(import_preset_rule(site.rows, &site.changes, &site.options, "l", SILENCE(""), &site.fault), OK);
+    CU_ASSERT_EQUAL(
+        import_preset_rule(site.rows, &site.changes, &site.options, "l", SILENCE(""), &site.fault), OK);
     CU_ASSERT_EQUAL(site.changes.count, 1);
     changes_keep(&site.changes);
     must_import(&site, ORGANIZATIONS PATIENT("P-1", ""), 3); /* a line exists as soon as a preset names it */
     must_import(&site, RULE("\"line\":\"l\"", "", SILENCE(",\"requires_validation\":false")), 1);
-    CU_ASSERT_EQUAL(import_preset_rule(site.rows, &site.changes, &site.options, "l", SILENCE(""), &site.fault), OK);
+    CU_ASSERT_EQUAL(
+        import_preset_rule(site.rows, &site.changes, &site.options, "l", SILENCE(""), &site.fault), OK);
     CU_ASSERT_EQUAL(site.changes.count, 0); /* the operator's version stands */
     site_deinit(&site);
 }
@@ -320,7 +380,8 @@ static void test_owners(void)
     must_refuse(&site, earlier, 1, "assignment");
     site.outside.device_id = 0;
     must_import(&site, earlier, 1);
-    must_import(&site, ASSIGN("SN-1", "P-2", "2026-01-14T00:00:00Z", "null"), 1); /* right behind it: no overlap */
+    must_import(&site, ASSIGN("SN-1", "P-2", "2026-01-14T00:00:00Z", "null"),
+                1); /* right behind it: no overlap */
     site_deinit(&site);
 }
 
@@ -331,10 +392,14 @@ static void test_tokens(void)
     site.options.test_mode = true;
     must_import(&site, BASE SOURCE("s", "system", ",\"organization\":\"A\",\"token\":\"abc\""), 7);
     const struct row_source *source = rows_find(site.rows, ROW_SOURCE, "s");
-    CU_ASSERT_STRING_EQUAL(source->token_sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    CU_ASSERT_STRING_EQUAL(source->token_sha256,
+                           "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     must_import(&site, SOURCE("s", "system", ",\"organization\":\"A\""), 0); /* without one the token stays */
-    must_refuse(&site, SOURCE("t", "system", ",\"organization\":\"A\",\"token_sha256\":"
-                              "\"BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD\""), 1, "token_sha256");
+    must_refuse(&site,
+                SOURCE("t", "system",
+                       ",\"organization\":\"A\",\"token_sha256\":"
+                       "\"BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD\""),
+                1, "token_sha256");
     must_import(&site, SOURCE("s", "system", ",\"organization\":\"A\",\"token\":\"abd\""), 1);
     site_deinit(&site);
 }
@@ -354,12 +419,15 @@ static void test_commands_in_order(void)
     for (uint32_t i = 0; i < site.changes.count; i++)
         registry_commands_add(&commands, &targets, &site.changes.items[i]);
     registry_commands_sort(&commands);
-    static const enum command_kind order[] = {COMMAND_RULE, COMMAND_RULE, COMMAND_PATIENT, COMMAND_PATIENT, COMMAND_RULE,
-                                              COMMAND_CONFIRMATION, COMMAND_REFERENCE, COMMAND_SUSPENSION, COMMAND_LEFT};
-    CU_ASSERT_EQUAL_FATAL(commands.count, sizeof(order) / sizeof(order[0])); /* the line's rule goes to both shards */
+    static const enum command_kind order[] = {COMMAND_RULE,      COMMAND_RULE,       COMMAND_PATIENT,
+                                              COMMAND_PATIENT,   COMMAND_RULE,       COMMAND_CONFIRMATION,
+                                              COMMAND_REFERENCE, COMMAND_SUSPENSION, COMMAND_LEFT};
+    CU_ASSERT_EQUAL_FATAL(commands.count,
+                          sizeof(order) / sizeof(order[0])); /* the line's rule goes to both shards */
     for (uint32_t i = 0; i < commands.count; i++) {
         CU_ASSERT_EQUAL(rank_of(&commands, i), (int)order[i]);
-        json_t *json = json_loadb(commands.items[i]->command.json.data, commands.items[i]->command.json.size, 0, NULL);
+        json_t *json =
+            json_loadb(commands.items[i]->command.json.data, commands.items[i]->command.json.size, 0, NULL);
         CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(json, "command")), command_word(order[i]));
         CU_ASSERT_PTR_NULL(json_object_get(json, "committed_at"));
         json_decref(json);
@@ -424,7 +492,8 @@ static void test_file(void)
 
 static void test_refs(void)
 {
-    CU_ASSERT(import_ref_is_good("P-000123") && import_ref_is_good("urn:oid:1.2.3") && import_ref_is_good("a@b"));
+    CU_ASSERT(import_ref_is_good("P-000123") && import_ref_is_good("urn:oid:1.2.3") &&
+              import_ref_is_good("a@b"));
     CU_ASSERT_FALSE(import_ref_is_good("") || import_ref_is_good("-a") || import_ref_is_good("a b") ||
                     import_ref_is_good("a/b") || import_ref_is_good("a#") || import_ref_is_good("é"));
     CU_ASSERT(import_ref_is_nir("2850578006084") && import_ref_is_nir("2-85-05-78-006-084-36") &&

@@ -1,4 +1,5 @@
-/* registry: lookups of a snapshot, whose a device is when, what another organisation cannot see, and the mailbox. */
+/* registry: lookups of a snapshot, whose a device is when, what another organisation cannot see, and the
+ * mailbox. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,8 +15,11 @@ static uint8_t digest[4][SHA256_BYTES];
 
 static void add_patient(struct registry_builder *builder, int64_t id, int64_t organization, const char *ref)
 {
-    registry_add_patient(builder, &(struct registry_patient){.patient_id = id, .organization_id = organization, .ref = ref,
-                                                             .zone = paris, .enrolled_at_ms = 0,
+    registry_add_patient(builder, &(struct registry_patient){.patient_id = id,
+                                                             .organization_id = organization,
+                                                             .ref = ref,
+                                                             .zone = paris,
+                                                             .enrolled_at_ms = 0,
                                                              .left_at_ms = INSTANT_NONE});
 }
 
@@ -27,8 +31,8 @@ static void add_source(struct registry_builder *builder, struct build_source sou
     registry_add_source(builder, &source);
 }
 
-/* Two organisations: A with P-1, P-2 and SN-1 (P-1 until 1000 h, then P-2), B with Q-1 and SN-2. SN-3 is listed by A's
- * gateway alone, SN-4 by nobody. */
+/* Two organisations: A with P-1, P-2 and SN-1 (P-1 until 1000 h, then P-2), B with Q-1 and SN-2. SN-3 is
+ * listed by A's gateway alone, SN-4 by nobody. */
 static struct registry *make(uint32_t *ret_left_out)
 {
     struct registry_builder *builder = registry_builder_new(7);
@@ -36,14 +40,27 @@ static struct registry *make(uint32_t *ret_left_out)
     for (unsigned i = 0; i < 4; i++)
         memset(digest[i], 'a' + (int)i, SHA256_BYTES);
     CU_ASSERT_FATAL(paris != NULL || zone_load("Europe/Paris", &paris) == OK);
-    add_source(builder, (struct build_source){.source_id = 1, .organization_id = ORG_A, .ref = "gw", .kind = SOURCE_GATEWAY,
-                                              .certificate = "gw.example", .device_ids = gateway_devices,
-                                              .devices_count = 3}, digest[0]);
-    add_source(builder, (struct build_source){.source_id = 2, .ref = "dev", .kind = SOURCE_DEVICE, .device_ids = device,
-                                              .devices_count = 1}, digest[1]);
-    add_source(builder, (struct build_source){.source_id = 3, .ref = "me", .kind = SOURCE_PATIENT, .patient_id = 3}, digest[2]);
-    add_source(builder, (struct build_source){.source_id = 4, .ref = "of-nobody", .kind = SOURCE_PATIENT, .patient_id = 99},
-               digest[3]);
+    add_source(builder,
+               (struct build_source){.source_id = 1,
+                                     .organization_id = ORG_A,
+                                     .ref = "gw",
+                                     .kind = SOURCE_GATEWAY,
+                                     .certificate = "gw.example",
+                                     .device_ids = gateway_devices,
+                                     .devices_count = 3},
+               digest[0]);
+    add_source(
+        builder,
+        (struct build_source){
+            .source_id = 2, .ref = "dev", .kind = SOURCE_DEVICE, .device_ids = device, .devices_count = 1},
+        digest[1]);
+    add_source(builder,
+               (struct build_source){.source_id = 3, .ref = "me", .kind = SOURCE_PATIENT, .patient_id = 3},
+               digest[2]);
+    add_source(
+        builder,
+        (struct build_source){.source_id = 4, .ref = "of-nobody", .kind = SOURCE_PATIENT, .patient_id = 99},
+        digest[3]);
     registry_add_assignment(builder, &(struct build_assignment){11, 2, 1000LL * HOUR_MS, INSTANT_NONE});
     registry_add_assignment(builder, &(struct build_assignment){11, 1, 10LL * HOUR_MS, 1000LL * HOUR_MS});
     registry_add_assignment(builder, &(struct build_assignment){12, 3, 0, 5LL * HOUR_MS});
@@ -87,11 +104,13 @@ static void test_devices_and_organisations(void)
     CU_ASSERT_PTR_NULL(registry_device_by_ref(registry, ORG_B, "SN-1", 4));
     CU_ASSERT_EQUAL(registry_device_by_ref(registry, ORG_B, "SN-2", 4)->device_id, 12);
     CU_ASSERT_PTR_NULL(registry_device_by_ref(registry, ORG_A, "SN-2", 4));
-    CU_ASSERT_EQUAL(registry_device_by_ref(registry, ORG_A, "SN-3", 4)->device_id, 13); /* by the gateway that lists it */
+    CU_ASSERT_EQUAL(registry_device_by_ref(registry, ORG_A, "SN-3", 4)->device_id,
+                    13); /* by the gateway that lists it */
     CU_ASSERT_PTR_NULL(registry_device_by_ref(registry, ORG_A, "SN-4", 4));
     CU_ASSERT_PTR_NULL(registry_device_by_ref(registry, 0, "SN-4", 4));
     CU_ASSERT_EQUAL(registry_device_by_serial(registry, ORG_B, "serial-2", 8)->device_id, 12);
-    CU_ASSERT_PTR_NULL(registry_device_by_serial(registry, ORG_A, "same", 4)); /* two have it: neither is meant */
+    CU_ASSERT_PTR_NULL(
+        registry_device_by_serial(registry, ORG_A, "same", 4)); /* two have it: neither is meant */
     registry_free(registry);
 }
 
@@ -106,7 +125,8 @@ static void test_assignments(void)
     CU_ASSERT_EQUAL(registry_assigned_to(device, first - grace, grace)->patient_id, 1);
     CU_ASSERT_PTR_NULL(registry_assigned_to(device, first - 1, 0));
     CU_ASSERT_EQUAL(registry_assigned_to(device, first, 0)->patient_id, 1);
-    CU_ASSERT_EQUAL(registry_assigned_to(device, second - 1, grace)->patient_id, 1); /* no grace before a later one */
+    CU_ASSERT_EQUAL(registry_assigned_to(device, second - 1, grace)->patient_id,
+                    1); /* no grace before a later one */
     CU_ASSERT_EQUAL(registry_assigned_to(device, second, grace)->patient_id, 2);
     CU_ASSERT_EQUAL(registry_assigned_to(device, INT64_MAX, grace)->patient_id, 2);
     const struct registry_device *other = registry_device_by_ref(registry, ORG_B, "SN-2", 4);
@@ -155,7 +175,8 @@ static void test_large(void)
     uint32_t left_out, wrong = 0;
     struct registry *registry = registry_build(&builder, &left_out);
     for (int i = 0; i < COUNT; i++) {
-        const struct registry_patient *patient = registry_patient_by_ref(registry, 1 + i % 3, refs[i], strlen(refs[i]));
+        const struct registry_patient *patient =
+            registry_patient_by_ref(registry, 1 + i % 3, refs[i], strlen(refs[i]));
         wrong += patient == NULL || patient->patient_id != i + 1;
         wrong += registry_patient_by_ref(registry, 1 + (i + 1) % 3, refs[i], strlen(refs[i])) != NULL;
     }
@@ -182,7 +203,10 @@ static void test_identifier_hash(void)
     registry_identifier_hash(key, "ab", 2, "c", 1, a);
     registry_identifier_hash(key, "a", 1, "bc", 2, b);
     CU_ASSERT(memcmp(a, b, sizeof(a)) != 0); /* the separator counts */
-    hash_hmac_sha256(key, sizeof(key), "ab\x1f" "c", 4, b);
+    hash_hmac_sha256(key, sizeof(key),
+                     "ab\x1f"
+                     "c",
+                     4, b);
     CU_ASSERT(memcmp(a, b, sizeof(a)) == 0);
     registry_identifier_hash(key, "", 0, longest, IDENTIFIER_BYTES_MAX, a);
     CU_ASSERT(memcmp(a, zero, sizeof(a)) != 0);
