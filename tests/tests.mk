@@ -19,7 +19,7 @@ asan: ## unit and system tests under AddressSanitizer and UndefinedBehaviorSanit
 tsan: ## unit and system tests under ThreadSanitizer, without suppressions for our code
 	@sh tests/deps.sh test
 	@mkdir -p build/tsan
-	@$(CC) -O1 -g -fPIE -fsanitize=thread -c tests/harness/tsan_threads.c -o build/tsan/threads.o
+	@$(CC) -D_GNU_SOURCE -O1 -g -fPIE -c tests/harness/tsan_threads.c -o build/tsan/threads.o
 	@$(MAKE) --no-print-directory BUILD=build/tsan OPT='-O1 -g' SANITIZE=-fsanitize=thread \
 	    LIBS='build/tsan/threads.o $(LIBS)' all build/tsan/unit
 	@BUILD=build/tsan TSAN_OPTIONS='halt_on_error=1 exitcode=66 suppressions=$(CURDIR)/tests/tsan.supp' \
