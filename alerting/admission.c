@@ -14,15 +14,15 @@ static void touch(struct engine *engine, struct series *series)
     for (size_t i = 0; i < engine->touched_count; i++)
         if (engine->touched[i] == series)
             return;
-    engine->touched =
-        grow(engine->touched, engine->touched_count + 1, &engine->touched_capacity, sizeof engine->touched[0]);
+    engine->touched = grow(engine->touched, engine->touched_count + 1, &engine->touched_capacity,
+                           sizeof engine->touched[0]);
     engine->touched[engine->touched_count++] = series;
 }
 
 static void arrive(struct engine *engine, const struct reading *reading)
 {
-    engine->arrivals =
-        grow(engine->arrivals, engine->arrivals_count + 1, &engine->arrivals_capacity, sizeof engine->arrivals[0]);
+    engine->arrivals = grow(engine->arrivals, engine->arrivals_count + 1, &engine->arrivals_capacity,
+                            sizeof engine->arrivals[0]);
     engine->arrivals[engine->arrivals_count++] = (struct arrival){
         .parameter = (enum parameter)reading->parameter,
         .measured_at_ms = reading->measured_at_ms,
@@ -31,8 +31,8 @@ static void arrive(struct engine *engine, const struct reading *reading)
     };
 }
 
-static struct held to_held(const struct engine *engine, struct patient *patient, const struct reading *reading,
-                           const uint8_t *tail)
+static struct held to_held(const struct engine *engine, struct patient *patient,
+                           const struct reading *reading, const uint8_t *tail)
 {
     struct held held = {
         .key = {.ms = reading->measured_at_ms,
@@ -94,7 +94,8 @@ static void quarantine(struct engine *engine, struct patient *patient, struct re
 }
 
 /* A reading older than what is held: it cannot be told from a resend here, the loader will. */
-static void pass_by(struct engine *engine, struct patient *patient, struct reading *reading, const struct held *held)
+static void pass_by(struct engine *engine, struct patient *patient, struct reading *reading,
+                    const struct held *held)
 {
     reading->flags |= FLAG_LATE_UNJUDGED | FLAG_CHECK_OLDER;
     reading->verdict = VERDICT_ACCEPTED;
@@ -122,7 +123,8 @@ static void hold(struct engine *engine, struct patient *patient, struct reading 
         engine->unit.cause = reading->status == STATUS_VOID ? "void" : "corrected";
 }
 
-void admission_take(struct engine *engine, struct patient *patient, struct reading *reading, const uint8_t *tail)
+void admission_take(struct engine *engine, struct patient *patient, struct reading *reading,
+                    const uint8_t *tail)
 {
     struct held held = to_held(engine, patient, reading, tail);
     struct series *series = patient_add_series(patient, (enum parameter)reading->parameter);
@@ -141,7 +143,8 @@ void admission_take(struct engine *engine, struct patient *patient, struct readi
         reading->revision = known.revision;
     } else if (reading->quarantine != QUARANTINE_NONE) {
         quarantine(engine, patient, reading, &held, series);
-    } else if (late_ms > 2 * engine_lookback_ms(engine, series->parameter) || reading->measured_at_ms < series->cut_ms) {
+    } else if (late_ms > 2 * engine_lookback_ms(engine, series->parameter) ||
+               reading->measured_at_ms < series->cut_ms) {
         pass_by(engine, patient, reading, &held);
     } else {
         if (late_ms > engine_lookback_ms(engine, series->parameter))

@@ -8,6 +8,7 @@
 
 #include "alerting/engine_state.h"
 
-void admission_take(struct engine *engine, struct patient *patient, struct reading *reading, const uint8_t *tail);
+void admission_take(struct engine *engine, struct patient *patient, struct reading *reading,
+                    const uint8_t *tail);
 
 #endif

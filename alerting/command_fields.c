@@ -6,6 +6,8 @@
 
 #include "alerting/exact_json.h"
 
+enum { TEXT_RENDERED_MAX = 2000 }; /* author and note of an event: 4 of its 16 KB */
+
 static void answer(struct fields *fields, enum err outcome, const char *const pairs[][2], size_t count)
 {
     struct buffer *reply = &fields->command->reply;
@@ -22,7 +24,8 @@ static void answer(struct fields *fields, enum err outcome, const char *const pa
     render_close(reply, '}');
 }
 
-void fields_refuse(struct fields *fields, const char *what, const char *found, const char *expected, const char *hint)
+void fields_refuse(struct fields *fields, const char *what, const char *found, const char *expected,
+                   const char *hint)
 {
     const char *const pairs[][2] = {{"what", what}, {"found", found}, {"expected", expected}, {"hint", hint}};
     answer(fields, ERR_REFUSED, pairs, hint == NULL ? 3 : 4);
@@ -30,7 +33,8 @@ void fields_refuse(struct fields *fields, const char *what, const char *found, c
 
 void fields_not_found(struct fields *fields, const char *what)
 {
-    const char *const pairs[][2] = {{"what", what}, {"found", "nothing"}, {"expected", "one that is known here"}};
+    const char *const pairs[][2] = {
+        {"what", what}, {"found", "nothing"}, {"expected", "one that is known here"}};
     answer(fields, ERR_NOT_FOUND, pairs, 3);
 }
 
@@ -76,16 +80,33 @@ static const json_t *get(const struct fields *fields, const char *key)
     return json_is_null(value) ? NULL : value;
 }
 
+size_t rendered_size(const char *text)
+{
+    size_t size = 0;
+    for (; *text != '\0'; text++)
+        size += (unsigned char)*text < 0x20 ? 6 : *text == '"' || *text == '\\' ? 2 : 1;
+    return size;
+}
+
 const char *field_text(struct fields *fields, const char *key, const char *missing)
 {
     const json_t *value = get(fields, key);
     const char *text = exact_json_string(value);
     if (value == NULL && missing != NULL)
         return missing;
-    if (text == NULL || strlen(text) > EVENT_JSON_BYTES_MAX / 8) {
+    if (text == NULL || rendered_size(text) > TEXT_RENDERED_MAX) {
         fields_refuse(fields, key, value == NULL ? "nothing" : "no text, or a long one", "a text", NULL);
         return "";
     }
+    return text;
+}
+
+const char *field_ref(struct fields *fields, const char *key, const char *missing)
+{
+    const char *text = field_text(fields, key, missing);
+    size_t size = strlen(text);
+    if (text != missing && (size == 0 || size > REF_BYTES_MAX))
+        fields_refuse(fields, key, text, "a text of 1 to 64 bytes", NULL);
     return text;
 }
 
@@ -109,7 +130,8 @@ int64_t field_instant(struct fields *fields, const char *key, int64_t missing)
     struct instant_parsed parsed;
     if (value == NULL)
         return missing;
-    if (text != NULL && instant_parse(text, strlen(text), &parsed) == INSTANT_GOOD && parsed.precision == PRECISION_TIME)
+    if (text != NULL && instant_parse(text, strlen(text), &parsed) == INSTANT_GOOD &&
+        parsed.precision == PRECISION_TIME)
         return parsed.ms;
     fields_refuse(fields, key, text == NULL ? "no text" : text, "a time like 2026-12-01T00:00:00Z", NULL);
     return missing;

@@ -22,15 +22,21 @@ static inline bool fields_are_good(const struct fields *fields)
     return fields->good;
 }
 
-/* `missing` NULL: the field is mandatory. A null is a missing field. */
+/* Bytes of a text as JSON, without its quotes. */
+size_t rendered_size(const char *text);
+
+/* `missing` NULL: the field is mandatory. A null is a missing field. A text is at most 2,000 bytes as JSON; a
+ * ref is a text of 1 to REF_BYTES_MAX bytes. */
 const char *field_text(struct fields *fields, const char *key, const char *missing);
+const char *field_ref(struct fields *fields, const char *key, const char *missing);
 int64_t field_integer(struct fields *fields, const char *key, int64_t missing); /* missing 0: mandatory */
 int64_t field_instant(struct fields *fields, const char *key, int64_t missing);
 enum parameter field_parameter(struct fields *fields, const char *key);
 /* "value" in "unit", in millionths of the parameter's canonical unit. */
 int64_t field_value(struct fields *fields, enum parameter parameter);
 
-void fields_refuse(struct fields *fields, const char *what, const char *found, const char *expected, const char *hint);
+void fields_refuse(struct fields *fields, const char *what, const char *found, const char *expected,
+                   const char *hint);
 void fields_not_found(struct fields *fields, const char *what);
 void fields_answer(struct fields *fields, int64_t commit_ms, int64_t in_force_from_ms, bool moved);
 

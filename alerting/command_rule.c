@@ -1,5 +1,5 @@
-/* command_rule: reads the version, refuses what may not follow what is there, moves its valid_from, adds it and
- * brings the patients in scope up to date. */
+/* command_rule: reads the version, refuses what may not follow what is there, moves its valid_from, adds it
+ * and brings the patients in scope up to date. */
 #include "alerting/command_rule.h"
 
 #include <stdlib.h>
@@ -7,6 +7,8 @@
 
 #include "alerting/grow.h"
 #include "alerting/patient.h"
+
+enum { RULE_RENDERED_MAX = 4096 };
 
 struct addition {
     enum rule_layer layer;
@@ -69,10 +71,22 @@ static void check_book(struct fields *fields, const struct rulebook *book, const
     }
 }
 
+/* Texts and parameters go into every event, which has 16 KB in all. */
+static void check_size(struct fields *fields, const struct rule *rule)
+{
+    if (rule->inherit)
+        return;
+    size_t size = rendered_size(rule->text_fr) + rendered_size(rule->text_en) + strlen(rule->parameters_json);
+    if (size > RULE_RENDERED_MAX)
+        fields_refuse(fields, "text", "more than 4,096 bytes with the parameters", "at most 4,096 bytes",
+                      NULL);
+}
+
 static size_t definitions_of_scope(const struct addition *addition)
 {
     size_t count = 0;
-    for (size_t i = rulebook_first(addition->book, addition->layer, addition->scope); i < addition->book->count; i++) {
+    for (size_t i = rulebook_first(addition->book, addition->layer, addition->scope);
+         i < addition->book->count; i++) {
         if (addition->book->items[i]->layer != addition->layer ||
             strcmp(addition->book->items[i]->scope, addition->scope) != 0)
             break;
@@ -85,13 +99,19 @@ static void check(const struct engine *engine, struct fields *fields, const stru
 {
     const char *id = rule_id(addition->rule);
     const struct definition *definition = rulebook_find(addition->book, addition->layer, addition->scope, id);
+    check_size(fields, addition->rule);
     check_book(fields, &engine->rules, addition->rule);
     if (addition->patient != NULL)
         check_book(fields, &addition->patient->own, addition->rule);
+    if (addition->layer == LAYER_LINE && !addition->rule->inherit &&
+        strcmp(addition->rule->line, addition->scope) != 0 && addition->rule->line[0] != '\0')
+        fields_refuse(fields, "line", addition->rule->line, addition->scope, "the rule names another line");
     if (addition->layer == LAYER_LINE && addition->rule->inherit)
         fields_refuse(fields, "inherit", "true", "a rule: nothing lies beneath a line", NULL);
-    size_t count = addition->patient != NULL ? addition->patient->tracks_count : definitions_of_scope(addition);
-    bool known = addition->patient != NULL ? patient_track(addition->patient, id) != NULL : definition != NULL;
+    size_t count =
+        addition->patient != NULL ? addition->patient->tracks_count : definitions_of_scope(addition);
+    bool known =
+        addition->patient != NULL ? patient_track(addition->patient, id) != NULL : definition != NULL;
     if (!known && count >= RULES_PER_PATIENT_MAX)
         fields_refuse(fields, "rule", id, "at most 64 rules a patient", NULL);
 }

@@ -1,5 +1,5 @@
-/* commands: a table of kinds. Every function reads its fields, refuses what the rules refuse, changes the state and
- * brings the patients concerned up to date, in the order of their numbers. */
+/* commands: a table of kinds. Every function reads its fields, refuses what the rules refuse, changes the
+ * state and brings the patients concerned up to date, in the order of their numbers. */
 #include "alerting/commands.h"
 
 #include <stdlib.h>
@@ -17,7 +17,8 @@
 enum { SUSPENSION_DAYS_MAX = 31, SUSPENSION_WINDOW_DAYS = 62 };
 static const int64_t DAY_MS = 86400000;
 
-/* ------------------------------------------------------------------------------------------------- patients */
+/* ------------------------------------------------------------------------------------------------- patients
+ */
 
 static const struct zone *zone_by_name(struct engine *engine, const char *name)
 {
@@ -27,7 +28,8 @@ static const struct zone *zone_by_name(struct engine *engine, const char *name)
     struct zone *zone;
     if (zone_load(name, &zone) != OK)
         return NULL;
-    engine->zones = grow(engine->zones, engine->zones_count + 1, &engine->zones_capacity, sizeof engine->zones[0]);
+    engine->zones =
+        grow(engine->zones, engine->zones_count + 1, &engine->zones_capacity, sizeof engine->zones[0]);
     return engine->zones[engine->zones_count++] = zone;
 }
 
@@ -68,18 +70,20 @@ static void set_zone(struct patient *patient, const struct zone *zone, int64_t c
 static void carry_patient(struct engine *engine, struct fields *fields)
 {
     int64_t patient_id = field_integer(fields, "patient_id", 0);
-    const char *ref = field_text(fields, "ref", NULL), *organization = field_text(fields, "organization", NULL);
-    const char *line = field_text(fields, "line", NULL), *team = field_text(fields, "team", "");
+    const char *ref = field_ref(fields, "ref", NULL), *organization = field_ref(fields, "organization", NULL);
+    const char *line = field_ref(fields, "line", NULL), *team = field_ref(fields, "team", "");
     const char *zone_text = field_text(fields, "time_zone", NULL);
     int64_t enrolled_ms = field_instant(fields, "enrolled_at", INSTANT_NONE);
     const struct zone *zone = fields_are_good(fields) ? zone_by_name(engine, zone_text) : NULL;
     if (fields_are_good(fields) && zone == NULL)
-        fields_refuse(fields, "time_zone", zone_text, "a time zone that the system has, e.g. Europe/Paris", NULL);
+        fields_refuse(fields, "time_zone", zone_text, "a time zone that the system has, e.g. Europe/Paris",
+                      NULL);
     if (fields_are_good(fields) && !line_has_silence(engine, line))
         fields_refuse(fields, "line", line, "a line with a silence rule", "import the line's rules first");
     struct patient *patient = index_map_get(&engine->patients_by_id, (uint64_t)patient_id);
     if (fields_are_good(fields) && patient != NULL && strcmp(patient->organization, organization) != 0)
-        fields_refuse(fields, "organization", organization, "the same: a patient does not change organisation", NULL);
+        fields_refuse(fields, "organization", organization,
+                      "the same: a patient does not change organisation", NULL);
     if (!fields_are_good(fields))
         return;
 
@@ -99,7 +103,8 @@ static void carry_patient(struct engine *engine, struct fields *fields)
             silence_schedule(engine, patient->tracks[i]);
     patient_schedule(engine, patient);
     bool given = field_instant(fields, "enrolled_at", INSTANT_NONE) != INSTANT_NONE;
-    fields_answer(fields, given ? fields->commit_ms : patient->enrolled_at_ms, patient->enrolled_at_ms, false);
+    fields_answer(fields, given ? fields->commit_ms : patient->enrolled_at_ms, patient->enrolled_at_ms,
+                  false);
 }
 
 static struct patient *patient_of(struct engine *engine, struct fields *fields)
@@ -132,7 +137,8 @@ static void carry_left(struct engine *engine, struct fields *fields)
     fields_answer(fields, fields->commit_ms, patient->left_at_ms, moved);
 }
 
-/* ------------------------------------------------------------------------------- confirmations and the like */
+/* ------------------------------------------------------------------------------- confirmations and the like
+ */
 
 static bool has_confirmation(const struct patient *patient, const struct confirmation *like)
 {
@@ -189,8 +195,8 @@ static void carry_reference(struct engine *engine, struct fields *fields)
             return;
         }
     }
-    patient->references =
-        grow(patient->references, patient->references_count + 1, &patient->references_capacity, sizeof(struct reference));
+    patient->references = grow(patient->references, patient->references_count + 1,
+                               &patient->references_capacity, sizeof(struct reference));
     patient->references[patient->references_count++] =
         (struct reference){parameter, value, from_ms, copied(name), copied(author)};
     fields_answer(fields, fields->commit_ms, from_ms, false);
@@ -206,9 +212,10 @@ static bool is_too_long(const struct spans *held, int64_t from_ms, int64_t until
     spans_add(&all, from_ms, until_ms);
     for (size_t i = 0; i < all.count; i++) {
         int64_t end_ms = all.items[i].to_ms, begin_ms = all.items[i].from_ms;
-        too_long |= spans_covered(&all, end_ms - SUSPENSION_WINDOW_DAYS * DAY_MS, end_ms) > SUSPENSION_DAYS_MAX * DAY_MS;
-        too_long |=
-            spans_covered(&all, begin_ms, begin_ms + SUSPENSION_WINDOW_DAYS * DAY_MS) > SUSPENSION_DAYS_MAX * DAY_MS;
+        too_long |= spans_covered(&all, end_ms - SUSPENSION_WINDOW_DAYS * DAY_MS, end_ms) >
+                    SUSPENSION_DAYS_MAX * DAY_MS;
+        too_long |= spans_covered(&all, begin_ms, begin_ms + SUSPENSION_WINDOW_DAYS * DAY_MS) >
+                    SUSPENSION_DAYS_MAX * DAY_MS;
     }
     spans_deinit(&all);
     return too_long;
@@ -231,11 +238,14 @@ static void carry_suspension(struct engine *engine, struct fields *fields)
     else if (author[0] == '\0' || reason[0] == '\0')
         fields_refuse(fields, "reason", reason, "an author and a reason", NULL);
     else if (until_ms == INSTANT_NONE || until_ms <= from_ms)
-        fields_refuse(fields, "until", "none, or not after its beginning", "an end after the beginning", NULL);
+        fields_refuse(fields, "until", "none, or not after its beginning", "an end after the beginning",
+                      NULL);
     else if (until_ms - fields->commit_ms > SUSPENSION_DAYS_MAX * DAY_MS)
-        fields_refuse(fields, "until", "more than 31 days away", "at most 31 days away", "renew it before its end");
+        fields_refuse(fields, "until", "more than 31 days away", "at most 31 days away",
+                      "renew it before its end");
     else if (strcmp(role, "physician") != 0 && is_too_long(&track->silence.suspensions, from_ms, until_ms))
-        fields_refuse(fields, "until", "more than 31 days in 62", "role physician", "a physician may suspend longer");
+        fields_refuse(fields, "until", "more than 31 days in 62", "role physician",
+                      "a physician may suspend longer");
     if (!fields_are_good(fields))
         return;
     silence_suspend(engine, track, from_ms, until_ms);
@@ -243,7 +253,8 @@ static void carry_suspension(struct engine *engine, struct fields *fields)
     fields_answer(fields, fields->commit_ms, from_ms, moved);
 }
 
-/* --------------------------------------------------------------------------------------------------- others */
+/* --------------------------------------------------------------------------------------------------- others
+ */
 
 static void carry_registry(struct engine *engine, struct fields *fields)
 {
@@ -317,15 +328,16 @@ static void carry_show(struct engine *engine, struct fields *fields)
 
 static void carry_clock(struct engine *engine, struct fields *fields)
 {
-    fields_answer(fields, engine->unit.now_ms, engine->unit.now_ms, false); /* the shard's tick has moved it */
+    fields_answer(fields, engine->unit.now_ms, engine->unit.now_ms,
+                  false); /* the shard's tick has moved it */
 }
 
 static void (*const carriers[COMMAND_COUNT])(struct engine *, struct fields *) = {
-    [COMMAND_PATIENT] = carry_patient,         [COMMAND_LEFT] = carry_left,
-    [COMMAND_RULE] = command_rule,             [COMMAND_CONFIRMATION] = carry_confirmation,
-    [COMMAND_REFERENCE] = carry_reference,     [COMMAND_SUSPENSION] = carry_suspension,
-    [COMMAND_REGISTRY] = carry_registry,       [COMMAND_ACKNOWLEDGE] = carry_acknowledge,
-    [COMMAND_CLOCK] = carry_clock,             [COMMAND_SHOW] = carry_show,
+    [COMMAND_PATIENT] = carry_patient,     [COMMAND_LEFT] = carry_left,
+    [COMMAND_RULE] = command_rule,         [COMMAND_CONFIRMATION] = carry_confirmation,
+    [COMMAND_REFERENCE] = carry_reference, [COMMAND_SUSPENSION] = carry_suspension,
+    [COMMAND_REGISTRY] = carry_registry,   [COMMAND_ACKNOWLEDGE] = carry_acknowledge,
+    [COMMAND_CLOCK] = carry_clock,         [COMMAND_SHOW] = carry_show,
 };
 
 void commands_carry_out(struct engine *engine, struct command *command)

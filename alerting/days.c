@@ -1,5 +1,5 @@
-/* days: see days.h. A day whose beginning lies behind a change of zone in the old zone, and before it in the new one,
- * begins at the change. */
+/* days: see days.h. A day whose beginning lies behind a change of zone in the old zone, and before it in the
+ * new one, begins at the change. */
 #include "alerting/days.h"
 
 int64_t day_begin_ms(const struct patient *patient, int64_t day, int day_start_min)

@@ -1,5 +1,5 @@
-/* days: the days of a patient (RULES.md section 3.3): a day begins at the earliest instant whose local date and time
- * are at or after it at `day_start`; days that begin after a change of zone are of the new one.
+/* days: the days of a patient (RULES.md section 3.3): a day begins at the earliest instant whose local date
+ * and time are at or after it at `day_start`; days that begin after a change of zone are of the new one.
  * Threads: pure functions of the patient's zones. */
 #ifndef VIGIE_ALERTING_DAYS_H
 #define VIGIE_ALERTING_DAYS_H

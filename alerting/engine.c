@@ -1,5 +1,5 @@
-/* engine: the entry points. Each is one unit of decision: it changes the state, then publishes the difference between
- * what now is and what was published, once. admission.c takes readings in; the rest is elsewhere. */
+/* engine: the entry points. Each is one unit of decision: it changes the state, then publishes the difference
+ * between what now is and what was published, once. admission.c takes readings in; the rest is elsewhere. */
 #include "alerting/engine.h"
 
 #include <stdlib.h>
@@ -71,7 +71,8 @@ static void take_outage(struct engine *engine, int64_t from_ms, int64_t to_ms)
     }
 }
 
-/* Up time counts at a start alone: while running, engine time may be slewed against it, which is no outage. */
+/* Up time counts at a start alone: while running, engine time may be slewed against it, which is no outage.
+ */
 static void take_up_time(struct engine *engine, int64_t last_ms, int64_t up_ms, bool start)
 {
     int64_t up_from_ms = engine->now_ms - up_ms;
@@ -92,7 +93,8 @@ bool engine_tick(struct engine *engine, int64_t now_ms, int64_t up_ms, bool star
     move_time(engine, now_ms);
     unit_begin(&engine->unit, engine->now_ms, "clock", false);
     take_up_time(engine, last_ms, up_ms, start);
-    while (engine->heap_count > 0 && engine->heap[0]->due_ms < engine->now_ms && expiries++ < TICK_EXPIRIES_MAX)
+    while (engine->heap_count > 0 && engine->heap[0]->due_ms < engine->now_ms &&
+           expiries++ < TICK_EXPIRIES_MAX)
         patient_expire(engine, engine->heap[0]);
     unit_publish(engine);
     return engine->heap_count > 0 && engine->heap[0]->due_ms < engine->now_ms;
@@ -115,12 +117,14 @@ struct patient *engine_patient(struct engine *engine, int64_t patient_id)
     return index_map_get(&engine->patients_by_id, (uint64_t)patient_id);
 }
 
-void engine_decide(struct engine *engine, struct patient *patient, struct reading *heads, const uint8_t *tails,
-                   uint32_t first, int64_t now_ms)
+void engine_decide(struct engine *engine, struct patient *patient, struct reading *heads,
+                   const uint8_t *tails, uint32_t first, int64_t now_ms)
 {
     move_time(engine, now_ms);
     unit_begin(&engine->unit, engine->now_ms, "late-data", false);
     engine->arrivals_count = engine->touched_count = 0;
+    if (names_are_many(&patient->names))
+        patient_sweep_names(patient);
     for (uint32_t i = first; i != READING_CHAIN_END; i = heads[i].next)
         admission_take(engine, patient, &heads[i], tails + heads[i].tail_offset);
     for (size_t i = 0; i < engine->touched_count; i++)

@@ -31,10 +31,10 @@ struct notes {
 struct engine {
     struct engine_settings settings;
     struct engine_out out;
-    int64_t now_ms;         /* INT64_MIN before the first call */
+    int64_t now_ms; /* INT64_MIN before the first call */
     bool ticked;
     int64_t registry_version;
-    struct rulebook rules;  /* of teams, organisations, lines */
+    struct rulebook rules; /* of teams, organisations, lines */
     struct index_map patients_by_id, ledgers_by_episode;
     struct patient **patients; /* sorted by patient_id: the order of scope-wide changes */
     size_t patients_count, patients_capacity;

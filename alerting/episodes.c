@@ -94,7 +94,8 @@ static int64_t held_until_ms(const struct episode *episode)
 static void remove_at(struct ledger *ledger, struct engine *engine, size_t index)
 {
     episode_free(engine, ledger->items[index]);
-    memmove(ledger->items + index, ledger->items + index + 1, (--ledger->count - index) * sizeof ledger->items[0]);
+    memmove(ledger->items + index, ledger->items + index + 1,
+            (--ledger->count - index) * sizeof ledger->items[0]);
 }
 
 void ledger_prune(struct ledger *ledger, struct engine *engine, int64_t before_ms)
@@ -133,7 +134,8 @@ bool scene_is_live(const struct scene *scene, const struct transition *transitio
 }
 
 /* An event of the episode; its priority is published, and a lower one lowers what was paged for good. */
-struct pending *episode_emit(const struct scene *scene, struct episode *episode, enum event_kind kind, size_t prefix)
+struct pending *episode_emit(const struct scene *scene, struct episode *episode, enum event_kind kind,
+                             size_t prefix)
 {
     struct pending *pending = unit_add(&scene->engine->unit, scene->ledger, episode, kind);
     pending->sequence = ++episode->sequence;
@@ -200,8 +202,8 @@ static void begin_in_order(const struct scene *scene, const struct transition *t
     episode_emit_transition(scene, episode, 0, stays_open)->reason = reason;
 }
 
-void ledger_step(const struct scene *scene, const struct transition *transition, const struct reading_key *began,
-                 uint32_t in_breach, bool stays_open)
+void ledger_step(const struct scene *scene, const struct transition *transition,
+                 const struct reading_key *began, uint32_t in_breach, bool stays_open)
 {
     if (transition->kind == EVENT_RAISED) {
         begin_in_order(scene, transition, began, in_breach, stays_open);
@@ -222,6 +224,7 @@ void ledger_live(const struct scene *scene)
         return;
     const struct transition *last = &episode->story.items[episode->story.count - 1];
     struct pending *pending = episode_emit(scene, episode, EVENT_LIVE, episode->story.count);
+    pending->basis.at_ms = scene->fresh->key.ms;
     pending->basis.has_reading = true;
     pending->basis.pair = false;
     pending->basis.deciding = pending->basis.first = scene->fresh->key;
@@ -235,7 +238,8 @@ void ledger_live(const struct scene *scene)
     episode->acknowledged = false;
 }
 
-struct pending *ledger_act(struct engine *engine, struct ledger *ledger, struct episode *episode, enum event_kind kind)
+struct pending *ledger_act(struct engine *engine, struct ledger *ledger, struct episode *episode,
+                           enum event_kind kind)
 {
     struct scene scene = {.engine = engine, .ledger = ledger};
     enum priority paged = episode->paged; /* commands count for nothing in it */
@@ -245,7 +249,8 @@ struct pending *ledger_act(struct engine *engine, struct ledger *ledger, struct 
     return pending;
 }
 
-/* ------------------------------------------------------------------------------------------------------ ids */
+/* ------------------------------------------------------------------------------------------------------ ids
+ */
 
 enum { ID_FIELDS_BYTES_MAX = 2048 };
 
@@ -290,7 +295,8 @@ static void id_add_day(struct id_fields *fields, int64_t day)
 void episode_identify(const struct ledger *ledger, const struct reading_key *began, uint32_t generation,
                       uint8_t id[UUID_BYTES])
 {
-    static const char *const words[] = {[BEGAN_READING] = "reading", [BEGAN_DAY] = "day", [BEGAN_LAST_SEEN] = "last_seen"};
+    static const char *const words[] = {
+        [BEGAN_READING] = "reading", [BEGAN_DAY] = "day", [BEGAN_LAST_SEEN] = "last_seen"};
     static const char *const sides[] = {[SIDE_LOW] = "low", [SIDE_HIGH] = "high", [SIDE_NONE] = ""};
     struct id_fields fields = {.size = 0};
     id_add(&fields, ledger->rule_id);

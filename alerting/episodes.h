@@ -1,8 +1,8 @@
 /* episodes: what was published of the episodes of one rule and side, and the difference to what now is
  * (RULES.md section 5: ids that stick, matching, prefix rule, live or retrospective, paged priority).
  * Owner:   tracks and technical alerts hold the ledgers. Threads: the shard's alone.
- * Choices: "leaves the episode open" is meant at the end of the unit: a breach that is over within one upload does
- *          not page; events of technical alerts are live, as those of silence are. */
+ * Choices: "leaves the episode open" is meant at the end of the unit: a breach that is over within one upload
+ * does not page; events of technical alerts are live, as those of silence are. */
 #ifndef VIGIE_ALERTING_EPISODES_H
 #define VIGIE_ALERTING_EPISODES_H
 
@@ -26,16 +26,18 @@ struct scene {
     const struct held *fresh;
 };
 
-/* In order: the next transition of the open episode, or the beginning of one. `stays_open`: at the unit's end. */
-void ledger_step(const struct scene *scene, const struct transition *transition, const struct reading_key *began,
-                 uint32_t in_breach, bool stays_open);
+/* In order: the next transition of the open episode, or the beginning of one. `stays_open`: at the unit's
+ * end. */
+void ledger_step(const struct scene *scene, const struct transition *transition,
+                 const struct reading_key *began, uint32_t in_breach, bool stays_open);
 /* After a replay: `stories` are all episodes of the held past (they are taken). */
 void ledger_settle(const struct scene *scene, struct story *stories, size_t count);
 /* An open episode that is more urgent than it ever paged meets a fresh breach: the event `live`. */
 void ledger_live(const struct scene *scene);
 
 /* Events that are no transitions: acknowledged, suspended, resumed. */
-struct pending *ledger_act(struct engine *engine, struct ledger *ledger, struct episode *episode, enum event_kind kind);
+struct pending *ledger_act(struct engine *engine, struct ledger *ledger, struct episode *episode,
+                           enum event_kind kind);
 
 /* Forgets what ended before the instant. */
 void ledger_prune(struct ledger *ledger, struct engine *engine, int64_t before_ms);

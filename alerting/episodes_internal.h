@@ -6,7 +6,8 @@
 
 bool episode_is_open(const struct episode *episode);
 bool scene_is_live(const struct scene *scene, const struct transition *transition, bool stays_open);
-struct pending *episode_emit(const struct scene *scene, struct episode *episode, enum event_kind kind, size_t prefix);
+struct pending *episode_emit(const struct scene *scene, struct episode *episode, enum event_kind kind,
+                             size_t prefix);
 struct pending *episode_emit_transition(const struct scene *scene, struct episode *episode, size_t index,
                                         bool stays_open);
 struct episode *ledger_add_episode(const struct scene *scene, const struct reading_key *began);

@@ -1,10 +1,10 @@
-/* episodes_settle: the difference between the episodes that a replay found and those that were published, taken once
- * a unit (RULES.md section 5, matching).
+/* episodes_settle: the difference between the episodes that a replay found and those that were published,
+ * taken once a unit (RULES.md section 5, matching).
  *
  * New episodes choose in order of raised_at among the published that match (same raised_at, or [raised_at,
- * cleared_at) share an instant), the earliest raised first, cancelled ones after the others; what is chosen keeps
- * its id. Then: what no one chose is cancelled; what goes on gets its further transitions as events; what became
- * something else is amended as a whole. */
+ * cleared_at) share an instant), the earliest raised first, cancelled ones after the others; what is chosen
+ * keeps its id. Then: what no one chose is cancelled; what goes on gets its further transitions as events;
+ * what became something else is amended as a whole. */
 #include <stdlib.h>
 
 #include "alerting/engine_state.h"
@@ -73,7 +73,8 @@ void episode_reinstate(struct episode *episode)
     episode->paged = PRIORITY_NONE;
 }
 
-static void cancel(const struct scene *scene, struct episode *episode, struct claim *claims, size_t claims_count)
+static void cancel(const struct scene *scene, struct episode *episode, struct claim *claims,
+                   size_t claims_count)
 {
     const struct held *newest = series_newest(scene->series);
     struct claim *into = NULL;
@@ -117,7 +118,8 @@ static void replace_story(struct episode *episode, struct story *story)
     *story = (struct story){0};
 }
 
-static void emit_from(const struct scene *scene, struct episode *episode, size_t index, const char *first_reason)
+static void emit_from(const struct scene *scene, struct episode *episode, size_t index,
+                      const char *first_reason)
 {
     bool stays_open = story_is_open(&episode->story);
     for (; index < episode->story.count; index++) {

@@ -9,7 +9,9 @@
 #include "alerting/technical.h"
 
 enum {
-    PRIORITIES_SHOWN_MAX = 128, /* x 40 bytes = 5 KB of the 16 KB; first and last are kept */
+    /* Of 16 KB: head 1, readings 32 x 120 = 4, rule and texts 4, author and note 4, priorities 64 x 40 = 3.
+     */
+    PRIORITIES_SHOWN_MAX = 64, /* first and last are kept */
 };
 
 static void uuid_member(struct buffer *json, const char *key, const uint8_t id[UUID_BYTES])
@@ -36,7 +38,6 @@ static const char *side_word(enum rule_side side)
 {
     return side == SIDE_NONE ? "" : side == SIDE_LOW ? "low" : "high";
 }
-
 
 /* Built-in rules have one version and no layer of the patient's. */
 static void built_in_rule(struct buffer *json, const struct ledger *ledger)
@@ -117,7 +118,8 @@ static void value_members(struct buffer *json, const struct transition *basis)
     instant_member(json, "received_at", basis->received_ms);
 }
 
-/* ------------------------------------------------------------------------------------------------- evidence */
+/* ------------------------------------------------------------------------------------------------- evidence
+ */
 
 struct evidence {
     const struct held *first, *last[EVENT_READINGS_MAX - 1]; /* the first, and a ring of the latest */
@@ -134,7 +136,8 @@ static void evidence_add(struct evidence *evidence, const struct held *held)
 }
 
 /* The first number of an instant, as windows have it; any member when there is none. */
-static const struct held *at_key(const struct series *series, const struct names *names, const struct reading_key *key)
+static const struct held *at_key(const struct series *series, const struct names *names,
+                                 const struct reading_key *key)
 {
     const struct held *found = NULL;
     for (size_t i = series_find(series, names, key); i < series->count; i++) {
@@ -154,7 +157,8 @@ static const struct held *exactly(const struct series *series, const struct name
         const struct held *held = series_item(series, i);
         if (!reading_key_equal(&held->key, &basis->deciding))
             break;
-        if (held->value == basis->value && held->comparator == basis->comparator && (held->flags & HELD_MEMBER))
+        if (held->value == basis->value && held->comparator == basis->comparator &&
+            (held->flags & HELD_MEMBER))
             return held;
     }
     return NULL;
@@ -163,7 +167,8 @@ static const struct held *exactly(const struct series *series, const struct name
 static void collect_pair(struct evidence *evidence, const struct series *series, const struct names *names,
                          const struct transition *basis)
 {
-    const struct held *extreme = at_key(series, names, &basis->first), *deciding = exactly(series, names, basis);
+    const struct held *extreme = at_key(series, names, &basis->first),
+                      *deciding = exactly(series, names, basis);
     if (extreme != NULL)
         evidence_add(evidence, extreme);
     if (deciding != NULL)
@@ -217,7 +222,8 @@ static void readings_members(struct buffer *json, const struct pending *pending)
     render_integer(json, (int64_t)evidence.total);
 }
 
-/* -------------------------------------------------------------------------------------------------- episode */
+/* -------------------------------------------------------------------------------------------------- episode
+ */
 
 static bool shows_priority(const struct transition *transition)
 {
@@ -246,10 +252,10 @@ static void episode_members(struct buffer *json, const struct pending *pending)
     const struct story *story = &pending->episode->story;
     const struct transition *last = &story->items[pending->prefix - 1];
     bool over = !shows_priority(last);
-    const char *state = pending->cancelled             ? "cancelled"
-                        : !over                        ? "open"
+    const char *state = pending->cancelled           ? "cancelled"
+                        : !over                      ? "open"
                         : last->kind == EVENT_CLOSED ? "closed"
-                                                       : "cleared";
+                                                     : "cleared";
     instant_member(json, "raised_at", story->items[0].at_ms);
     instant_member(json, "cleared_at", over ? last->at_ms : INSTANT_NONE);
     text_member(json, "state", state);

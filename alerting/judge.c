@@ -22,7 +22,8 @@ void judge_state_copy(struct judge_state *to, const struct judge_state *from)
     struct window window = to->window;
     window.items = grow(window.items, from->window.count, &window.capacity, sizeof window.items[0]);
     if (from->window.count > 0)
-        memcpy(window.items, from->window.items + from->window.start, from->window.count * sizeof window.items[0]);
+        memcpy(window.items, from->window.items + from->window.start,
+               from->window.count * sizeof window.items[0]);
     window.start = 0;
     window.count = from->window.count;
     window.pending = from->window.pending;

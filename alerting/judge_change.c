@@ -1,8 +1,9 @@
 /* judge_change: RULES.md section 3, `change`: r against the extreme of the readings in [t - D, t).
  *
- * The window is kept as candidates for the extreme (a monotonic queue): a reading that is at least as extreme drives
- * out all before it, so the latest of equals stays. Readings of one moment are pending until time moves on, since a
- * window ends before t. Candidates are kept for the longest window of any version: a later version may look further. */
+ * The window is kept as candidates for the extreme (a monotonic queue): a reading that is at least as extreme
+ * drives out all before it, so the latest of equals stays. Readings of one moment are pending until time
+ * moves on, since a window ends before t. Candidates are kept for the longest window of any version: a later
+ * version may look further. */
 #include <string.h>
 
 #include "alerting/grow.h"
@@ -69,7 +70,8 @@ static const struct held *furthest(const struct judge_input *input)
     const struct held *best = NULL;
     for (const struct held *held = input->instant->first; held < input->instant->end; held++)
         if ((held->flags & HELD_MEMBER) && held->comparator == COMPARATOR_NONE &&
-            (best == NULL || (input->side == SIDE_HIGH ? held->value > best->value : held->value < best->value)))
+            (best == NULL ||
+             (input->side == SIDE_HIGH ? held->value > best->value : held->value < best->value)))
             best = held;
     return best;
 }
@@ -106,11 +108,12 @@ static void decide(struct judge_state *state, const struct judge_input *input, s
     const struct rule *rule = input->rule;
     enum priority active = state->active;
     if (ret->breach && state->run[PRIORITY_LOW].count >= rule->count && active != rule->priority) {
-        ret->kind = active == PRIORITY_NONE      ? EVENT_RAISED
+        ret->kind = active == PRIORITY_NONE   ? EVENT_RAISED
                     : rule->priority > active ? EVENT_ESCALATED
                                               : EVENT_DEESCALATED;
         ret->priority = state->active = rule->priority;
-    } else if (!ret->breach && active != PRIORITY_NONE && state->clear[PRIORITY_LOW].count >= rule->clear_count) {
+    } else if (!ret->breach && active != PRIORITY_NONE &&
+               state->clear[PRIORITY_LOW].count >= rule->clear_count) {
         ret->kind = EVENT_CLEARED;
         ret->priority = active;
         state->active = PRIORITY_NONE;

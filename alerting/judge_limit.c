@@ -8,7 +8,8 @@ struct measure {
     const struct held *deciding;
 };
 
-/* A comparator on its own side: LO or HI is the end of the measuring range, where no level is far enough out. */
+/* A comparator on its own side: LO or HI is the end of the measuring range, where no level is far enough out.
+ */
 static bool ends_range(enum parameter parameter)
 {
     return parameter == PARAMETER_GLUCOSE_BLOOD || parameter == PARAMETER_GLUCOSE_INTERSTITIAL ||
@@ -80,7 +81,8 @@ static enum priority highest_held(const struct judge_state *state, const struct 
     for (unsigned i = 0; i < levels->count; i++) {
         const struct judge_run *run = &state->run[levels->level[i].priority];
         if (run->count > 0 && run->count >= input->rule->count &&
-            input->instant->key.ms - run->first.ms >= input->rule->limit.for_ms && levels->level[i].priority > highest)
+            input->instant->key.ms - run->first.ms >= input->rule->limit.for_ms &&
+            levels->level[i].priority > highest)
             highest = levels->level[i].priority;
     }
     return highest;

@@ -10,18 +10,18 @@
 #include "alerting/technical.h"
 #include "alerting/track.h"
 
-struct patient *patient_new(struct engine *engine, int64_t patient_id, const char *ref, const char *organization)
+struct patient *patient_new(struct engine *engine, int64_t patient_id, const char *ref,
+                            const char *organization)
 {
     struct patient *patient = zeroed(sizeof *patient);
-    ensure(strlen(ref) <= REF_BYTES_MAX && strlen(organization) <= REF_BYTES_MAX);
     patient->patient_id = patient_id;
-    strcpy(patient->ref, ref);
-    strcpy(patient->organization, organization);
+    copy_text(patient->ref, sizeof patient->ref, ref);
+    copy_text(patient->organization, sizeof patient->organization, organization);
     patient->left_at_ms = patient->due_ms = INT64_MAX;
     patient->heap_index = SIZE_MAX;
 
-    engine->patients =
-        grow(engine->patients, engine->patients_count + 1, &engine->patients_capacity, sizeof engine->patients[0]);
+    engine->patients = grow(engine->patients, engine->patients_count + 1, &engine->patients_capacity,
+                            sizeof engine->patients[0]);
     size_t index = engine->patients_count++;
     for (; index > 0 && engine->patients[index - 1]->patient_id > patient_id; index--)
         engine->patients[index] = engine->patients[index - 1];
@@ -81,8 +81,8 @@ struct series *patient_add_series(struct patient *patient, enum parameter parame
     struct series *series = patient_series(patient, parameter);
     if (series != NULL)
         return series;
-    patient->series =
-        grow(patient->series, patient->series_count + 1, &patient->series_capacity, sizeof patient->series[0]);
+    patient->series = grow(patient->series, patient->series_count + 1, &patient->series_capacity,
+                           sizeof patient->series[0]);
     return patient->series[patient->series_count++] = series_new(parameter);
 }
 
@@ -136,8 +136,8 @@ struct track *patient_track(const struct patient *patient, const char *rule_id)
 static struct track *add_track(struct patient *patient, const struct rule *rule)
 {
     size_t place = track_place(patient, rule->id);
-    patient->tracks =
-        grow(patient->tracks, patient->tracks_count + 1, &patient->tracks_capacity, sizeof patient->tracks[0]);
+    patient->tracks = grow(patient->tracks, patient->tracks_count + 1, &patient->tracks_capacity,
+                           sizeof patient->tracks[0]);
     memmove(patient->tracks + place + 1, patient->tracks + place,
             (patient->tracks_count - place) * sizeof patient->tracks[0]);
     patient->tracks_count++;
@@ -161,7 +161,8 @@ struct rule_subject patient_subject(const struct engine *engine, const struct pa
 
 const struct membership *patient_membership(const struct patient *patient, int64_t ms)
 {
-    struct rule_subject subject = {.memberships = patient->memberships, .memberships_count = patient->memberships_count};
+    struct rule_subject subject = {.memberships = patient->memberships,
+                                   .memberships_count = patient->memberships_count};
     return subject_membership(&subject, ms);
 }
 
@@ -209,7 +210,8 @@ static bool take_shape(struct track *track)
     return more;
 }
 
-static void follow_timeline(struct engine *engine, struct patient *patient, struct track *track, int64_t changed_ms)
+static void follow_timeline(struct engine *engine, struct patient *patient, struct track *track,
+                            int64_t changed_ms)
 {
     if (track->kind == RULE_SILENCE) {
         silence_schedule(engine, track);
@@ -265,7 +267,8 @@ void patient_refresh(struct engine *engine, struct patient *patient)
     refresh_scope(engine, patient, &patient->own, LAYER_PATIENT, "");
     for (size_t i = 0; i < patient->memberships_count; i++)
         for (unsigned layer = LAYER_TEAM; layer < LAYER_COUNT; layer++) {
-            const char *scope = subject_scope(&subject, (enum rule_layer)layer, &patient->memberships[i], text);
+            const char *scope =
+                subject_scope(&subject, (enum rule_layer)layer, &patient->memberships[i], text);
             if (scope[0] != '\0')
                 refresh_scope(engine, patient, &engine->rules, (enum rule_layer)layer, scope);
         }

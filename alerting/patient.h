@@ -1,12 +1,14 @@
 /* patient: one patient's rules, series and timers held together.
  * Owner:   the engine. Threads: the shard's alone.
- * Holds:   tracks are sorted by rule id; every change of what decides about rules ends in patient_refresh(). */
+ * Holds:   tracks are sorted by rule id; every change of what decides about rules ends in patient_refresh().
+ */
 #ifndef VIGIE_ALERTING_PATIENT_H
 #define VIGIE_ALERTING_PATIENT_H
 
 #include "alerting/engine_state.h"
 
-struct patient *patient_new(struct engine *engine, int64_t patient_id, const char *ref, const char *organization);
+struct patient *patient_new(struct engine *engine, int64_t patient_id, const char *ref,
+                            const char *organization);
 void patient_free(struct patient *patient, struct engine *engine);
 
 /* The series of a parameter; made when missing, NULL when it is only asked for. */
@@ -18,12 +20,16 @@ void patient_let_go(struct engine *engine, struct patient *patient, struct serie
 struct track *patient_track(const struct patient *patient, const char *rule_id);
 struct rule_subject patient_subject(const struct engine *engine, const struct patient *patient);
 const struct membership *patient_membership(const struct patient *patient, int64_t ms);
-int64_t engine_lookback_ms(const struct engine *engine, enum parameter parameter); /* PARAMETER_COUNT: of none */
+int64_t engine_lookback_ms(const struct engine *engine,
+                           enum parameter parameter); /* PARAMETER_COUNT: of none */
 
-/* Brings one rule, or all that may concern the patient, up to date with the versions, and judges again what that
- * changes. */
+/* Brings one rule, or all that may concern the patient, up to date with the versions, and judges again what
+ * that changes. */
 void patient_refresh_rule(struct engine *engine, struct patient *patient, const char *rule_id);
 void patient_refresh(struct engine *engine, struct patient *patient);
+
+/* Forgets names that nothing names any more; between units only. */
+void patient_sweep_names(struct patient *patient);
 
 /* Judges the series that this unit touched. */
 void patient_judge(struct engine *engine, struct patient *patient, struct series *series);

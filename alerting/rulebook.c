@@ -1,5 +1,5 @@
-/* rulebook: versions sorted by layer, scope and rule id. Lookups are binary searches; it changes on the control
- * plane only. The timelines are built in timeline.c. */
+/* rulebook: versions sorted by layer, scope and rule id. Lookups are binary searches; it changes on the
+ * control plane only. The timelines are built in timeline.c. */
 #include "alerting/rulebook.h"
 
 #include <stdlib.h>
@@ -51,7 +51,8 @@ void rulebook_deinit(struct rulebook *book)
     *book = (struct rulebook){0};
 }
 
-static int compare(const struct definition *item, enum rule_layer layer, const char *scope, const char *rule_id)
+static int compare(const struct definition *item, enum rule_layer layer, const char *scope,
+                   const char *rule_id)
 {
     if (item->layer != layer)
         return item->layer < layer ? -1 : 1;
@@ -59,7 +60,8 @@ static int compare(const struct definition *item, enum rule_layer layer, const c
     return order != 0 ? order : strcmp(item->rule_id, rule_id);
 }
 
-static size_t place(const struct rulebook *book, enum rule_layer layer, const char *scope, const char *rule_id)
+static size_t place(const struct rulebook *book, enum rule_layer layer, const char *scope,
+                    const char *rule_id)
 {
     size_t low = 0, high = book->count;
     while (low < high) {
@@ -91,8 +93,7 @@ static struct definition *definition_new(enum rule_layer layer, const char *scop
     struct definition *definition = zeroed(sizeof *definition);
     definition->layer = layer;
     definition->scope = copied(scope);
-    ensure(strlen(rule_id) <= RULE_ID_BYTES_MAX);
-    strcpy(definition->rule_id, rule_id);
+    copy_text(definition->rule_id, sizeof definition->rule_id, rule_id);
     return definition;
 }
 
@@ -111,7 +112,7 @@ void rulebook_add(struct rulebook *book, const char *scope, struct rule_version 
     version->needs_physician = rule_requires_validation(version->rule);
     if (definition->count > 0)
         version->needs_physician |= definition->versions[definition->count - 1]->needs_physician;
-    definition->versions =
-        grow(definition->versions, definition->count + 1, &definition->capacity, sizeof definition->versions[0]);
+    definition->versions = grow(definition->versions, definition->count + 1, &definition->capacity,
+                                sizeof definition->versions[0]);
     definition->versions[definition->count++] = version;
 }

@@ -1,10 +1,10 @@
-/* rulebook: the versions of rules by layer and scope, and what they make for one patient: a timeline of the version
- * in force at each instant (RULES.md section 2).
- * Owner:   the engine has one for team, organisation and line; each patient has one for its own layer.
- * Threads: the shard's alone. Versions are immutable and live as long as their book.
- * Choices: a team or organisation version that names a line counts for patients of that line only;
- *          a confirmation is in force from its commit at the earliest, and confirms what was committed by its commit;
- *          silence never ends by inherit: without anything beneath it the last version stays in force. */
+/* rulebook: the versions of rules by layer and scope, and what they make for one patient: a timeline of the
+ * version in force at each instant (RULES.md section 2). Owner:   the engine has one for team, organisation
+ * and line; each patient has one for its own layer. Threads: the shard's alone. Versions are immutable and
+ * live as long as their book. Choices: a team or organisation version that names a line counts for patients
+ * of that line only; a confirmation is in force from its commit at the earliest, and confirms what was
+ * committed by its commit; silence never ends by inherit: without anything beneath it the last version stays
+ * in force. */
 #ifndef VIGIE_ALERTING_RULEBOOK_H
 #define VIGIE_ALERTING_RULEBOOK_H
 
@@ -13,7 +13,13 @@
 
 #include "alerting/rule_fields.h"
 
-enum rule_layer { LAYER_PATIENT, LAYER_TEAM, LAYER_ORGANIZATION, LAYER_LINE, LAYER_COUNT }; /* most specific first */
+enum rule_layer {
+    LAYER_PATIENT,
+    LAYER_TEAM,
+    LAYER_ORGANIZATION,
+    LAYER_LINE,
+    LAYER_COUNT
+}; /* most specific first */
 const char *rule_layer_word(enum rule_layer layer);
 enum rule_layer rule_layer_from_word(const char *word); /* LAYER_COUNT when it is none */
 
@@ -21,7 +27,7 @@ struct rule_version {
     struct rule *rule;
     enum rule_layer layer;
     int64_t number, commit_ms, valid_from_ms;
-    bool moved;         /* valid_from was moved to the commit (or cut) */
+    bool moved;           /* valid_from was moved to the commit (or cut) */
     bool needs_physician; /* it or an earlier version of its layer requires validation */
     char *author, *role, *reason;
 };
@@ -92,7 +98,7 @@ int64_t timeline_activation_ms(const struct timeline *timeline);
 /* Membership of the subject at an instant. */
 const struct membership *subject_membership(const struct rule_subject *subject, int64_t ms);
 /* The scope of a layer for a member, "" when it has none; `text` holds it for a team. */
-const char *subject_scope(const struct rule_subject *subject, enum rule_layer layer, const struct membership *member,
-                          char text[2 * REF_BYTES_MAX + 2]);
+const char *subject_scope(const struct rule_subject *subject, enum rule_layer layer,
+                          const struct membership *member, char text[2 * REF_BYTES_MAX + 2]);
 
 #endif

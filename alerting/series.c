@@ -1,5 +1,5 @@
-/* series: an array with a moving start. In order a reading is an append; late it is one memmove. Amendments are
- * rare: their keys and aliases are kept aside, and only what they may concern is resolved as a whole. */
+/* series: an array with a moving start. In order a reading is an append; late it is one memmove. Amendments
+ * are rare: their keys and aliases are kept aside, and only what they may concern is resolved as a whole. */
 #include "alerting/series.h"
 
 #include <stdlib.h>
@@ -7,6 +7,8 @@
 
 #include "alerting/grow.h"
 #include "alerting/series_resolve.h"
+
+enum { NAMES_SWEEP_MIN = 1024 };
 
 void names_deinit(struct names *names)
 {
@@ -16,25 +18,54 @@ void names_deinit(struct names *names)
     *names = (struct names){0};
 }
 
-uint16_t names_intern(struct names *names, struct slice name)
+static size_t free_place(struct names *names)
+{
+    if (names->used < names->count)
+        for (size_t i = 0; i < names->count; i++)
+            if (names->items[i] == NULL)
+                return i;
+    names->items = grow(names->items, names->count + 1, &names->capacity, sizeof names->items[0]);
+    return names->count++;
+}
+
+uint32_t names_intern(struct names *names, struct slice name)
 {
     if (name.size == 0)
         return 0;
-    for (size_t i = names->count; i > 0; i--)
-        if (strlen(names->items[i - 1]) == name.size && memcmp(names->items[i - 1], name.data, name.size) == 0)
-            return (uint16_t)i;
-    ensure(names->count < UINT16_MAX);
-    names->items = grow(names->items, names->count + 1, &names->capacity, sizeof names->items[0]);
+    for (size_t i = names->count; i > 0; i--) {
+        const char *known = names->items[i - 1];
+        if (known != NULL && strlen(known) == name.size && memcmp(known, name.data, name.size) == 0)
+            return (uint32_t)i;
+    }
+    size_t place = free_place(names);
     char *text = zeroed(name.size + 1);
     memcpy(text, name.data, name.size);
-    names->items[names->count++] = text;
-    return (uint16_t)names->count;
+    names->items[place] = text;
+    names->used++;
+    return (uint32_t)place + 1;
 }
 
-const char *names_text(const struct names *names, uint16_t number)
+const char *names_text(const struct names *names, uint32_t number)
 {
-    ensure(number <= names->count);
+    ensure(number <= names->count && (number == 0 || names->items[number - 1] != NULL));
     return number == 0 ? "" : names->items[number - 1];
+}
+
+bool names_are_many(const struct names *names)
+{
+    return names->used >= NAMES_SWEEP_MIN && names->used >= names->sweep_at;
+}
+
+void names_sweep(struct names *names, const bool *named)
+{
+    for (size_t i = 0; i < names->count; i++) {
+        if (names->items[i] == NULL || named[i + 1])
+            continue;
+        free(names->items[i]);
+        names->items[i] = NULL;
+        names->used--;
+    }
+    names->sweep_at = 2 * names->used;
 }
 
 struct series *series_new(enum parameter parameter)
@@ -60,7 +91,7 @@ static int compare_integers(int64_t a, int64_t b)
     return a < b ? -1 : a > b;
 }
 
-static int compare_names(const struct names *names, uint16_t a, uint16_t b)
+static int compare_names(const struct names *names, uint32_t a, uint32_t b)
 {
     return a == b ? 0 : strcmp(names_text(names, a), names_text(names, b));
 }
@@ -111,12 +142,17 @@ static size_t find_place(const struct series *series, const struct names *names,
     return low;
 }
 
+/* The same identity is held in the same or a higher rank. What may mean something else to a later amendment
+ * (a preliminary with an identifier of its own, the original of a correction that came first) is a version,
+ * not a duplicate: else the order of arrival would count. */
 static bool is_duplicate(const struct held *held, const struct held *reading)
 {
-    if (reading->status <= STATUS_FINAL)
-        return held->status != STATUS_VOID && held->status >= reading->status;
-    return held->status == reading->status && held->issued_ms == reading->issued_ms &&
-           (reading->status != STATUS_VOID || held->alias == reading->alias);
+    if (held->status == STATUS_FINAL && reading->status == STATUS_PRELIMINARY)
+        return reading->alias == 0 || reading->alias == held->alias;
+    if (held->status != reading->status)
+        return false;
+    return reading->status <= STATUS_FINAL ||
+           (held->issued_ms == reading->issued_ms && held->alias == reading->alias);
 }
 
 /* What the held readings of its key, items [low, high), say about it. */
@@ -160,13 +196,14 @@ static void put(struct series *series, size_t place, const struct held *reading)
 
 static void mark(struct series *series, const struct held *reading)
 {
-    series->marks = grow(series->marks, series->marks_count + 1, &series->marks_capacity, sizeof series->marks[0]);
+    series->marks =
+        grow(series->marks, series->marks_count + 1, &series->marks_capacity, sizeof series->marks[0]);
     series->marks[series->marks_count++] = (struct series_mark){reading->alias, reading->key};
 }
 
 /* Where the reading goes, and the items [*ret_low, *ret_high) of its key. */
-static size_t locate(const struct series *series, const struct names *names, const struct held *reading, size_t *ret_low,
-                     size_t *ret_high)
+static size_t locate(const struct series *series, const struct names *names, const struct held *reading,
+                     size_t *ret_low, size_t *ret_high)
 {
     size_t place = find_place(series, names, reading), low = place, high = place;
     while (low > 0 && reading_key_equal(&series_item(series, low - 1)->key, &reading->key))
@@ -252,9 +289,13 @@ void series_drop(struct series *series, size_t count)
 
 size_t series_behind_tip(const struct series *series, const struct names *names)
 {
+    size_t index = series->count;
     if (!series->has_tip)
         return 0;
-    size_t index = series_find(series, names, &series->tip);
+    for (unsigned steps = 0; steps < 8; steps++, index--) /* mostly the tip is the last but one */
+        if (index == 0 || compare_keys(names, &series_item(series, index - 1)->key, &series->tip) <= 0)
+            return index;
+    index = series_find(series, names, &series->tip);
     while (index < series->count && reading_key_equal(&series_item(series, index)->key, &series->tip))
         index++;
     return index;

@@ -1,11 +1,11 @@
-/* series: the held readings of one patient and parameter, all versions of them, sorted as RULES.md section 1 sorts
- * a series; which of them are its members ("winners") is decided here and only here, from the set alone.
- * Owner:   the patient's. Threads: the shard's alone.
- * Holds:   items[start .. start + count) sorted; members up to `tip` have been judged, later ones wait for the end
- *          of the unit; `dirty` says that something up to the tip changed, so that all is judged again.
- * Choices: an unmarked reading is a duplicate when a held version of its identity, void excepted, has its rank or a
- *          higher one (a final of a preliminary's identity is a version, else order would count). A void without a
- *          version time is never taken back. Amendments of one alias that no reading carries are of one reading. */
+/* series: the held readings of one patient and parameter, all versions of them, sorted as RULES.md section 1
+ * sorts a series; which of them are its members ("winners") is decided here and only here, from the set
+ * alone. Owner:   the patient's. Threads: the shard's alone. Holds:   items[start .. start + count) sorted;
+ * members up to `tip` have been judged, later ones wait for the end of the unit; `dirty` says that something
+ * up to the tip changed, so that all is judged again. Choices: a final of a preliminary's identity, and the
+ * original of a correction's, are versions, else order would count; an identifier that comes with a duplicate
+ * is forgotten with it. A void without a version time is never taken back. Amendments of one alias that no
+ * reading carries are of one reading. */
 #ifndef VIGIE_ALERTING_SERIES_H
 #define VIGIE_ALERTING_SERIES_H
 
@@ -15,20 +15,24 @@
 #include "daemon/model/parameter.h"
 #include "daemon/model/reading.h"
 
-/* Names of devices, sources and sensors of one patient: equal names have equal numbers. 0 is "". */
+/* Names of devices, sources and sensors of one patient: equal names have equal numbers. 0 is "". A patient
+ * has a few; a sender that makes up a new one every time is met by forgetting those that nothing names any
+ * more. */
 struct names {
-    char **items;
-    size_t count, capacity;
+    char **items; /* of number i + 1; NULL: free to use again */
+    size_t count, capacity, used, sweep_at;
 };
 void names_deinit(struct names *names);
-uint16_t names_intern(struct names *names, struct slice name);
-const char *names_text(const struct names *names, uint16_t number);
+uint32_t names_intern(struct names *names, struct slice name);
+const char *names_text(const struct names *names, uint32_t number);
+/* True when it is time for a sweep; `named[number]` says what is named still. */
+bool names_are_many(const struct names *names);
+void names_sweep(struct names *names, const bool *named);
 
 /* A reading's key within its series (RULES.md section 1). */
 struct reading_key {
     int64_t ms;
-    uint16_t device, sensor;
-    uint32_t reserved;
+    uint32_t device, sensor;
 };
 static inline bool reading_key_equal(const struct reading_key *a, const struct reading_key *b)
 {
@@ -66,8 +70,8 @@ struct series {
     bool has_tip;
     struct series_mark *marks;
     size_t marks_count, marks_capacity;
-    int64_t cut_ms; /* everything measured before it was let go, INT64_MIN at first */
-    bool dirty, changed; /* changed: this unit changed the members */
+    int64_t cut_ms;       /* everything measured before it was let go, INT64_MIN at first */
+    bool dirty, changed;  /* changed: this unit changed the members */
     struct series *aside; /* quarantined readings, held to know a resend; NULL without */
 };
 
@@ -76,8 +80,8 @@ void series_free(struct series *series);
 
 struct series_arrival {
     bool duplicate;
-    bool same_instant;  /* another unmarked value of its key is held */
-    bool first_of_key;  /* the first sign of life of its key */
+    bool same_instant; /* another unmarked value of its key is held */
+    bool first_of_key; /* the first sign of life of its key */
     uint16_t revision;
 };
 /* Takes a reading in; its flags say HELD_ELIGIBLE, HELD_AMENDS, HELD_SIGN as its properties are. */

@@ -6,9 +6,10 @@
  *   what means a preliminary                                     means the finals that take its place too;
  *   amendments of one alias that no unmarked reading carries     are of one reading;
  *   an amendment that means its key                              competes with corrections that stand there.
- * Of the amendments of one such set the winner has the latest version time; equal or missing: the void, then the
- * greater value. A winning correction is the member, a winning void leaves none. Sets are kept by union-find over
- * item numbers; this runs only when an amendment is concerned, so O(n log n) and its memory are fine. */
+ * Of the amendments of one such set the winner has the latest version time; equal or missing: the void, then
+ * the greater value. A winning correction is the member, a winning void leaves none. Sets are kept by
+ * union-find over item numbers; this runs only when an amendment is concerned, so O(n log n) and its memory
+ * are fine. */
 #include "alerting/series_resolve.h"
 
 #include <stdlib.h>
@@ -22,9 +23,9 @@ struct carrier {
 
 struct resolution {
     struct series *series;
-    struct held *items; /* of the series, from its start */
-    uint32_t *parent;   /* union-find */
-    uint32_t *winner;   /* of a root: item of its winning amendment, UINT32_MAX without */
+    struct held *items;       /* of the series, from its start */
+    uint32_t *parent;         /* union-find */
+    uint32_t *winner;         /* of a root: item of its winning amendment, UINT32_MAX without */
     struct carrier *carriers; /* sorted by alias, item */
     size_t carriers_count;
 };
@@ -37,7 +38,8 @@ static bool unmarked(const struct held *held)
 /* A final takes the place of a preliminary of its key unless both have identifiers and they differ. */
 static bool displaces(const struct held *final, const struct held *preliminary)
 {
-    return final->status == STATUS_FINAL && (final->flags & HELD_ELIGIBLE) && preliminary->status == STATUS_PRELIMINARY &&
+    return final->status == STATUS_FINAL && (final->flags & HELD_ELIGIBLE) &&
+           preliminary->status == STATUS_PRELIMINARY &&
            (final->alias == 0 || preliminary->alias == 0 || final->alias == preliminary->alias);
 }
 
@@ -63,8 +65,9 @@ void series__resolve_key(struct series *series, const struct names *names, size_
 {
     const struct held *items = series->items + series->start;
     for (size_t i = low; i < high; i++)
-        set_member(series, names, i, (items[i].flags & HELD_ELIGIBLE) && unmarked(&items[i]) &&
-                                         !is_displaced(items, low, high, &items[i]));
+        set_member(series, names, i,
+                   (items[i].flags & HELD_ELIGIBLE) && unmarked(&items[i]) &&
+                       !is_displaced(items, low, high, &items[i]));
 }
 
 static uint32_t find_root(struct resolution *r, uint32_t item)

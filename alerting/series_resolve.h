@@ -1,5 +1,5 @@
-/* series_resolve: which held readings are members of the series, from the set alone, never from the order of arrival
- * (RULES.md section 1, versions). Only series.c includes this. */
+/* series_resolve: which held readings are members of the series, from the set alone, never from the order of
+ * arrival (RULES.md section 1, versions). Only series.c includes this. */
 #ifndef VIGIE_ALERTING_SERIES_RESOLVE_H
 #define VIGIE_ALERTING_SERIES_RESOLVE_H
 

@@ -58,11 +58,13 @@ static void show_waiting(const struct engine *engine, const struct patient *pati
     render_open(out, '[');
     for (unsigned layer = LAYER_ORGANIZATION; layer < LAYER_COUNT; layer++) {
         const char *scope = subject_scope(&subject, (enum rule_layer)layer, member, text);
-        for (size_t i = rulebook_first(&engine->rules, (enum rule_layer)layer, scope); i < engine->rules.count; i++) {
+        for (size_t i = rulebook_first(&engine->rules, (enum rule_layer)layer, scope);
+             i < engine->rules.count; i++) {
             const struct definition *definition = engine->rules.items[i];
             if (definition->layer != (enum rule_layer)layer || strcmp(definition->scope, scope) != 0)
                 break;
-            if (definition->versions[0]->needs_physician && patient_track(patient, definition->rule_id) == NULL)
+            if (definition->versions[0]->needs_physician &&
+                patient_track(patient, definition->rule_id) == NULL)
                 render_text(out, definition->rule_id);
         }
     }

@@ -1,5 +1,5 @@
-/* silence: four things can be due, in this order at one instant: an edge of a suspension, a change of version or the
- * end of the rule, max_gap, the closing of a day. */
+/* silence: four things can be due, in this order at one instant: an edge of a suspension, a change of version
+ * or the end of the rule, max_gap, the closing of a day. */
 #include "alerting/silence.h"
 
 #include <string.h>
@@ -26,7 +26,8 @@ static const struct rule_silence *silence_at(const struct track *track, int64_t 
     return segment == NULL || segment->state != SEGMENT_ON ? NULL : &segment->version->rule->silence;
 }
 
-/* ----------------------------------------------------------------------------------------------------- days */
+/* ----------------------------------------------------------------------------------------------------- days
+ */
 
 /* day_start never changes under one id: any version knows it. */
 static int day_start_min(const struct track *track)
@@ -69,7 +70,8 @@ static void fill_day(struct silence *silence, int64_t day)
         silence->filled[bit / 64] |= (uint64_t)1 << (bit % 64);
 }
 
-/* Consecutive days up to `day` without a reading; those touched by a suspension neither count nor end them. */
+/* Consecutive days up to `day` without a reading; those touched by a suspension neither count nor end them.
+ */
 static unsigned missed_days(const struct track *track, int64_t day)
 {
     const struct silence *silence = &track->silence;
@@ -93,7 +95,8 @@ static bool days_are_due(const struct track *track, int64_t day, unsigned k)
     return k > 0 && !seen_since && missed_days(track, day) >= k;
 }
 
-/* -------------------------------------------------------------------------------------------------- due when */
+/* -------------------------------------------------------------------------------------------------- due when
+ */
 
 static int64_t gap_due_ms(const struct engine *engine, struct track *track)
 {
@@ -173,7 +176,8 @@ static void reschedule(struct engine *engine, struct track *track)
                                earliest(gap_due_ms(engine, track), day_due_ms(engine, track)));
 }
 
-/* ------------------------------------------------------------------------------------------------- decisions */
+/* ------------------------------------------------------------------------------------------------- decisions
+ */
 
 static void raise(struct engine *engine, struct track *track, int64_t at_ms)
 {
@@ -263,7 +267,8 @@ void silence_expire(struct engine *engine, struct track *track)
     reschedule(engine, track);
 }
 
-/* A rule that ends at this very command ends in it; beginnings wait for a later tick, as all that is due does. */
+/* A rule that ends at this very command ends in it; beginnings wait for a later tick, as all that is due
+ * does. */
 static void pass_ends(struct engine *engine, struct track *track)
 {
     const struct segment *next;
@@ -278,7 +283,8 @@ void silence_schedule(struct engine *engine, struct track *track)
     struct silence *silence = &track->silence;
     int64_t activation_ms = timeline_activation_ms(&track->timeline);
     bool untouched = !silence->seen && ledger_open_episode(ledger_of(track)) == NULL;
-    if (activation_ms != INT64_MAX && (!silence->active || (untouched && silence->last_seen_ms != activation_ms)))
+    if (activation_ms != INT64_MAX &&
+        (!silence->active || (untouched && silence->last_seen_ms != activation_ms)))
         begin_watch(track);
     pass_ends(engine, track);
     reschedule(engine, track);
@@ -302,8 +308,9 @@ void silence_receive(struct engine *engine, struct track *track)
         const struct arrival *arrival = &engine->arrivals[i];
         if (!arrival->first_of_key || !listens_to(rule, arrival->parameter))
             continue;
-        fill_day(silence, arrival->day_only ? day_local(patient_of(track), arrival->measured_at_ms)
-                                            : day_of(patient_of(track), arrival->measured_at_ms, day_start_min(track)));
+        fill_day(silence, arrival->day_only
+                              ? day_local(patient_of(track), arrival->measured_at_ms)
+                              : day_of(patient_of(track), arrival->measured_at_ms, day_start_min(track)));
         counts |= rule->max_gap_ms == 0 || arrival->measured_at_ms > silence->last_seen_ms - DAY_MS;
     }
     if (!counts)

@@ -1,4 +1,5 @@
-/* spans: there are a handful of outages and suspensions in a look-back, so sorted arrays and short walks will do. */
+/* spans: there are a handful of outages and suspensions in a look-back, so sorted arrays and short walks will
+ * do. */
 #include "alerting/spans.h"
 
 #include <stdlib.h>

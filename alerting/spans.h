@@ -1,7 +1,7 @@
-/* spans: sorted, disjoint stretches of time [from, to) and the time that is free of them. Silence counts up time:
- * what is neither an outage of our own nor a suspension of the patient (RULES.md section 4).
- * Owner:   the struct lives in its holder; spans_deinit() frees what it grew to. Threads: one at a time.
- * Holds:   items[i].to < items[i + 1].from; touching stretches are one. */
+/* spans: sorted, disjoint stretches of time [from, to) and the time that is free of them. Silence counts up
+ * time: what is neither an outage of our own nor a suspension of the patient (RULES.md section 4). Owner: the
+ * struct lives in its holder; spans_deinit() frees what it grew to. Threads: one at a time. Holds:
+ * items[i].to < items[i + 1].from; touching stretches are one. */
 #ifndef VIGIE_ALERTING_SPANS_H
 #define VIGIE_ALERTING_SPANS_H
 

@@ -1,63 +1,16 @@
-/* state: what the engine keeps, one struct each for a patient, a rule of a patient, a published episode. Internal to
- * the engine: only its own files include this.
- * Owner:   engine owns patients, patients own tracks and series, tracks own ledgers, ledgers own episodes.
- * Threads: the shard's alone. */
+/* state: what the engine keeps, one struct each for a patient and a rule of a patient. Internal to the
+ * engine: only its own files include this. Owner:   engine owns patients, patients own tracks and series,
+ * tracks own ledgers, ledgers own episodes. Threads: the shard's alone. */
 #ifndef VIGIE_ALERTING_STATE_H
 #define VIGIE_ALERTING_STATE_H
 
 #include "alerting/engine.h"
 #include "alerting/judge.h"
+#include "alerting/ledger.h"
 #include "alerting/rulebook.h"
 #include "alerting/series.h"
 #include "alerting/spans.h"
 #include "daemon/base/zone.h"
-
-struct transition { /* one step of an episode */
-    int64_t at_ms; /* measured; clock for silence, technical alerts and ends of rules */
-    enum event_kind kind; /* RAISED ESCALATED DEESCALATED CLEARED CLOSED */
-    enum priority priority; /* after it; of CLEARED and CLOSED the one before */
-    bool has_reading, pair;
-    uint8_t comparator;
-    struct reading_key deciding, first; /* what it rests on: a stretch from first, or the pair */
-    int64_t value, received_ms; /* received_ms INSTANT_NONE: no reading decided */
-    int64_t in_force_from_ms;
-    const struct rule_version *version; /* NULL: built-in rule */
-    const char *reason; /* static; NULL without */
-};
-
-struct story { /* an episode as E has it */
-    struct reading_key began; /* what began it: the run's first reading; last_seen or a day in .ms */
-    struct transition *items;
-    size_t count, capacity;
-    uint32_t in_breach;
-};
-
-struct episode { /* published */
-    uint8_t id[UUID_BYTES];
-    struct reading_key id_began; /* what its id was made from */
-    struct story story;          /* as published */
-    uint32_t sequence;
-    enum priority published, paged;
-    bool cancelled, acknowledged;
-    bool open_at_cancel;
-    int64_t newest_at_cancel_ms; /* of the series, INT64_MIN without */
-};
-
-enum beginning { BEGAN_READING, BEGAN_DAY, BEGAN_LAST_SEEN };
-
-struct ledger { /* the published episodes of one rule and side of a patient, by the time they were first raised */
-    struct patient *patient; /* NULL: of the node */
-    const char *rule_id;
-    enum rule_side side;
-    enum alert_class class;
-    enum beginning beginning;
-    enum parameter parameter; /* PARAMETER_COUNT: none */
-    int technical;            /* row of technical.def, -1: a rule of the patient */
-    const char *detail;       /* technical: what tells it from its likes, NULL without */
-    struct episode **items;
-    size_t count, capacity;
-    int64_t frozen_ms; /* raised at or before: no longer held, INT64_MIN at first */
-};
 
 struct track_side {
     bool present;             /* some version has this side */
@@ -69,13 +22,13 @@ struct track_side {
 
 struct silence {
     int64_t last_seen_ms;
-    bool seen;              /* a reading counted; else last_seen is the activation */
-    bool active;            /* the activation is known */
-    int64_t segment_ms;     /* versions up to here have been looked at */
-    int64_t next_day;       /* the next day to close, days since 1970 */
-    int64_t days_base;      /* bit 0 of filled[] */
+    bool seen;          /* a reading counted; else last_seen is the activation */
+    bool active;        /* the activation is known */
+    int64_t segment_ms; /* versions up to here have been looked at */
+    int64_t next_day;   /* the next day to close, days since 1970 */
+    int64_t days_base;  /* bit 0 of filled[] */
     uint64_t filled[4];
-    int64_t edge_ms;        /* edges of suspensions up to here are decided */
+    int64_t edge_ms; /* edges of suspensions up to here are decided */
     struct spans suspensions;
     int64_t due_ms;
 };
@@ -128,7 +81,7 @@ struct patient {
     size_t tracks_count, tracks_capacity;
     struct technical **technicals;
     size_t technicals_count, technicals_capacity;
-    int64_t due_ms;   /* key in the heap of timers */
+    int64_t due_ms; /* key in the heap of timers */
     size_t heap_index;
 };
 

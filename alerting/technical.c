@@ -1,4 +1,5 @@
-/* technical: a technical alert is a ledger with one episode open at a time and the instant at which it clears. */
+/* technical: a technical alert is a ledger with one episode open at a time and the instant at which it
+ * clears. */
 #include "alerting/technical.h"
 
 #include <stdlib.h>
@@ -29,7 +30,8 @@ void technical_free(struct technical *technical, struct engine *engine)
     free(technical);
 }
 
-static struct ledger new_ledger(int row, struct patient *patient, enum parameter parameter, const char *detail)
+static struct ledger new_ledger(int row, struct patient *patient, enum parameter parameter,
+                                const char *detail)
 {
     return (struct ledger){
         .patient = patient,
@@ -59,13 +61,14 @@ static void prune(struct engine *engine, struct patient *patient)
     patient->technicals_count = kept;
 }
 
-static struct technical *find_or_add(struct engine *engine, struct patient *patient, const struct ledger *like,
-                                     int64_t day)
+static struct technical *find_or_add(struct engine *engine, struct patient *patient,
+                                     const struct ledger *like, int64_t day)
 {
     for (size_t i = 0; i < patient->technicals_count; i++) {
         struct technical *technical = patient->technicals[i];
-        if (technical->ledger.technical == like->technical && technical->ledger.parameter == like->parameter &&
-            technical->ledger.detail == like->detail && technical->day == day)
+        if (technical->ledger.technical == like->technical &&
+            technical->ledger.parameter == like->parameter && technical->ledger.detail == like->detail &&
+            technical->day == day)
             return technical;
     }
     prune(engine, patient);
@@ -73,15 +76,16 @@ static struct technical *find_or_add(struct engine *engine, struct patient *pati
     technical->ledger = *like;
     technical->day = day;
     technical->due_ms = INT64_MAX;
-    patient->technicals =
-        grow(patient->technicals, patient->technicals_count + 1, &patient->technicals_capacity, sizeof(void *));
+    patient->technicals = grow(patient->technicals, patient->technicals_count + 1,
+                               &patient->technicals_capacity, sizeof(void *));
     patient->technicals[patient->technicals_count++] = technical;
     return technical;
 }
 
 static struct transition transition_of(int64_t at_ms, enum event_kind kind, enum priority priority)
 {
-    return (struct transition){.at_ms = at_ms, .kind = kind, .priority = priority, .received_ms = INSTANT_NONE};
+    return (struct transition){
+        .at_ms = at_ms, .kind = kind, .priority = priority, .received_ms = INSTANT_NONE};
 }
 
 /* Raises at the instant of reception, or counts one more. */
@@ -96,7 +100,8 @@ static void raise_or_count(struct engine *engine, struct technical *technical, c
     }
     enum priority priority = rows[technical->ledger.technical].priority;
     if (priority == PRIORITY_NONE)
-        priority = patient_urgency(technical->ledger.patient, technical->ledger.parameter, engine->unit.now_ms);
+        priority =
+            patient_urgency(technical->ledger.patient, technical->ledger.parameter, engine->unit.now_ms);
     struct transition transition = transition_of(engine->unit.now_ms, EVENT_RAISED, priority);
     transition.has_reading = true;
     transition.comparator = held->comparator;
@@ -111,13 +116,15 @@ void technical_quarantine(struct engine *engine, struct patient *patient, const 
 {
     if (engine->unit.now_ms >= patient->left_at_ms)
         return;
-    struct ledger like = new_ledger(TECHNICAL_QUARANTINE, patient, parameter, reading_quarantine_text(reason));
+    struct ledger like =
+        new_ledger(TECHNICAL_QUARANTINE, patient, parameter, reading_quarantine_text(reason));
     struct technical *technical = find_or_add(engine, patient, &like, 0);
     raise_or_count(engine, technical, held, &held->key);
     technical->due_ms = engine->unit.now_ms + DAY_MS;
 }
 
-void technical_late(struct engine *engine, struct patient *patient, const struct held *held, enum parameter parameter)
+void technical_late(struct engine *engine, struct patient *patient, const struct held *held,
+                    enum parameter parameter)
 {
     if (engine->unit.now_ms >= patient->left_at_ms)
         return;

@@ -23,7 +23,8 @@ const struct technical_row *technical_row(int id);
 /* A quarantined reading, or one that came too late: raises, or counts while raised. */
 void technical_quarantine(struct engine *engine, struct patient *patient, const struct held *held,
                           enum parameter parameter, enum quarantine_reason reason);
-void technical_late(struct engine *engine, struct patient *patient, const struct held *held, enum parameter parameter);
+void technical_late(struct engine *engine, struct patient *patient, const struct held *held,
+                    enum parameter parameter);
 /* Time that was not up time: an episode from the last tick before to the start. */
 void technical_outage(struct engine *engine, int64_t from_ms, int64_t to_ms);
 

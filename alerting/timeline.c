@@ -14,8 +14,8 @@ const struct membership *subject_membership(const struct rule_subject *subject, 
     return member;
 }
 
-const char *subject_scope(const struct rule_subject *subject, enum rule_layer layer, const struct membership *member,
-                          char text[2 * REF_BYTES_MAX + 2])
+const char *subject_scope(const struct rule_subject *subject, enum rule_layer layer,
+                          const struct membership *member, char text[2 * REF_BYTES_MAX + 2])
 {
     switch (layer) {
     case LAYER_LINE:
@@ -52,8 +52,8 @@ static bool patient_has_version(const struct rule_subject *subject, const char *
     return false;
 }
 
-static bool is_confirmed(const struct rule_subject *subject, const struct rule_version *version, const char *line,
-                         int64_t ms)
+static bool is_confirmed(const struct rule_subject *subject, const struct rule_version *version,
+                         const char *line, int64_t ms)
 {
     for (size_t i = 0; i < subject->confirmations_count; i++) {
         const struct confirmation *c = &subject->confirmations[i];
@@ -64,12 +64,14 @@ static bool is_confirmed(const struct rule_subject *subject, const struct rule_v
 }
 
 /* May the version be in force for the subject, as far as a physician must say so? */
-static bool is_valid(const struct rule_subject *subject, const struct definition *definition, size_t index, int64_t ms)
+static bool is_valid(const struct rule_subject *subject, const struct definition *definition, size_t index,
+                     int64_t ms)
 {
     const struct rule_version *version = definition->versions[index];
     const struct membership *member = subject_membership(subject, ms);
     if (version->layer < LAYER_ORGANIZATION || !version->needs_physician || rule_is_silence(version->rule) ||
-        is_confirmed(subject, version, member->line, ms) || patient_has_version(subject, definition->rule_id, ms))
+        is_confirmed(subject, version, member->line, ms) ||
+        patient_has_version(subject, definition->rule_id, ms))
         return true;
     /* The same act in other words as the confirmed version in force when it was committed. */
     const struct rule_version *confirmed = NULL;
@@ -85,8 +87,8 @@ static bool is_valid(const struct rule_subject *subject, const struct definition
 }
 
 /* The version of one layer in force: of those in force the latest valid_from, then the later commit. */
-static const struct rule_version *version_of(const struct rule_subject *subject, const struct definition *definition,
-                                             int64_t ms)
+static const struct rule_version *version_of(const struct rule_subject *subject,
+                                             const struct definition *definition, int64_t ms)
 {
     const struct rule_version *best = NULL;
     for (size_t i = 0; definition != NULL && i < definition->count; i++) {
@@ -100,8 +102,8 @@ static const struct rule_version *version_of(const struct rule_subject *subject,
 
 static bool counts_for_line(const struct rule_version *version, const struct membership *member)
 {
-    return version->layer == LAYER_PATIENT || version->layer == LAYER_LINE || version->rule->line[0] == '\0' ||
-           strcmp(version->rule->line, member->line) == 0;
+    return version->layer == LAYER_PATIENT || version->layer == LAYER_LINE ||
+           version->rule->line[0] == '\0' || strcmp(version->rule->line, member->line) == 0;
 }
 
 static struct segment in_force(const struct rule_subject *subject, const char *rule_id, int64_t ms)
@@ -129,7 +131,8 @@ struct instants {
 
 static void add_instant(struct instants *instants, int64_t ms)
 {
-    instants->items = grow(instants->items, instants->count + 1, &instants->capacity, sizeof instants->items[0]);
+    instants->items =
+        grow(instants->items, instants->count + 1, &instants->capacity, sizeof instants->items[0]);
     instants->items[instants->count++] = ms;
 }
 
@@ -163,10 +166,12 @@ static void collect(struct instants *instants, const struct rule_subject *subjec
 static bool silence_goes_on(const struct rule_subject *subject, const struct segment *last, int64_t ms)
 {
     return last->version != NULL && rule_is_silence(last->version->rule) &&
-           strcmp(subject_membership(subject, last->from_ms)->line, subject_membership(subject, ms)->line) == 0;
+           strcmp(subject_membership(subject, last->from_ms)->line, subject_membership(subject, ms)->line) ==
+               0;
 }
 
-/* Kind, parameter and sides never change under one id: what does not fit what was in force is never in force. */
+/* Kind, parameter and sides never change under one id: what does not fit what was in force is never in force.
+ */
 static bool fits(const struct timeline *timeline, const struct segment *next)
 {
     struct rule_fault fault;

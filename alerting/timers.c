@@ -42,7 +42,8 @@ void timers_set(struct engine *engine, struct patient *patient, int64_t due_ms)
     if (patient->heap_index == SIZE_MAX) {
         if (due_ms == INT64_MAX)
             return;
-        engine->heap = grow(engine->heap, engine->heap_count + 1, &engine->heap_capacity, sizeof engine->heap[0]);
+        engine->heap =
+            grow(engine->heap, engine->heap_count + 1, &engine->heap_capacity, sizeof engine->heap[0]);
         patient->due_ms = due_ms;
         put(engine, engine->heap_count++, patient);
     } else if (due_ms == INT64_MAX) {

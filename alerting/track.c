@@ -1,5 +1,5 @@
-/* track: drives the automata of judge.h. A step first passes the ends of rules that lie before the instant, then
- * judges it by the version in force at its measured time. */
+/* track: drives the automata of judge.h. A step first passes the ends of rules that lie before the instant,
+ * then judges it by the version in force at its measured time. */
 #include "alerting/track.h"
 
 #include <stdlib.h>
@@ -17,7 +17,7 @@ static void (*const judges[])(struct judge_state *, const struct judge_input *, 
 struct track *track_new(struct patient *patient, const struct rule *rule)
 {
     struct track *track = zeroed(sizeof *track);
-    strcpy(track->rule_id, rule->id);
+    copy_text(track->rule_id, sizeof track->rule_id, rule->id);
     track->kind = rule->kind;
     track->parameter = rule->kind == RULE_SILENCE ? PARAMETER_COUNT : rule->parameter;
     for (unsigned side = 0; side < SIDE_COUNT; side++) {
@@ -107,7 +107,8 @@ static void step(struct walk *walk, const struct instant *instant)
     pass_ends(walk, instant->key.ms);
     walk->state->at_ms = instant->key.ms;
     const struct segment *segment = timeline_at(&walk->track->timeline, instant->key.ms);
-    bool on = segment != NULL && segment->state == SEGMENT_ON && judge_has_side(segment->version->rule, walk->side);
+    bool on =
+        segment != NULL && segment->state == SEGMENT_ON && judge_has_side(segment->version->rule, walk->side);
     struct judge_input input = {
         .rule = on ? segment->version->rule : NULL,
         .side = walk->side,
@@ -187,7 +188,8 @@ static bool counts_breach(const struct walk *walk)
 static bool ends_later(const struct notes *notes, size_t from)
 {
     for (size_t i = from; i < notes->count; i++)
-        if (notes->items[i].transition.kind == EVENT_CLEARED || notes->items[i].transition.kind == EVENT_CLOSED)
+        if (notes->items[i].transition.kind == EVENT_CLEARED ||
+            notes->items[i].transition.kind == EVENT_CLOSED)
             return true;
     return false;
 }
@@ -200,7 +202,8 @@ static void apply_notes(const struct scene *scene, const struct notes *notes)
     }
 }
 
-static void judge_side(struct engine *engine, struct track *track, enum rule_side side, const struct series *series)
+static void judge_side(struct engine *engine, struct track *track, enum rule_side side,
+                       const struct series *series)
 {
     struct track_side *judged = &track->side[side];
     struct scene scene = {.engine = engine, .ledger = &judged->ledger, .series = series};
@@ -274,8 +277,8 @@ static void tell_step(struct story_list *stories, const struct walk *walk)
         stories->items[stories->count - 1].in_breach++;
 }
 
-static void replay_side(struct engine *engine, struct track *track, enum rule_side number, const struct series *series,
-                        int64_t clock_ms)
+static void replay_side(struct engine *engine, struct track *track, enum rule_side number,
+                        const struct series *series, int64_t clock_ms)
 {
     struct track_side *side = &track->side[number];
     struct scene scene = {.engine = engine, .ledger = &side->ledger, .series = series};
@@ -329,7 +332,8 @@ int64_t track_due_ms(const struct track *track)
     int64_t due_ms = INT64_MAX;
     for (unsigned side = 0; side < SIDE_COUNT; side++) {
         const struct judge_state *tip = &track->side[side].tip;
-        const struct segment *end = tip->active == PRIORITY_NONE ? NULL : next_end(&track->timeline, tip->at_ms);
+        const struct segment *end =
+            tip->active == PRIORITY_NONE ? NULL : next_end(&track->timeline, tip->at_ms);
         if (end != NULL && end->from_ms < due_ms)
             due_ms = end->from_ms;
     }
@@ -372,7 +376,8 @@ static void let_go_side(struct track *track, enum rule_side number, const struct
     let_go_step(side, &walk);
 }
 
-void track_let_go(struct engine *engine, struct track *track, const struct series *series, size_t count, int64_t cut_ms)
+void track_let_go(struct engine *engine, struct track *track, const struct series *series, size_t count,
+                  int64_t cut_ms)
 {
     for (unsigned i = 0; i < SIDE_COUNT; i++)
         if (track->side[i].present) {

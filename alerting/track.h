@@ -1,7 +1,7 @@
-/* track: a rule of a patient that judges readings: its timeline of versions and, for each side, the automaton's
- * state behind the newest instant (tip) and before the first held one (base).
- * Owner:   the patient. Threads: the shard's alone.
- * Holds:   in order an instant is one step of the tip; anything else replays the held series from the base. */
+/* track: a rule of a patient that judges readings: its timeline of versions and, for each side, the
+ * automaton's state behind the newest instant (tip) and before the first held one (base). Owner:   the
+ * patient. Threads: the shard's alone. Holds:   in order an instant is one step of the tip; anything else
+ * replays the held series from the base. */
 #ifndef VIGIE_ALERTING_TRACK_H
 #define VIGIE_ALERTING_TRACK_H
 
@@ -12,7 +12,8 @@ void track_free(struct track *track, struct engine *engine);
 
 /* Judges what lies behind the series' tip, or everything when it is dirty; publishes the differences. */
 void track_judge(struct engine *engine, struct track *track, const struct series *series);
-/* Judges the held series again; series NULL: there is none. The clock ends rules that ended at or before clock_ms. */
+/* Judges the held series again; series NULL: there is none. The clock ends rules that ended at or before
+ * clock_ms. */
 void track_replay(struct engine *engine, struct track *track, const struct series *series, int64_t clock_ms);
 /* The clock alone: ends what ended at or before clock_ms. */
 void track_pass(struct engine *engine, struct track *track, const struct series *series, int64_t clock_ms);

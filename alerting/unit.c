@@ -1,5 +1,5 @@
-/* unit: events are put in order (cancelled first, then measured time, rule id, side, sequence; patients of one tick
- * by their number), rendered, handed out. */
+/* unit: events are put in order (cancelled first, then measured time, rule id, side, sequence; patients of
+ * one tick by their number), rendered, handed out. */
 #include "alerting/unit.h"
 
 #include <stdlib.h>
@@ -18,7 +18,8 @@ void unit_begin(struct unit *unit, int64_t now_ms, const char *cause, bool of_ru
     unit->of_rules = of_rules;
 }
 
-struct pending *unit_add(struct unit *unit, struct ledger *ledger, struct episode *episode, enum event_kind kind)
+struct pending *unit_add(struct unit *unit, struct ledger *ledger, struct episode *episode,
+                         enum event_kind kind)
 {
     int64_t order_ms = INT64_MIN;
     for (size_t i = unit->count; i > 0 && order_ms == INT64_MIN; i--)

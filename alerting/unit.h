@@ -1,7 +1,7 @@
-/* unit: one unit of decision (RULES.md section 5): what it is about, and the events that it brings about, which are
- * sorted, rendered and handed out together at its end.
- * Owner:   the engine has one and uses it again. Threads: the shard's alone.
- * Holds:   an event is rendered from its episode as it stood after it: the first `prefix` transitions. */
+/* unit: one unit of decision (RULES.md section 5): what it is about, and the events that it brings about,
+ * which are sorted, rendered and handed out together at its end. Owner:   the engine has one and uses it
+ * again. Threads: the shard's alone. Holds:   an event is rendered from its episode as it stood after it: the
+ * first `prefix` transitions. */
 #ifndef VIGIE_ALERTING_UNIT_H
 #define VIGIE_ALERTING_UNIT_H
 
@@ -12,14 +12,14 @@ struct pending {
     struct episode *episode;
     enum event_kind kind;
     enum priority priority;
-    int64_t order_ms;      /* measured time, never before an earlier event of the episode in this unit */
+    int64_t order_ms; /* measured time, never before an earlier event of the episode in this unit */
     uint32_t sequence, in_breach;
     size_t prefix;
     bool retrospective, reopened, cancelled;
-    const char *reason;    /* NULL without */
+    const char *reason; /* NULL without */
     uint8_t into[UUID_BYTES];
     bool has_into;
-    struct transition basis; /* what the event rests on */
+    struct transition basis;   /* what the event rests on */
     const char *author, *note; /* of a command; NULL without; borrowed until the end of the unit */
     int64_t until_ms;          /* of a suspension; INSTANT_NONE without */
 };
@@ -34,7 +34,8 @@ struct unit {
 };
 
 void unit_begin(struct unit *unit, int64_t now_ms, const char *cause, bool of_rules);
-struct pending *unit_add(struct unit *unit, struct ledger *ledger, struct episode *episode, enum event_kind kind);
+struct pending *unit_add(struct unit *unit, struct ledger *ledger, struct episode *episode,
+                         enum event_kind kind);
 
 struct engine;
 /* Sorts, renders and hands out what the unit brought about. */

@@ -1,0 +1,60 @@
+/* ledger: the published episodes of one rule and side, as values. What is done with them:
+ * alerting/episodes.h. Owner:   tracks and technical alerts hold ledgers, ledgers own episodes. Threads: the
+ * shard's alone. */
+#ifndef VIGIE_ALERTING_LEDGER_H
+#define VIGIE_ALERTING_LEDGER_H
+
+#include "alerting/rulebook.h"
+#include "alerting/series.h"
+
+struct patient;
+
+struct transition {         /* one step of an episode */
+    int64_t at_ms;          /* measured; clock for silence, technical alerts and ends of rules */
+    enum event_kind kind;   /* RAISED ESCALATED DEESCALATED CLEARED CLOSED */
+    enum priority priority; /* after it; of CLEARED and CLOSED the one before */
+    bool has_reading, pair;
+    uint8_t comparator;
+    struct reading_key deciding, first; /* what it rests on: a stretch from first, or the pair */
+    int64_t value, received_ms;         /* received_ms INSTANT_NONE: no reading decided */
+    int64_t in_force_from_ms;
+    const struct rule_version *version; /* NULL: built-in rule */
+    const char *reason;                 /* static; NULL without */
+};
+
+struct story {                /* an episode as E has it */
+    struct reading_key began; /* what began it: the run's first reading; last_seen or a day in .ms */
+    struct transition *items;
+    size_t count, capacity;
+    uint32_t in_breach;
+};
+
+struct episode { /* published */
+    uint8_t id[UUID_BYTES];
+    struct reading_key id_began; /* what its id was made from */
+    struct story story;          /* as published */
+    uint32_t sequence;
+    enum priority published, paged;
+    bool cancelled, acknowledged;
+    bool open_at_cancel;
+    int64_t newest_at_cancel_ms; /* of the series, INT64_MIN without */
+};
+
+enum beginning { BEGAN_READING, BEGAN_DAY, BEGAN_LAST_SEEN };
+
+struct ledger { /* the published episodes of one rule and side of a patient, by the time they were first
+                   raised */
+    struct patient *patient; /* NULL: of the node */
+    const char *rule_id;
+    enum rule_side side;
+    enum alert_class class;
+    enum beginning beginning;
+    enum parameter parameter; /* PARAMETER_COUNT: none */
+    int technical;            /* row of technical.def, -1: a rule of the patient */
+    const char *detail;       /* technical: what tells it from its likes, NULL without */
+    struct episode **items;
+    size_t count, capacity;
+    int64_t frozen_ms; /* raised at or before: no longer held, INT64_MIN at first */
+};
+
+#endif

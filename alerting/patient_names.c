@@ -1,0 +1,74 @@
+/* patient_names: which names of devices and sensors anything of a patient still names. It runs when a sender
+ * has made up more than a thousand of them, and again when they have doubled. */
+#include <stdlib.h>
+
+#include "alerting/grow.h"
+#include "alerting/patient.h"
+
+static void name_key(bool *named, const struct reading_key *key)
+{
+    named[key->device] = named[key->sensor] = true;
+}
+
+static void name_series(bool *named, const struct series *series)
+{
+    for (size_t i = 0; i < series->count; i++)
+        name_key(named, &series_item(series, i)->key);
+    for (size_t i = 0; i < series->marks_count; i++)
+        name_key(named, &series->marks[i].key);
+    if (series->has_tip)
+        name_key(named, &series->tip);
+    if (series->aside != NULL)
+        name_series(named, series->aside);
+}
+
+static void name_state(bool *named, const struct judge_state *state)
+{
+    for (unsigned i = 0; i < PRIORITY_COUNT; i++) {
+        name_key(named, &state->run[i].first);
+        name_key(named, &state->clear[i].first);
+    }
+    for (size_t i = 0; i < state->window.count; i++)
+        name_key(named, &state->window.items[state->window.start + i].key);
+    name_key(named, &state->window.pending.key);
+}
+
+static void name_story(bool *named, const struct story *story)
+{
+    name_key(named, &story->began);
+    for (size_t i = 0; i < story->count; i++) {
+        name_key(named, &story->items[i].deciding);
+        name_key(named, &story->items[i].first);
+    }
+}
+
+static void name_ledger(bool *named, const struct ledger *ledger)
+{
+    for (size_t i = 0; i < ledger->count; i++) {
+        name_key(named, &ledger->items[i]->id_began);
+        name_story(named, &ledger->items[i]->story);
+    }
+}
+
+static void name_side(bool *named, const struct track_side *side)
+{
+    name_state(named, &side->tip);
+    if (side->base != NULL)
+        name_state(named, side->base);
+    name_story(named, &side->base_open);
+    name_ledger(named, &side->ledger);
+}
+
+void patient_sweep_names(struct patient *patient)
+{
+    bool *named = zeroed((patient->names.count + 1) * sizeof *named);
+    for (size_t i = 0; i < patient->series_count; i++)
+        name_series(named, patient->series[i]);
+    for (size_t i = 0; i < patient->tracks_count; i++)
+        for (unsigned side = 0; side < SIDE_COUNT; side++)
+            name_side(named, &patient->tracks[i]->side[side]);
+    for (size_t i = 0; i < patient->technicals_count; i++)
+        name_ledger(named, &patient->technicals[i]->ledger);
+    names_sweep(&patient->names, named);
+    free(named);
+}

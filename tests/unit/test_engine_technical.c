@@ -1,0 +1,214 @@
+/* engine_technical: alerts of built-in rules, RULES.md section 5: quarantine, late readings, own outage. */
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/unit/engine_fixture.h"
+
+static struct fixture fixture, *const f = &fixture;
+
+static struct offer impossible(const char *parameter, double at)
+{
+    return (struct offer){
+        .parameter = parameter, .value = "0", .at = at, .quarantine = QUARANTINE_IMPOSSIBLE};
+}
+
+static void test_quarantine(void)
+{
+    fixture_open_patient(f);
+    CU_ASSERT_EQUAL(fixture_offer(f, impossible("body-weight", 10)), VERDICT_QUARANTINED);
+    TRACE_IS("raised low 10"); /* no rule on it: low */
+    const json_t *event = fixture_last(f, "raised"), *rule = json_object_get(event, "rule");
+    CU_ASSERT_STRING_EQUAL(event_text(event, "class"), "technical");
+    CU_ASSERT_STRING_EQUAL(event_text(rule, "id"), "technical.quarantine");
+    CU_ASSERT_STRING_EQUAL(event_text(rule, "layer"), "built-in");
+    CU_ASSERT_STRING_EQUAL(event_text(json_object_get(rule, "parameters"), "reason"), "impossible");
+    CU_ASSERT_STRING_EQUAL(event_text(json_object_get(event, "parameter"), "name"), "body-weight");
+    CU_ASSERT_EQUAL(fixture_offer(f, impossible("body-weight", 10)), VERDICT_DUPLICATE);
+    fixture_offer(f, impossible("body-weight", 500)); /* counted, and it waits 24 h from here */
+    fixture_run(f, 500 + DAY_MIN);
+    TRACE_IS("");
+    fixture_run(f, 500 + DAY_MIN + 1);
+    TRACE_IS("cleared low 1940");
+    CU_ASSERT_EQUAL(json_integer_value(json_object_get(fixture_last(f, "cleared"), "readings_in_breach")), 2);
+    fixture_offer(f, impossible("body-weight", 3000));
+    TRACE_IS("raised low 3000");
+    fixture_close(f);
+}
+
+/* Priority of the patient's most urgent rule on the parameter; an episode for each parameter and reason. */
+static void test_quarantine_priority_and_subject(void)
+{
+    fixture_open_patient(f);
+    CU_ASSERT_EQUAL(
+        fixture_rule(
+            f, 0, 0,
+            "{'id':'t.hr','parameter':'heart-rate','unit':'/min','kind':'limit','levels':["
+            "{'priority':'low','above':90},{'priority':'high','above':120}],'text':{'fr':'f','en':'e'}}"),
+        OK);
+    fixture_offer(f, impossible("heart-rate", 10));
+    TRACE_IS("raised high 10");
+    fixture_offer(f, impossible("body-weight", 11));
+    TRACE_IS("raised low 11");
+    fixture_offer(f, (struct offer){.parameter = "heart-rate", .value = "70", .at = 100, .received = 12});
+    TRACE_IS("raised high 12");
+    fixture_close(f);
+}
+
+/* Beyond the tolerance; the same identity again is a duplicate, also when its time has come. */
+static void test_future(void)
+{
+    fixture_open_patient(f);
+    CU_ASSERT_EQUAL(
+        fixture_offer(f, (struct offer){.parameter = "heart-rate", .value = "70", .at = 15, .received = 10}),
+        VERDICT_ACCEPTED);
+    CU_ASSERT_EQUAL(
+        fixture_offer(f,
+                      (struct offer){.parameter = "heart-rate", .value = "70", .at = 15.001, .received = 10}),
+        VERDICT_QUARANTINED);
+    CU_ASSERT_EQUAL(
+        fixture_offer(f,
+                      (struct offer){.parameter = "heart-rate", .value = "70", .at = 15.001, .received = 20}),
+        VERDICT_DUPLICATE);
+    fixture_close(f);
+}
+
+/* A quarantined reading is in no series. */
+static void test_quarantined_is_not_judged(void)
+{
+    fixture_open_patient(f);
+    CU_ASSERT_EQUAL(
+        fixture_rule(f, 0, 0,
+                     "{'id':'t.hr','parameter':'heart-rate','unit':'/min','kind':'limit','levels':["
+                     "{'priority':'low','below':50}],'text':{'fr':'f','en':'e'}}"),
+        OK);
+    fixture_offer(f, impossible("heart-rate", 10));
+    CU_ASSERT_STRING_EQUAL(fixture_trace_of(f, "t.hr"), "");
+    OFFER("heart-rate", "40", 11);
+    CU_ASSERT_STRING_EQUAL(fixture_trace_of(f, "t.hr"), "raised low 11");
+    fixture_close(f);
+}
+
+/* One episode a patient, parameter and day of reception (Paris: the day ends at 22:00 UTC). */
+static void test_late_readings(void)
+{
+    fixture_open_patient(f);
+    double now = 60 * DAY_MIN + 100, old = 20 * DAY_MIN;
+    fixture_offer(f, (struct offer){.parameter = "heart-rate", .value = "70", .at = old, .received = now});
+    fixture_offer(
+        f, (struct offer){.parameter = "heart-rate", .value = "71", .at = old + 1, .received = now + 1});
+    fixture_run(f, 60 * DAY_MIN + 22 * 60 + 1);
+    fixture_offer(f, (struct offer){.parameter = "heart-rate",
+                                    .value = "72",
+                                    .at = old + 2,
+                                    .received = 60 * DAY_MIN + 22 * 60 + 2});
+    TRACE_IS("raised low 86500 | cleared low 87720 | raised low 87722");
+    fixture_close(f);
+}
+
+static void test_own_outage(void)
+{
+    fixture_open_patient(f);
+    fixture_tick(f, 100);
+    TRACE_IS("");
+    fixture_restart(f, 100); /* no time went by */
+    TRACE_IS("");
+    fixture_restart(f, 130);
+    TRACE_IS("raised medium 100 | cleared medium 130");
+    const json_t *event = fixture_last(f, "cleared");
+    CU_ASSERT_TRUE(json_is_null(json_object_get(event, "patient")));
+    CU_ASSERT_TRUE(json_is_null(json_object_get(event, "organization")));
+    CU_ASSERT_STRING_EQUAL(event_text(event, "state"), "cleared");
+    const struct alert_event *head = &f->heads[f->count - 1];
+    CU_ASSERT_EQUAL(head->patient_id, 0);
+    CU_ASSERT_EQUAL(memcmp(head->key, "node-1", 6), 0);
+    CU_ASSERT_EQUAL(head->key_size, 6);
+    fixture_close(f);
+}
+
+static void test_left_closes(void)
+{
+    fixture_open_patient(f);
+    fixture_offer(f, impossible("body-weight", 10));
+    CU_ASSERT_EQUAL(
+        fixture_command(f, COMMAND_LEFT, 20, "{'patient_id':17,'at':'%s','reason':'r'}", fixture_time(30)),
+        OK);
+    fixture_run(f, 40);
+    TRACE_IS("raised low 10 | closed low 30 (left)");
+    fixture_close(f);
+}
+
+/* Far more quarantined readings than are held aside change nothing for the good ones. */
+static void test_quarantine_is_bounded(void)
+{
+    fixture_open_patient(f);
+    for (int i = 0; i < 1500; i++)
+        fixture_offer(
+            f, (struct offer){.parameter = "heart-rate", .value = "70", .at = 100000 + i, .received = 10});
+    CU_ASSERT_EQUAL(OFFER("heart-rate", "70", 11), VERDICT_ACCEPTED);
+    TRACE_IS("raised low 10");
+    fixture_close(f);
+}
+
+/* A sender that makes up a device for each reading: names that nothing names are forgotten. */
+static void test_names_are_bounded(void)
+{
+    fixture_open_patient(f);
+    CU_ASSERT_EQUAL(
+        fixture_rule(f, 0, 0,
+                     "{'id':'t.hr','parameter':'heart-rate','unit':'/min','kind':'limit','levels':["
+                     "{'priority':'low','above':90}],'text':{'fr':'f','en':'e'}}"),
+        OK);
+    for (int i = 0; i < 6000; i++) {
+        char device[16];
+        snprintf(device, sizeof device, "device-%d", i);
+        fixture_offer(f, (struct offer){.parameter = "heart-rate",
+                                        .value = i % 2 ? "100" : "80",
+                                        .at = 1 + i * 20.0,
+                                        .device = device});
+    }
+    CU_ASSERT_EQUAL(f->count, 3000 + 3000 - 1);
+    CU_ASSERT_STRING_EQUAL(event_text(f->events[f->count - 1], "event"), "raised");
+    fixture_close(f);
+}
+
+/* The longest event that the bounds allow. */
+static void test_longest_event(void)
+{
+    static char text[2001], rule[6000];
+    memset(text, 'x', 2000);
+    snprintf(rule, sizeof rule,
+             "{'id':'t.hr','parameter':'heart-rate','unit':'/"
+             "min','kind':'limit','count':40,'clear_count':1,'levels':["
+             "{'priority':'low','above':90},{'priority':'high','above':120}],'text':{'fr':'%.480s','en':'%."
+             "480s'}}",
+             text, text);
+    fixture_open_patient(f);
+    CU_ASSERT_EQUAL_FATAL(fixture_rule(f, 0, 0, rule), OK);
+    for (int i = 0; i < 8000; i++) {
+        bool high = i % 80 < 40;
+        fixture_offer(
+            f, (struct offer){.parameter = "heart-rate", .value = high ? "130" : "100", .at = 1 + i * 0.5});
+    }
+    CU_ASSERT_EQUAL(fixture_command(f, COMMAND_ACKNOWLEDGE, 9000,
+                                    "{'episode':'%s','author':'%s','note':'%s'}",
+                                    event_text(f->events[0], "episode_id"), text, text),
+                    OK);
+    CU_ASSERT_TRUE(strlen(f->texts[f->count - 1]) > 8000);
+    CU_ASSERT_TRUE(strlen(f->texts[f->count - 1]) <= EVENT_JSON_BYTES_MAX);
+    CU_ASSERT_EQUAL(json_array_size(json_object_get(f->events[f->count - 1], "priorities")), 64);
+    fixture_close(f);
+}
+
+SUITE(engine_technical) = {
+    {"quarantine", test_quarantine},
+    {"quarantine: priority and subject", test_quarantine_priority_and_subject},
+    {"quarantine: future", test_future},
+    {"what is quarantined is not judged", test_quarantined_is_not_judged},
+    {"late readings", test_late_readings},
+    {"own outage", test_own_outage},
+    {"closed when the patient leaves", test_left_closes},
+    {"quarantine is bounded", test_quarantine_is_bounded},
+    {"names are bounded", test_names_are_bounded},
+    {"the longest event", test_longest_event},
+    {NULL, NULL},
+};
