@@ -6,6 +6,7 @@
 
 #include "daemon/ingest/fhir.h"
 #include "daemon/ingest/readings.h"
+#include "daemon/ingest/slice.h"
 
 static const struct door doors[] = {
     {"/v1/readings", METHOD_POST, "POST", false, readings_take, readings_handle, readings_answer,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "daemon/ingest/fhir.h"
+#include "daemon/ingest/slice.h"
 #include "daemon/registry/registry.h"
 
 static const char fhir_type[] = "application/fhir+json";

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "daemon/ingest/fhir.h"
+#include "daemon/ingest/slice.h"
 
 bool fhir_read(struct fhir *fhir, const struct pull_field *field, const struct pull_names *names,
                struct pull_field *fields)

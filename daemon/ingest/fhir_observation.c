@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/ingest/fhir.h"
+#include "daemon/ingest/slice.h"
 
 /* Elements that decide something; then those that R4 has and nobody asks for. Component is a subset. */
 #define OBSERVATION_ELEMENTS(ELEMENT)                                                                        \

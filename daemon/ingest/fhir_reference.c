@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "daemon/ingest/fhir.h"
+#include "daemon/ingest/slice.h"
 #include "daemon/registry/registry.h"
 
 enum { CANDIDATES_MAX = 24, HOPS_MAX = 3 /* DeviceMetric, its source, one to spare */ };

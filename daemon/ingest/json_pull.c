@@ -3,6 +3,8 @@
  */
 #include "daemon/ingest/json_pull.h"
 
+#include <string.h>
+
 #include "daemon/base/ensure.h"
 
 static bool fail(struct pull *pull, const char *text)

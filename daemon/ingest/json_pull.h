@@ -13,13 +13,21 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include "daemon/base/limits.h"
 #include "daemon/model/reading.h"
 
 /* PULL_NONE: absent, or an error. */
-enum pull_kind { PULL_NONE, PULL_OBJECT, PULL_ARRAY, PULL_STRING, PULL_NUMBER, PULL_TRUE, PULL_FALSE, PULL_NULL };
+enum pull_kind {
+    PULL_NONE,
+    PULL_OBJECT,
+    PULL_ARRAY,
+    PULL_STRING,
+    PULL_NUMBER,
+    PULL_TRUE,
+    PULL_FALSE,
+    PULL_NULL
+};
 
 enum { PULL_KEYS_MAX = 512 }; /* FHIR holds about 100 open at its worst; the bound keeps the search linear */
 
@@ -101,16 +109,5 @@ struct pull_unknown {
  * null; *ret_unknown: the keys that are in no list. False on an error. */
 bool pull_read_fields(struct pull *pull, const struct pull_names *names, struct pull_field *fields,
                       struct pull_unknown *ret_unknown);
-
-static inline bool slice_is(struct slice slice, const char *text)
-{
-    size_t size = strlen(text);
-    return slice.size == size && memcmp(slice.data, text, size) == 0;
-}
-
-static inline bool slice_equal(struct slice a, struct slice b)
-{
-    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
-}
 
 #endif

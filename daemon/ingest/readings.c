@@ -7,6 +7,7 @@
 
 #include "daemon/ingest/doors.h"
 #include "daemon/ingest/note.h"
+#include "daemon/ingest/slice.h"
 #include "daemon/registry/registry.h"
 
 #define MESSAGE_KEYS(KEY)                                                                                    \

@@ -1,8 +1,7 @@
 /* fuzz_json: json_pull against jansson. Both must accept the same texts, and read the same strings and
  * numbers. Where they may differ, by design: a byte order mark (we skip it), depth and number of keys (ours
  * are bounded lower), numbers that jansson cannot hold (we keep their text), a raw NUL byte (jansson loses
- * some, we refuse them all). Build: clang -fsanitize=fuzzer,address,undefined -I. tests/fuzz/fuzz_json.c
- * daemon/ingest/json_pull.c daemon/base/ensure.c -ljansson */
+ * some, we refuse them all). */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "daemon/ingest/json_pull.h"
+#include "daemon/ingest/slice.h"
 #include "tests/unit/unit.h"
 
 static char memory[4096];
