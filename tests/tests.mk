@@ -7,6 +7,10 @@ $(BUILD)/mock-broker: tests/harness/mock_broker.c
 	@mkdir -p $(dir $@)
 	$(CC) $(CFLAGS) $(LDFLAGS) $< -o $@ $(LIBS)
 
+# What a power cut may leave, state by state: it overrides pwrite, fdatasync and rename, so it stands alone.
+$(BUILD)/crash-states: $(call OBJ,tests/crash/crash_states.c) $(LIB)
+	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
+
 # The same sources under other flags, in a folder of their own; unit and system tests on them.
 SANITIZED_TESTS ?= unit system
 .PHONY: asan tsan cover fuzz campaign-kill
@@ -16,7 +20,7 @@ asan: ## unit and system tests under AddressSanitizer and UndefinedBehaviorSanit
 	    SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer' all build/asan/unit
 	@BUILD=build/asan ASAN_OPTIONS=abort_on_error=1:detect_leaks=1 $(PYTHON) tests/run.py $(SANITIZED_TESTS)
 # Without address randomisation: the shadow memory of gcc 12 does not fit where newer kernels map.
-tsan: ## unit and system tests under ThreadSanitizer, without suppressions for our code
+tsan: ## unit and system tests under ThreadSanitizer, without any suppression
 	@sh tests/deps.sh test
 	@mkdir -p build/tsan
 	@$(CC) -D_GNU_SOURCE -O1 -g -fPIE -c tests/harness/tsan_threads.c -o build/tsan/threads.o
