@@ -26,7 +26,7 @@ tsan: ## unit and system tests under ThreadSanitizer, without any suppression
 	@$(CC) -D_GNU_SOURCE -O1 -g -fPIE -c tests/harness/tsan_threads.c -o build/tsan/threads.o
 	@$(MAKE) --no-print-directory BUILD=build/tsan OPT='-O1 -g' SANITIZE=-fsanitize=thread \
 	    LIBS='build/tsan/threads.o $(LIBS)' all build/tsan/unit
-	@BUILD=build/tsan TSAN_OPTIONS='halt_on_error=1 exitcode=66 suppressions=$(CURDIR)/tests/tsan.supp' \
+	@BUILD=build/tsan TSAN_OPTIONS='halt_on_error=1 exitcode=66' \
 	    setarch $$(uname -m) -R $(PYTHON) tests/run.py $(SANITIZED_TESTS)
 cover: ## lines that unit and system tests reach: build/cover/summary.txt
 	@sh tests/deps.sh test
