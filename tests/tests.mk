@@ -20,13 +20,13 @@ asan: ## unit and system tests under AddressSanitizer and UndefinedBehaviorSanit
 	    SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer' all build/asan/unit
 	@BUILD=build/asan ASAN_OPTIONS=abort_on_error=1:detect_leaks=1 $(PYTHON) tests/run.py $(SANITIZED_TESTS)
 # Without address randomisation: the shadow memory of gcc 12 does not fit where newer kernels map.
-tsan: ## unit and system tests under ThreadSanitizer, without any suppression
+tsan: ## unit and system tests under ThreadSanitizer, without suppressions for our code
 	@sh tests/deps.sh test
 	@mkdir -p build/tsan
 	@$(CC) -D_GNU_SOURCE -O1 -g -fPIE -c tests/harness/tsan_threads.c -o build/tsan/threads.o
 	@$(MAKE) --no-print-directory BUILD=build/tsan OPT='-O1 -g' SANITIZE=-fsanitize=thread \
 	    LIBS='build/tsan/threads.o $(LIBS)' all build/tsan/unit
-	@BUILD=build/tsan TSAN_OPTIONS='halt_on_error=1 exitcode=66' \
+	@BUILD=build/tsan TSAN_OPTIONS='halt_on_error=1 exitcode=66 suppressions=$(CURDIR)/tests/tsan.supp' \
 	    setarch $$(uname -m) -R $(PYTHON) tests/run.py $(SANITIZED_TESTS)
 cover: ## lines that unit and system tests reach: build/cover/summary.txt
 	@sh tests/deps.sh test
