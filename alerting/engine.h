@@ -33,10 +33,10 @@ struct patient; /* opaque: one patient's rules, series, episodes, timers */
 struct engine *engine_new(const struct engine_settings *settings, const struct engine_out *out);
 void engine_free(struct engine *engine);
 
-/* A unit of decision without readings: moves engine time to now_ms (never backwards), adds up_ms of up time and
- * decides everything due strictly before now_ms, in order, at most TICK_EXPIRIES_MAX; true: more is due (call
- * again with the same now_ms and up_ms 0). `start`: first tick of a process: what up time did not gain since the
- * tick before was an outage of our own. */
+/* A unit of decision without readings: moves engine time to now_ms (never backwards) and decides everything due
+ * strictly before now_ms, in order, at most TICK_EXPIRIES_MAX; true: more is due (call again with the same now_ms and
+ * up_ms 0). `start`: first tick of a process: what the up_ms of it did not gain since the tick before was an outage of
+ * our own. Between starts all time is up time: engine time may be slewed against up time, which is no outage. */
 bool engine_tick(struct engine *engine, int64_t now_ms, int64_t up_ms, bool start);
 
 /* The earliest instant at which a timer falls due while up, INT64_MAX without; it is decided by a tick later than it. */

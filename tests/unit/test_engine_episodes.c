@@ -149,8 +149,11 @@ static void test_live_at_the_boundary(void)
     begin(); /* heart-rate: live within 1 h */
     LATE("110", 10, 70);
     TRACE_IS("raised medium 10");
-    LATE("80", 20, 80.001);
-    TRACE_IS("~cleared medium 20");
+    LATE("80", 20, 80);
+    LATE("110", 21, 81);
+    TRACE_IS("cleared medium 20 | raised medium 21");
+    LATE("80", 22, 82.001);
+    TRACE_IS("~cleared medium 22");
     LATE("110", 30, 90.001);
     TRACE_IS("~raised medium 30");
     fixture_close(f);

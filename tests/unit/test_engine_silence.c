@@ -184,6 +184,20 @@ static void test_suspended_and_resumed(void)
     fixture_close(f);
 }
 
+/* Due at the very instant at which a suspension begins. */
+static void test_due_as_suspension_begins(void)
+{
+    begin(GAP_2D, 0, "UTC");
+    CU_ASSERT_EQUAL(
+        fixture_command(f, COMMAND_SUSPENSION, 10,
+                        "{'patient_id':17,'rule':'s.w','from':'%s','until':'%s','author':'N','reason':'r'}",
+                        fixture_time(2 * DAY_MIN), fixture_time(3 * DAY_MIN)),
+        OK);
+    fixture_run(f, 4 * DAY_MIN);
+    SILENCE_IS("raised high 2880 | suspended high 2880 | resumed high 4320");
+    fixture_close(f);
+}
+
 static void test_suspension_bounds(void)
 {
     begin(GAP_2D, 0, "UTC");
@@ -369,6 +383,7 @@ SUITE(engine_silence) = {
     {"no up time before the first tick", test_before_first_tick_is_no_up_time},
     {"a suspension", test_suspension},
     {"suspended and resumed", test_suspended_and_resumed},
+    {"due as a suspension begins", test_due_as_suspension_begins},
     {"bounds of suspensions", test_suspension_bounds},
     {"missed days", test_missed_days},
     {"a filled day ends the run", test_filled_day_ends_run},
