@@ -114,6 +114,22 @@ static void test_devices_and_organisations(void)
     registry_free(registry);
 }
 
+/* A thousand organisations ask a table of sixteen slots: their probes cross every row, and must pass it by.
+ */
+static void test_strangers(void)
+{
+    uint32_t left_out, wrong = 0;
+    struct registry *registry = make(&left_out);
+    for (int64_t stranger = 3; stranger < 1000; stranger++) {
+        wrong += registry_patient_by_ref(registry, stranger, "P-1", 3) != NULL;
+        wrong += registry_patient_by_identifier(registry, stranger, digest[0]) != NULL;
+        wrong += registry_device_by_ref(registry, stranger, "SN-1", 4) != NULL;
+        wrong += registry_device_by_serial(registry, stranger, "serial-2", 8) != NULL;
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+    registry_free(registry);
+}
+
 static void test_assignments(void)
 {
     uint32_t left_out;
@@ -161,24 +177,31 @@ static void test_sources(void)
     registry_free(registry);
 }
 
-/* Every ref of a large registry is found, and no other: tables grow and probe rightly. */
+/* Every ref of a large registry is found: tables grow and probe rightly. */
 static void test_large(void)
 {
     enum { COUNT = 20000 };
     static char refs[COUNT][12];
+    static int64_t ids[COUNT];
     struct registry_builder *builder = registry_builder_new(1);
     CU_ASSERT_FATAL(paris != NULL || zone_load("Europe/Paris", &paris) == OK);
     for (int i = 0; i < COUNT; i++) {
         snprintf(refs[i], sizeof(refs[i]), "P-%d", i);
-        add_patient(builder, i + 1, 1 + i % 3, refs[i]);
+        ids[i] = i + 1;
+        add_patient(builder, ids[i], 1 + i % 3, refs[i]);
+        registry_add_device(builder, &(struct build_device){ids[i], refs[i], refs[i]});
+        registry_add_assignment(builder, &(struct build_assignment){ids[i], ids[i], 0, INSTANT_NONE});
     }
     uint32_t left_out, wrong = 0;
     struct registry *registry = registry_build(&builder, &left_out);
     for (int i = 0; i < COUNT; i++) {
-        const struct registry_patient *patient =
-            registry_patient_by_ref(registry, 1 + i % 3, refs[i], strlen(refs[i]));
-        wrong += patient == NULL || patient->patient_id != i + 1;
-        wrong += registry_patient_by_ref(registry, 1 + (i + 1) % 3, refs[i], strlen(refs[i])) != NULL;
+        size_t size = strlen(refs[i]);
+        int64_t own = 1 + i % 3;
+        const struct registry_patient *patient = registry_patient_by_ref(registry, own, refs[i], size);
+        const struct registry_device *device = registry_device_by_ref(registry, own, refs[i], size);
+        wrong += patient == NULL || patient->patient_id != ids[i];
+        wrong += device == NULL || registry_assigned_to(device, 1, 0) != patient;
+        wrong += registry_device_by_serial(registry, own, refs[i], size) != device;
     }
     CU_ASSERT_EQUAL(wrong, 0);
     registry_free(registry);
@@ -240,6 +263,7 @@ static void test_mailbox(void)
 SUITE(registry) = {
     {"patients by ref and identifier, inside their organisation", test_patients},
     {"devices by ref and serial, and whose they are", test_devices_and_organisations},
+    {"a thousand other organisations", test_strangers},
     {"assignments at an instant, with grace before the first", test_assignments},
     {"sources by token and certificate, with their devices", test_sources},
     {"twenty thousand patients", test_large},
