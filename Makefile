@@ -34,6 +34,10 @@ CTL_SRC  := $(wildcard daemon/ctl/*.c)
 BENCH_SRC := $(wildcard bench/*.c)
 UNIT_SRC := $(wildcard tests/unit/*.c)
 
+# One short line a step; V=1 shows the commands.
+Q := $(if $(V),,@)
+say = $(if $(V),@true,@printf '  %-3s %s\n' $(1) $(2))
+
 OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIB := $(BUILD)/libvigie.a
 PROGRAMS := $(BUILD)/vigied $(BUILD)/vigiectl $(BUILD)/vigie-bench
@@ -43,23 +47,29 @@ all: $(PROGRAMS)
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(dir $@)
-	$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
 
 # What an assembler directive embeds is not seen by -MMD.
 $(BUILD)/obj/storage/migrations.o: $(wildcard storage/migrations/*.sql)
 
 $(LIB): $(call OBJ,$(LIB_SRC))
+	$(call say,AR,$@)
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 
 $(BUILD)/vigied: $(call OBJ,daemon/main.c) $(LIB)
-	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
 $(BUILD)/vigiectl: $(call OBJ,$(CTL_SRC)) $(LIB)
-	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
 $(BUILD)/vigie-bench: $(call OBJ,$(BENCH_SRC)) $(LIB)
-	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
 $(BUILD)/unit: $(call OBJ,$(UNIT_SRC)) $(LIB)
-	$(CC) $(LDFLAGS) $^ -o $@ -lcunit $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ -o $@ -lcunit $(LIBS)
 
 # ---- what a person types ----
 

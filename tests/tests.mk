@@ -5,11 +5,13 @@ PYTHON ?= /usr/bin/python3
 # The broker that librdkafka embeds, as a process: of the demo alone, it proves nothing.
 $(BUILD)/mock-broker: tests/harness/mock_broker.c
 	@mkdir -p $(dir $@)
-	$(CC) $(CFLAGS) $(LDFLAGS) $< -o $@ $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $< -o $@ $(LIBS)
 
 # What a power cut may leave, state by state: it overrides pwrite, fdatasync and rename, so it stands alone.
 $(BUILD)/crash-states: $(call OBJ,tests/crash/crash_states.c) $(LIB)
-	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
 
 # The same sources under other flags, in a folder of their own; unit and system tests on them.
 SANITIZED_TESTS ?= unit system
