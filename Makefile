@@ -3,6 +3,7 @@
 BUILD   ?= build
 CC      := gcc
 VERSION := 0.1.0
+JOBS    := -j$(shell nproc)
 
 # Packages: `make deps` installs what is missing; see tests/deps.sh for what each is for.
 PKGS    := libuv rdkafka libpq openssl inih jansson libxxhash libsystemd
@@ -85,16 +86,16 @@ deps-test: ## install the Debian packages that the tests need
 # The packages' flags are known to pkg-config only after `deps`: a second make reads them.
 demo: ## a whole Vigie on this machine: servers of its own, a cohort, readings, alerts (SECONDS=30, KAFKA=real)
 	@sh tests/deps.sh $(if $(filter real,$(KAFKA)),kafka,build)
-	@$(MAKE) --no-print-directory all $(BUILD)/mock-broker
+	@$(MAKE) --no-print-directory $(JOBS) all $(BUILD)/mock-broker
 	@/usr/bin/python3 bench/demo.py
 
 check: ## unit tests and lints, under a minute, no servers
-	@$(MAKE) --no-print-directory all $(BUILD)/unit
+	@$(MAKE) --no-print-directory $(JOBS) all $(BUILD)/unit
 	@/usr/bin/python3 tests/run.py lint unit
 
 test: ## everything: installs what is missing, builds, runs every test against real servers
 	@sh tests/deps.sh test
-	@$(MAKE) --no-print-directory all $(BUILD)/unit $(BUILD)/mock-broker
+	@$(MAKE) --no-print-directory $(JOBS) all $(BUILD)/unit $(BUILD)/mock-broker $(BUILD)/crash-states
 	@/usr/bin/python3 tests/run.py
 
 install: all ## DESTDIR install of the programs, the example configuration and the presets
@@ -104,7 +105,7 @@ install: all ## DESTDIR install of the programs, the example configuration and t
 
 bench: ## load a Vigie with servers of its own and print the figures of bench/RESULTS.md
 	@sh tests/deps.sh test
-	@$(MAKE) --no-print-directory all $(BUILD)/mock-broker
+	@$(MAKE) --no-print-directory $(JOBS) all $(BUILD)/mock-broker
 	@/usr/bin/python3 bench/measure.py
 
 format: ## apply .clang-format

@@ -18,7 +18,7 @@ SANITIZED_TESTS ?= unit system
 .PHONY: asan tsan cover fuzz campaign-kill
 asan: ## unit and system tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@sh tests/deps.sh test
-	@$(MAKE) --no-print-directory BUILD=build/asan OPT='-O1 -g' \
+	@$(MAKE) --no-print-directory $(JOBS) BUILD=build/asan OPT='-O1 -g' \
 	    SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer' all build/asan/unit
 	@BUILD=build/asan ASAN_OPTIONS=abort_on_error=1:detect_leaks=1 $(PYTHON) tests/run.py $(SANITIZED_TESTS)
 # Without address randomisation: the shadow memory of gcc 12 does not fit where newer kernels map.
@@ -26,13 +26,13 @@ tsan: ## unit and system tests under ThreadSanitizer, without suppressions for o
 	@sh tests/deps.sh test
 	@mkdir -p build/tsan
 	@$(CC) -D_GNU_SOURCE -O1 -g -fPIE -c tests/harness/tsan_threads.c -o build/tsan/threads.o
-	@$(MAKE) --no-print-directory BUILD=build/tsan OPT='-O1 -g' SANITIZE=-fsanitize=thread \
+	@$(MAKE) --no-print-directory $(JOBS) BUILD=build/tsan OPT='-O1 -g' SANITIZE=-fsanitize=thread \
 	    LIBS='build/tsan/threads.o $(LIBS)' all build/tsan/unit
 	@BUILD=build/tsan TSAN_OPTIONS='halt_on_error=1 exitcode=66 suppressions=$(CURDIR)/tests/tsan.supp' \
 	    setarch $$(uname -m) -R $(PYTHON) tests/run.py $(SANITIZED_TESTS)
 cover: ## lines that unit and system tests reach: build/cover/summary.txt
 	@sh tests/deps.sh test
-	@$(MAKE) --no-print-directory BUILD=build/cover OPT='-O0 -g' SANITIZE=--coverage all build/cover/unit
+	@$(MAKE) --no-print-directory $(JOBS) BUILD=build/cover OPT='-O0 -g' SANITIZE=--coverage all build/cover/unit
 	@BUILD=build/cover $(PYTHON) tests/run.py $(SANITIZED_TESTS)
 	@find build/cover/obj -name '*.gcda' -exec gcov -n {} + >build/cover/gcov.txt 2>/dev/null
 	@awk '/^File/{f=$$2} /^Lines/{split($$0,a,/[:%]/); print a[2] "%", f}' build/cover/gcov.txt \
@@ -43,7 +43,7 @@ cover: ## lines that unit and system tests reach: build/cover/summary.txt
 FUZZ_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 FUZZ_PROGRAMS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(LIB_SRC)
-	@$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang-19 OPT='-O1 -g' \
+	@$(MAKE) --no-print-directory $(JOBS) BUILD=build/fuzz CC=clang-19 OPT='-O1 -g' \
 	    SANITIZE='$(FUZZ_FLAGS) -fsanitize=fuzzer-no-link' build/fuzz/libvigie.a
 	clang-19 $(CFLAGS) -O1 $(FUZZ_FLAGS) -fsanitize=fuzzer $< build/fuzz/libvigie.a -o $@ $(LIBS)
 .PHONY: fuzz-programs
