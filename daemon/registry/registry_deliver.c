@@ -299,10 +299,13 @@ static void send_commands(struct deliver *deliver, const struct registry_command
                 item->done = true;
             }
         }
-        if (again && atomic_load(deliver->stopping))
+        if (!again || atomic_load(deliver->stopping))
             return;
-        if (again)
-            clock_sleep_ms(RETRY_MS);
+        log_write(
+            LOG_WARNING, "registry",
+            "changes wait found=a shard that cannot make them durable expected=room in the journal hint=free "
+            "disk space");
+        clock_sleep_ms(RETRY_MS);
     }
 }
 
