@@ -201,8 +201,15 @@ def winners(readings):
         return reading in (own or several)
 
     def strength(amendment):
-        return (amendment.issued if amendment.issued is not None else -FOREVER, amendment.status == "void",
-                amendment.value)
+        """A void without a version time is never taken back: missing, the void wins."""
+        return (amendment.issued if amendment.issued is not None else FOREVER, amendment.status == "void",
+                amendment.value, COMPARATOR_ORDER[amendment.comparator])
+
+    def beats(one, other):
+        """Equals of two keys: one of them counts, the first in series order."""
+        place = (one.measured_at, one.device.encode(), one.sensor.encode())
+        return (strength(one), (other.measured_at, other.device.encode(), other.sensor.encode())) > (
+            strength(other), place)
 
     def rivals(one, other):
         if one is other:
@@ -223,7 +230,7 @@ def winners(readings):
         won.append(reading)
     for amendment in amendments:
         if amendment.status == "corrected" and not any(
-                rivals(amendment, other) and strength(other) > strength(amendment) for other in amendments):
+                rivals(amendment, other) and beats(other, amendment) for other in amendments):
             won.append(amendment)
     return won
 
@@ -402,6 +409,8 @@ def evaluate_change(instants, timeline, side, clock, patient, rule_id):
         if not active and run >= rule.get("count", 1):
             active = True
             episodes.append(Episode(rule_id, side, patient, t, None, [(t, rule["priority"])]))
+        elif active and run >= rule.get("count", 1) and episodes[-1].priorities[-1][1] != rule["priority"]:
+            episodes[-1].priorities.append((t, rule["priority"]))  # of a newer version, at its first breach
         elif active and clearing >= rule.get("clear_count", 1):
             active = False
             episodes[-1].cleared_at = t
