@@ -26,8 +26,8 @@ def one_node(kills, seed):
     """Kills one node again and again; returns the figures of loads.verify()."""
     dice = random.Random(seed)
     with sites.Site("kill", broker=True, settings=fixed_ports()) as site:
-        site.node.import_rows(loads.cohort(4, 5))
-        with loads.Load(site.node, seed) as load:
+        site.node.import_rows(loads.cohort(4, 20))
+        with loads.Load(site.node, seed, patients=20, pause=0.002) as load:
             for number in range(kills):
                 time.sleep(dice.choice((0.02, 0.2, 0.5, 0.5, 2.5)) * dice.random() + 0.005)
                 site.node.kill()
