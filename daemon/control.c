@@ -213,19 +213,33 @@ static void import_lines(void *context, struct admin_request *request)
     ask_registry(context, request, &asked, NULL);
 }
 
-/* POST /v1/token {"source":REF} */
+/* POST /v1/token {"source":REF} or {"admin":ROLE} */
 static void issue_token(void *context, struct admin_request *request)
 {
     json_error_t fault;
     json_t *body = json_loadb(request->body, request->body_size, 0, &fault);
     const char *source = json_string_value(json_object_get(body, "source"));
-    if (source == NULL) {
+    const char *role = json_string_value(json_object_get(body, "admin"));
+    if ((source == NULL) == (role == NULL) || (role != NULL && admin_role_from_word(role) == 0)) {
         json_decref(body);
-        admin_refuse(request, 400, "bad-request", "expected a JSON object {\"source\":REF}");
+        admin_refuse(request, 400, "bad-request", "expected a JSON object {\"source\":REF} or {\"admin\":ROLE}");
         return;
     }
-    const struct registry_request asked = {.kind = REGISTRY_TOKEN, .body = source, .body_size = strlen(source)};
+    const char *asked_for = role != NULL ? role : source;
+    const struct registry_request asked = {.kind = role != NULL ? REGISTRY_ADMIN_TOKEN : REGISTRY_TOKEN,
+                                           .body = asked_for,
+                                           .body_size = strlen(asked_for)};
     ask_registry(context, request, &asked, body);
+}
+
+static unsigned roles_of_token(void *context, const uint8_t sha256[SHA256_BYTES], char author[REF_BYTES_MAX + 1])
+{
+    const struct control *control = context;
+    struct admin_token token;
+    if (!registry_find_admin_token(control->service->registry, sha256, &token))
+        return 0;
+    snprintf(author, REF_BYTES_MAX + 1, "%s", token.name);
+    return admin_role_from_word(token.role);
 }
 
 /* ---- test clock, INTERFACES.md section 7 ---- */
@@ -400,6 +414,7 @@ enum err control_start(struct service *service, struct control **ret_control)
     const struct admin_options options = {
         .config = service->config,
         .routes = routes,
+        .roles_of_token = roles_of_token,
         .is_ready = is_ready,
         .read_metrics = read_metrics,
         .context = control,

@@ -8,7 +8,8 @@
     MIGRATION(1, "001_schema", schema)                                                                       \
     MIGRATION(2, "002_views", views)                                                                         \
     MIGRATION(3, "003_grants", grants)                                                                       \
-    MIGRATION(4, "004_store_event", store_event)
+    MIGRATION(4, "004_store_event", store_event)                                                             \
+    MIGRATION(5, "005_admin_token", admin_token)
 
 #define MIGRATION_TEXT(number, file, symbol)                                                                 \
     extern const char migration_##symbol[];                                                                  \

@@ -6,8 +6,10 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "daemon/admin/admin.h"
 #include "daemon/base/file.h"
 #include "daemon/ctl/ctl_daemon.h"
+#include "daemon/registry/admin_tokens.h"
 #include "daemon/registry/registry_postgres.h"
 #include "daemon/registry/registry_transaction.h"
 
@@ -208,7 +210,17 @@ static int no_such_source(const char *source)
                     "import a line of type source first");
 }
 
-static int issue_directly(const struct ctl *ctl, const char *source)
+static enum err issue_once(struct direct *direct, const char *source, const char *role, char token[TOKEN_TEXT_MAX])
+{
+    if (source != NULL)
+        return registry_issue_token(&direct->transaction, source, token);
+    char author[32];
+    snprintf(author, sizeof(author), "uid:%u", (unsigned)getuid());
+    enum err error = admin_tokens_issue(direct->postgres, role, author, token);
+    return error == ERR_REFUSED ? ERR_CONFIG : error; /* the role is good: the schema is not ours */
+}
+
+static int issue_directly(const struct ctl *ctl, const char *source, const char *role)
 {
     struct direct direct;
     char token[TOKEN_TEXT_MAX];
@@ -218,7 +230,7 @@ static int issue_directly(const struct ctl *ctl, const char *source)
         return status;
     error = ERR_STALE;
     for (unsigned i = 0; error == ERR_STALE && i < TRIES_MAX; i++) {
-        error = registry_issue_token(&direct.transaction, source, token);
+        error = issue_once(&direct, source, role, token);
         if (error == ERR_STALE && (error = direct_load(&direct)) == OK)
             error = ERR_STALE;
     }
@@ -234,19 +246,33 @@ static int issue_directly(const struct ctl *ctl, const char *source)
     return status;
 }
 
+static int check_token_arguments(const struct ctl_arguments *arguments, const char *role)
+{
+    if (role != NULL && (arguments->count != 0 || admin_role_from_word(role) == 0))
+        return ctl_fail(ERR_USAGE, "role", arguments->count == 0 ? role : "a source beside it",
+                        "physician, nurse, operator, administrator, auditor or system",
+                        "vigiectl token issue --admin ROLE");
+    if (role == NULL && (arguments->count != 1 || !import_ref_is_good(arguments->items[0])))
+        return ctl_fail(ERR_USAGE, "arguments", arguments->count == 1 ? arguments->items[0] : "another number",
+                        "the ref of one source", "vigiectl token issue SOURCE, or --admin ROLE");
+    return EX_OK;
+}
+
 int ctl_token_issue(struct ctl *ctl, int argc, char **argv)
 {
-    const struct ctl_option options[] = {{NULL, NULL, NULL}};
+    const char *role = NULL;
+    const struct ctl_option options[] = {{"admin", &role, NULL}, {NULL, NULL, NULL}};
     struct ctl_arguments arguments;
     if (ctl_parse(argc, argv, options, &arguments) != OK)
         return EX_USAGE;
-    if (arguments.count != 1 || !import_ref_is_good(arguments.items[0]))
-        return ctl_fail(ERR_USAGE, "arguments", arguments.count == 1 ? arguments.items[0] : "another number",
-                        "the ref of one source", "vigiectl token issue SOURCE");
+    int status = check_token_arguments(&arguments, role);
+    if (status != EX_OK)
+        return status;
+    const char *source = role == NULL ? arguments.items[0] : NULL;
     struct buffer body = {.data = NULL};
     render_open(&body, '{');
-    render_key(&body, "source");
-    render_text(&body, arguments.items[0]);
+    render_key(&body, role == NULL ? "source" : "admin");
+    render_text(&body, role == NULL ? source : role);
     render_close(&body, '}');
     const struct ctl_call call = {.method = "POST",
                                   .target = "/v1/token",
@@ -254,7 +280,6 @@ int ctl_token_issue(struct ctl *ctl, int argc, char **argv)
                                   .body = body.data,
                                   .body_size = body.size};
     struct admin_reply reply;
-    int status = EX_OK;
     enum err error = ctl_ask_daemon(ctl, &call, &reply, &status);
     if (error == OK) {
         json_t *answer = json_loadb(reply.body.data, reply.body.size, 0, NULL);
@@ -264,7 +289,7 @@ int ctl_token_issue(struct ctl *ctl, int argc, char **argv)
         explicit_bzero(reply.body.data, reply.body.size);
         buffer_deinit(&reply.body);
     } else if (error == ERR_NOT_FOUND) {
-        status = issue_directly(ctl, arguments.items[0]);
+        status = issue_directly(ctl, source, role);
     }
     buffer_deinit(&body);
     return status;

@@ -43,10 +43,11 @@ static const struct ctl_command commands[] = {
      "{\"type\":\"source\",\"ref\":\"gw-1\",\"kind\":\"gateway\",\"devices\":[\"SN-42\"],\"organization\":"
      "\"CHU-X\"}\n",
      true, ctl_import},
-    {"token issue", "SOURCE", "make a new token for a source; the old one ends at once",
+    {"token issue", "SOURCE | --admin ROLE", "make a new token for a source; the old one ends at once",
      "256 random bits, printed once and stored as SHA-256. The source sends it as \"Authorization: Bearer "
      "TOKEN\".\n"
-     "Exit 66 when there is no such source.\n",
+     "Exit 66 when there is no such source. --admin: a token for the admin port with one role: physician, nurse,\n"
+     "operator, administrator, auditor or system.\n",
      true, ctl_token_issue},
     {"rules check", "FILE...", "check rules, presets or import files without loading them",
      "A file is a preset, one rule, an array of rules, or NDJSON of an import. Each fault is one line with "

@@ -43,6 +43,7 @@ struct registry_service {
     int64_t version, version_sent; /* of the rows; last told to the shards */
     bool presets_are_loaded;
     struct deliver deliver;
+    struct admin_tokens *tokens;
     char path[4200];
 };
 
@@ -170,6 +171,13 @@ static void load_presets(struct registry_service *service, struct row_changes *c
     service->presets_are_loaded = error != ERR_STALE && error != ERR_UNAVAILABLE;
 }
 
+static void load_tokens(struct registry_service *service)
+{
+    enum err error = admin_tokens_load(service->tokens, service->postgres);
+    if (error != OK)
+        note_failure(service, "the tokens of the admin port cannot be read", error);
+}
+
 /* Takes over what is new; true when the rows are those of the database. */
 static bool sync_with_postgres(struct registry_service *service)
 {
@@ -195,6 +203,8 @@ static bool sync_with_postgres(struct registry_service *service)
     }
     write_commits(service);
     buffer_deinit(&result.moved);
+    if (service->postgres != NULL)
+        load_tokens(service);
     return service->postgres != NULL;
 }
 
@@ -251,7 +261,7 @@ static void answer_token(struct registry_request *request, const char *token)
 {
     request->status = 200;
     render_open(&request->reply, '{');
-    render_key(&request->reply, "source");
+    render_key(&request->reply, request->kind == REGISTRY_TOKEN ? "source" : "admin");
     render_string(&request->reply, request->body, request->body_size);
     render_key(&request->reply, "token");
     render_text(&request->reply, token);
@@ -318,11 +328,32 @@ static void change_on_request(struct registry_service *service, struct registry_
     buffer_deinit(&result.moved);
 }
 
+static void issue_admin_token(struct registry_service *service, struct registry_request *request)
+{
+    char role[REF_BYTES_MAX + 1], token[TOKEN_TEXT_MAX];
+    if (!sync_with_postgres(service)) {
+        answer_unavailable(request);
+        return;
+    }
+    snprintf(role, sizeof(role), "%.*s", (int)request->body_size, request->body);
+    enum err error = admin_tokens_issue(service->postgres, role, request->author, token);
+    if (error == OK) {
+        load_tokens(service);
+        answer_token(request, token);
+    } else {
+        note_failure(service, "a token of the admin port cannot be written", error);
+        answer_unavailable(request);
+    }
+    explicit_bzero(token, sizeof(token));
+}
+
 static void serve(struct registry_service *service, struct registry_request *request)
 {
     buffer_clear(&request->reply);
     if (atomic_load(&service->stopping)) {
         answer_unavailable(request);
+    } else if (request->kind == REGISTRY_ADMIN_TOKEN) {
+        issue_admin_token(service, request);
     } else if (request->kind != REGISTRY_SYNC) {
         change_on_request(service, request);
     } else if (sync_with_postgres(service)) {
@@ -426,6 +457,8 @@ static void start_rows(struct registry_service *service, const int64_t *shard_ve
         changes_keep(&changes);
         load_presets(service, &changes);
         changes_keep(&changes);
+        if (service->postgres != NULL)
+            load_tokens(service);
     } else {
         log_write(LOG_WARNING, "registry",
                   "no PostgreSQL at the start: the registry of the file is served version=%lld",
@@ -445,6 +478,8 @@ static struct registry_service *service_new(const struct registry_options *optio
     service->bell = options->bell;
     service->version_sent = -1;
     memcpy(service->identifier_key, options->identifier_key, sizeof(service->identifier_key));
+    snprintf(service->path, sizeof(service->path), "%s/admin-tokens", options->config->node_state_dir);
+    service->tokens = admin_tokens_new(service->path);
     snprintf(service->path, sizeof(service->path), "%s/registry", options->config->node_state_dir);
     service->deliver = (struct deliver){.shards = options->shards,
                                         .loops = options->loops,
@@ -460,6 +495,7 @@ static void service_free(struct registry_service *service)
     deliver_free_snapshots(&service->deliver, true);
     rows_free(service->rows);
     postgres_close(service->postgres);
+    admin_tokens_free(service->tokens);
     ring_free(service->requests);
     wakeup_close(&service->quit);
     explicit_bzero(service->identifier_key, sizeof(service->identifier_key));
@@ -471,6 +507,7 @@ enum err registry_service_start(const struct registry_options *options, struct r
     struct registry_service *service = service_new(options);
     enum err error = wakeup_open(&service->quit);
     if (error != OK) {
+        admin_tokens_free(service->tokens);
         free(service);
         return error;
     }
@@ -518,6 +555,12 @@ void registry_request(struct registry_service *service, struct registry_request 
                                         .expected = "at most 64",
                                         .hint = "send it again later"});
     request->done(request);
+}
+
+bool registry_find_admin_token(struct registry_service *service, const uint8_t sha256[SHA256_BYTES],
+                               struct admin_token *ret)
+{
+    return admin_tokens_find(service->tokens, sha256, ret);
 }
 
 bool registry_postgres_is_up(const struct registry_service *service)

@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "daemon/base/buffer.h"
 #include "daemon/model/inlet.h"
+#include "daemon/registry/admin_tokens.h"
 #include "daemon/registry/mailbox.h"
 
 struct registry_options {
@@ -33,13 +34,13 @@ MUST_CHECK enum err registry_service_start(const struct registry_options *option
                                            struct registry_service **ret_service);
 void registry_service_stop(struct registry_service *service);
 
-enum registry_request_kind { REGISTRY_IMPORT, REGISTRY_TOKEN, REGISTRY_SYNC };
+enum registry_request_kind { REGISTRY_IMPORT, REGISTRY_TOKEN, REGISTRY_ADMIN_TOKEN, REGISTRY_SYNC };
 
 /* One request of the admin loop. `done` is called on the registry thread when the change is in force or
  * refused; it must only hand the request over (mailbox of the admin loop). */
 struct registry_request {
     enum registry_request_kind kind;
-    const char *body; /* NDJSON of an import; source ref for a token */
+    const char *body; /* NDJSON of an import; source ref for a token; role for one of the admin port */
     size_t body_size;
     char author[REF_BYTES_MAX + 1];
     int status;          /* HTTP status of the answer */
@@ -50,6 +51,10 @@ struct registry_request {
 };
 
 void registry_request(struct registry_service *service, struct registry_request *request);
+
+/* The role and name of a token of the admin port; the admin loop alone. */
+bool registry_find_admin_token(struct registry_service *service, const uint8_t sha256[SHA256_BYTES],
+                               struct admin_token *ret);
 
 /* For /readyz and doctor; any thread. */
 bool registry_postgres_is_up(const struct registry_service *service);

@@ -138,6 +138,18 @@ static void token_text(const uint8_t bytes[32], char token[TOKEN_TEXT_MAX])
     token[size] = '\0';
 }
 
+enum err registry_new_token(char token[TOKEN_TEXT_MAX], uint8_t digest[SHA256_BYTES])
+{
+    uint8_t bytes[32];
+    enum err error = hash_random(bytes, sizeof(bytes));
+    if (error != OK)
+        return error;
+    token_text(bytes, token);
+    hash_sha256(token, strlen(token), digest);
+    explicit_bzero(bytes, sizeof(bytes));
+    return OK;
+}
+
 struct issue {
     const char *source;
     char *token;
@@ -147,15 +159,13 @@ static enum err work_token(struct registry_transaction *transaction, void *conte
 {
     const struct issue *issue = context;
     const struct row_source *old = rows_find(transaction->rows, ROW_SOURCE, "%s", issue->source);
-    uint8_t bytes[32], digest[SHA256_BYTES];
+    uint8_t digest[SHA256_BYTES];
     char hex[2 * SHA256_BYTES + 1];
     if (old == NULL)
         return ERR_NOT_FOUND;
-    enum err error = hash_random(bytes, sizeof(bytes));
+    enum err error = registry_new_token(issue->token, digest);
     if (error != OK)
         return error;
-    token_text(bytes, issue->token);
-    hash_sha256(issue->token, strlen(issue->token), digest);
     hex_format(digest, sizeof(digest), hex);
     struct row_source *row = row_copy(old);
     row_set_text(&row->token_sha256, hex);

@@ -10,6 +10,7 @@
 #define VIGIE_DAEMON_REGISTRY_TRANSACTION_H
 
 #include "config/config.h"
+#include "daemon/base/hash.h"
 #include "daemon/registry/import.h"
 #include "storage/postgres.h"
 
@@ -26,6 +27,8 @@ struct registry_transaction {
 
 enum { TOKEN_TEXT_MAX = 44 }; /* 256 bits as base64url without padding */
 
+/* 256 random bits as text, and what is stored of them. */
+MUST_CHECK enum err registry_new_token(char token[TOKEN_TEXT_MAX], uint8_t digest[SHA256_BYTES]);
 MUST_CHECK enum err registry_import(struct registry_transaction *transaction, const char *ndjson,
                                     size_t size);
 MUST_CHECK enum err registry_issue_token(struct registry_transaction *transaction, const char *source,

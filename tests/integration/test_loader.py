@@ -93,7 +93,7 @@ def test_migration_is_idempotent_and_needs_no_superuser():
         answer = site.drive.say("migrate")
         base.check("applied" not in answer, "a second run applies nothing:", answer)
         base.check("pending" not in answer and "OK" in answer, answer)
-        base.equal(site.one("SELECT count(*) FROM vigie.migration"), 4, "migrations")
+        base.equal(site.one("SELECT count(*) FROM vigie.migration"), 5, "migrations")
         base.check(site.one("SELECT count(*) FROM vigie.parameter") > 0, "parameters")
         site.sql("UPDATE vigie.migration SET sha256 = 'other' WHERE number = 2")
         answer = site.drive.say("migrate")

@@ -179,3 +179,47 @@ def test_patients_and_rules_do_not_vanish_by_absence():
     site().node.import_rows(sites.organization_rows("ORG-D"))
     shown = json.loads(site().node.ctl("rules", "show", "C-1", "--json"))
     base.check("test.weight" in json.dumps(shown), "in force though PostgreSQL lost it", shown)
+
+
+def issue(*arguments):
+    token = site().node.ctl("token", "issue", *arguments).strip()
+    base.equal(len(token), 43, "256 bits", arguments)
+    return token
+
+
+def admin_status(token, method="GET", path="/v1/rules?patient=P-1", body=None):
+    client = site().node.admin(token)
+    try:
+        return client.request(method, path, body, "application/json" if body else None).status
+    finally:
+        client.close()
+
+
+def test_tokens_of_the_admin_port_carry_a_role():
+    base.equal(admin_status(None), 401, "without a token")
+    base.equal(admin_status(TOKEN), 401, "a source's token is none of the admin port")
+    nurse, operator = issue("--admin", "nurse"), issue("--admin", "operator")
+    base.equal(admin_status(nurse), 200, "every role may ask")
+    row = json.dumps(sites.organization_rows("ORG-E")[0]).encode() + b"\n"
+    base.equal(admin_status(nurse, "POST", "/v1/import", row), 403, "a nurse imports nothing")
+    base.equal(admin_status(operator, "POST", "/v1/import", row), 200, "an operator does")
+    base.equal(send(nurse, "P-1").status, 401, "no token of a source")
+    status, _, errors = site().node.ctl("token", "issue", "--admin", "surgeon", expect=None)
+    base.equal((status, "surgeon" in errors), (64, True), "an unknown role", errors)
+    base.equal(query("SELECT role, issued_by FROM vigie.admin_token WHERE token_sha256 = sha256(%s)", nurse.encode()),
+               [("nurse", "uid:%d" % os.getuid())], "who made it")
+
+
+def test_tokens_of_the_admin_port_outlive_the_daemon_and_end_with_their_row():
+    site().node.stop()
+    token = issue("--admin", "auditor")
+    site().node.start()
+    base.equal(admin_status(token), 200, "made while the daemon was down")
+    site().cluster.stop()
+    try:
+        site().node.restart()
+        base.equal(admin_status(token), 200, "known without PostgreSQL")
+    finally:
+        site().cluster.start()
+    query("DELETE FROM vigie.admin_token WHERE token_sha256 = sha256(%s)", token.encode())
+    base.wait_for("the token ends", lambda: admin_status(token) == 401, 5, 0.2)
