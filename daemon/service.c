@@ -15,6 +15,7 @@
 #include "daemon/base/file.h"
 #include "daemon/base/log.h"
 #include "daemon/service_internal.h"
+#include "storage/loader_session.h"
 
 static struct counters *loop_counters(struct service *service, unsigned loop)
 {
@@ -219,7 +220,8 @@ static enum err start_loader(struct service *service)
         .counters = &service->counters[COUNTERS_LOADER],
         .figures = &service->postgres,
     };
-    return loader_start(&options, &service->loader);
+    enum err error = loader_session_claim(&options);
+    return error == OK ? loader_start(&options, &service->loader) : error;
 }
 
 static void stop_loader(struct service *service)

@@ -12,6 +12,7 @@
 
 enum {
     SERVER_SILENCE_MS = 60000,
+    CLAIM_SILENCE_MS = 5000, /* a start does not wait longer for a server that hangs */
     WEEK_MS = 7 * 86400000,
     MONDAY_OFFSET_MS = 3 * 86400000 /* 1970-01-01: Thursday */
 };
@@ -215,6 +216,20 @@ enum err loader_session_open(const struct loader_session_options *options, uint6
     }
     *ret_session = session;
     return OK;
+}
+
+enum err loader_session_claim(const struct loader_options *options)
+{
+    struct loader_session session = {.options = options};
+    const struct postgres_options connect = {.conninfo = options->conninfo,
+                                             .application = "vigied loader",
+                                             .timeout_ms = CLAIM_SILENCE_MS,
+                                             .quit_fd = -1};
+    enum err error = postgres_open(&connect, &session.postgres);
+    if (error == OK)
+        error = take_lease(&session);
+    postgres_close(session.postgres);
+    return error == ERR_STALE ? ERR_STALE : OK;
 }
 
 void loader_session_close(struct loader_session *session)

@@ -32,6 +32,10 @@ MUST_CHECK enum err loader_session_open(const struct loader_session_options *opt
                                         struct loader_session **ret_session);
 void loader_session_close(struct loader_session *session);
 
+/* One node a database (DESIGN.md section 3): ERR_STALE, after a line that says so, when it is another's. All else is
+ * the running loader's to wait for. Blocks for seconds at most. */
+MUST_CHECK enum err loader_session_claim(const struct loader_options *options);
+
 /* Makes the partition of an engine time, and those `ahead` weeks behind it, unless known. Outside of a transaction. */
 MUST_CHECK enum err loader_session_need_week(struct loader_session *session, int64_t engine_ms, int ahead);
 /* Asks again for every partition the next time. */

@@ -3,7 +3,7 @@ import functools
 import json
 import os
 
-from tests.harness import base, check, site as sites
+from tests.harness import base, check, site as sites, vigied
 from tests.harness.site import message
 
 TOKEN, GATEWAY, DEVICE = "token-of-sys-a", "token-of-gw", "token-of-dev"
@@ -223,3 +223,14 @@ def test_tokens_of_the_admin_port_outlive_the_daemon_and_end_with_their_row():
         site().cluster.start()
     query("DELETE FROM vigie.admin_token WHERE token_sha256 = sha256(%s)", token.encode())
     base.wait_for("the token ends", lambda: admin_status(token) == 401, 5, 0.2)
+
+
+def test_a_second_node_finds_the_database_taken_and_exits():
+    other = vigied.Node(os.path.join(site().directory, "other"), site().cluster.conninfo("vigie"), sites.NO_BROKER)
+    other.spawn()
+    try:
+        base.equal(other.child.wait(20), 75, "exit status", base.tail(other.log))
+    finally:
+        other.kill()
+    base.check("belongs to another node" in base.tail(other.log), base.tail(other.log))
+    base.check(not os.path.exists(os.path.join(other.state_dir, "ports.json")), "it opened nothing")
