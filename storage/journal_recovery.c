@@ -1,5 +1,6 @@
 /* journal_recovery: the start after any end. Only the newest segment on the chain can hold a torn tail: all
  * others were synced before their successor's header was written, and readers check them block by block. */
+#include "daemon/base/file.h"
 #include "storage/journal_recovery.h"
 
 #include <errno.h>
@@ -29,7 +30,7 @@ static enum err sync_and_forget(const char *directory, uint32_t number)
 /* The newest segment and the one before, where its first turn may have begun. */
 static enum err sync_open_end(const char *directory, const struct journal_chain *chain)
 {
-    enum err error = journal__sync_directory(directory);
+    enum err error = file_sync_directory(directory);
     for (size_t back = 1; error == OK && back <= 2 && back <= chain->count; back++)
         error = sync_and_forget(directory, chain->links[chain->count - back].header.number);
     return error;

@@ -64,16 +64,6 @@ enum err journal__read_at(int fd, void *data, size_t size, uint64_t offset)
     return OK;
 }
 
-enum err journal__sync_directory(const char *directory)
-{
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return err_from_errno(errno);
-    enum err error = fsync(fd) == 0 ? OK : err_from_errno(errno);
-    close(fd);
-    return error;
-}
-
 enum err journal__make_zeros(const char *path, uint64_t bytes)
 {
     static const char zeros[ZERO_BYTES];

@@ -64,6 +64,5 @@ MUST_CHECK enum err journal__make_zeros(const char *path, uint64_t bytes);
 MUST_CHECK enum err journal__write_at(int fd, const void *data, size_t size, uint64_t offset);
 /* ERR_CORRUPT when the file ends before. */
 MUST_CHECK enum err journal__read_at(int fd, void *data, size_t size, uint64_t offset);
-MUST_CHECK enum err journal__sync_directory(const char *directory);
 
 #endif

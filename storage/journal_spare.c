@@ -1,6 +1,7 @@
 /* journal_spare: prepare.tmp is filled with zeros, synced and renamed to spare.wal; the writer renames
  * spare.wal to its number. The two sides meet in `ready` alone: the thread sets it when the file is whole,
  * the writer clears it when it has taken it. */
+#include "daemon/base/file.h"
 #include "storage/journal_spare.h"
 
 #include <pthread.h>
@@ -45,7 +46,7 @@ static void make_spare(struct journal_spare *spare)
         error = ERR_IO;
     if (error ==
         OK) /* so that a crash finds a spare, not a surprise; its number is made durable when it is taken */
-        error = journal__sync_directory(spare->directory);
+        error = file_sync_directory(spare->directory);
     if (error == OK)
         atomic_store_explicit(&spare->ready, true, memory_order_release);
     else if (!atomic_load_explicit(&spare->starved, memory_order_relaxed))

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "daemon/base/buffer.h"
+#include "daemon/base/file.h"
 #include "daemon/base/hash.h"
 #include "daemon/base/log.h"
 #include "storage/journal_recovery.h"
@@ -78,7 +79,7 @@ static enum err name_segment(struct journal *journal, uint32_t number, uint64_t 
         if (rename(making, path) != 0)
             return err_from_errno(errno);
     }
-    return journal__sync_directory(journal->directory);
+    return file_sync_directory(journal->directory);
 }
 
 /* The header is durable before the first block: journal_format.h, crash argument (2). */
@@ -351,7 +352,7 @@ static enum err make_directories(const char *directory)
             const char *cut = strrchr(path, '/');
             int keep = cut == NULL || cut == path ? 1 : (int)(cut - path);
             snprintf(parent, sizeof(parent), "%.*s", keep, cut == NULL ? "." : path);
-            enum err error = journal__sync_directory(parent);
+            enum err error = file_sync_directory(parent);
             if (error != OK)
                 return error;
         } else if (errno != EEXIST) {

@@ -24,6 +24,16 @@ enum err file_write_all(int fd, const void *data, size_t size)
     return OK;
 }
 
+enum err file_sync_directory(const char *directory)
+{
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return err_from_errno(errno);
+    enum err error = fsync(fd) == 0 ? OK : err_from_errno(errno);
+    close(fd);
+    return error;
+}
+
 enum err file_sync_directory_of(const char *path)
 {
     char directory[PATH_MAX];
@@ -32,12 +42,7 @@ enum err file_sync_directory_of(const char *path)
         snprintf(directory, sizeof directory, ".");
     else
         snprintf(directory, sizeof directory, "%.*s", slash == path ? 1 : (int)(slash - path), path);
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return err_from_errno(errno);
-    enum err error = fsync(fd) == 0 ? OK : err_from_errno(errno);
-    close(fd);
-    return error;
+    return file_sync_directory(directory);
 }
 
 enum err file_replace(const char *path, const void *data, size_t size, mode_t mode)

@@ -15,7 +15,9 @@ MUST_CHECK enum err file_replace(const char *path, const void *data, size_t size
 /* Appends the whole file to `buffer`; ERR_LIMIT beyond `size_max`. */
 MUST_CHECK enum err file_read(const char *path, size_t size_max, struct buffer *buffer);
 
-/* Syncs the directory that holds `path`. */
+/* Makes names created, renamed or removed in a directory durable. */
+MUST_CHECK enum err file_sync_directory(const char *directory);
+/* The same for the directory that holds `path`. */
 MUST_CHECK enum err file_sync_directory_of(const char *path);
 
 /* Writes all of it, over short writes and EINTR. */
