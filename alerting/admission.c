@@ -123,6 +123,26 @@ static void hold(struct engine *engine, struct patient *patient, struct reading 
         engine->unit.cause = reading->status == STATUS_VOID ? "void" : "corrected";
 }
 
+/* If-None-Exist: a reading of its source and parameter carries the identifier: that one is the answer, whatever value
+ * came with it now. */
+static bool exists_already(struct patient *patient, struct reading *reading, const struct series *series)
+{
+    const struct series *held_in = series;
+    const struct held *known = series_by_alias(series, reading->alias_hash);
+    struct series_arrival arrival;
+    if (known == NULL) {
+        held_in = series->aside;
+        known = series_by_alias(series->aside, reading->alias_hash);
+    }
+    if (known == NULL)
+        return false;
+    series_look_up(held_in, &patient->names, known, &arrival);
+    memcpy(reading->reading_id, known->id, UUID_BYTES);
+    reading->verdict = VERDICT_DUPLICATE;
+    reading->revision = arrival.revision;
+    return true;
+}
+
 void admission_take(struct engine *engine, struct patient *patient, struct reading *reading,
                     const uint8_t *tail)
 {
@@ -130,6 +150,10 @@ void admission_take(struct engine *engine, struct patient *patient, struct readi
     struct series *series = patient_add_series(patient, (enum parameter)reading->parameter);
     int64_t late_ms = reading->received_at_ms - reading->measured_at_ms;
     patient_let_go(engine, patient, series);
+    bool only_new = reading->flags & FLAG_IF_NONE_EXIST;
+    reading->flags &= (uint16_t)~FLAG_IF_NONE_EXIST;
+    if (only_new && exists_already(patient, reading, series))
+        return;
     if (reading->status == STATUS_VOID && reading->quarantine != QUARANTINE_NONE)
         reading->quarantine = QUARANTINE_NONE;
     if (-late_ms > engine->settings.future_tolerance_ms)

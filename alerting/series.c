@@ -223,6 +223,14 @@ void series_look_up(const struct series *series, const struct names *names, cons
     judge_arrival(series, low, high, reading, ret);
 }
 
+const struct held *series_by_alias(const struct series *series, uint64_t alias)
+{
+    for (size_t i = series == NULL ? 0 : series->count; i > 0; i--)
+        if (series_item(series, i - 1)->alias == alias)
+            return series_item(series, i - 1);
+    return NULL;
+}
+
 void series_remove_oldest(struct series *series)
 {
     size_t oldest = 0;

@@ -91,6 +91,8 @@ void series_insert(struct series *series, const struct names *names, const struc
 /* What inserting it would say, without inserting it. */
 void series_look_up(const struct series *series, const struct names *names, const struct held *reading,
                     struct series_arrival *ret);
+/* A held reading that carries the alias, the newest; NULL when none does. */
+const struct held *series_by_alias(const struct series *series, uint64_t alias);
 /* Removes the item that was received first (of readings kept aside). */
 void series_remove_oldest(struct series *series);
 
@@ -109,7 +111,6 @@ static inline const struct held *series_item(const struct series *series, size_t
 {
     return series->items + series->start + index;
 }
-
 /* Lets go of the first `count` items; the caller has moved its checkpoints over them. */
 void series_drop(struct series *series, size_t count);
 /* Index of the first item behind the tip; end of the unit of decision: all members are judged. */

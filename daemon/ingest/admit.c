@@ -300,6 +300,8 @@ static bool step_identity(struct pipeline *at)
 {
     if (at->claim->alias.size > 0)
         at->reading->alias_hash = hash_alias(at);
+    if (at->claim->if_none_exist)
+        at->reading->flags |= FLAG_IF_NONE_EXIST;
     reading_identify(at->reading, ticket_tail(at->admit->ticket, at->reading), &at->admit->loop->reading_key);
     return true;
 }

@@ -56,6 +56,7 @@ struct claim {
     enum parameter parameter;
     enum unit_system unit_system;
     bool unit_is_implied; /* FHIR valueInteger: unit "1" for a score alone */
+    bool if_none_exist;   /* FHIR conditional create: nothing is stored when the alias is known */
     enum comparator comparator;
     enum origin origin;
     enum reading_status status;

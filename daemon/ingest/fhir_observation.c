@@ -349,6 +349,7 @@ static bool read_alias(struct fhir *fhir, const struct pull_field *identifiers, 
             return refuse(ret_refusal, VERDICT_NOT_SUPPORTED, FIELD_NONE,
                           "If-None-Exist is served for identifier=system|value");
         claim->alias = fhir_join(fhir, system, "|", value);
+        claim->if_none_exist = true;
         return true;
     }
     if (!fhir_open_array(fhir, identifiers, &pull))

@@ -25,6 +25,7 @@ enum reading_flag {
     FLAG_CHECK_OLDER = 1 << 3,   /* older than the held readings: the loader looks for its duplicate */
     FLAG_TEST = 1 << 4,          /* test or demo data (mode=test) */
     FLAG_DEVICE_TEXT = 1 << 5,   /* the key's device is text of the payload, not an enrolled device */
+    FLAG_IF_NONE_EXIST = 1 << 6, /* only if its alias is new; the engine takes it off: never on disk */
 };
 
 enum quarantine_reason { QUARANTINE_NONE, QUARANTINE_IMPOSSIBLE, QUARANTINE_FUTURE, QUARANTINE_UNIT };

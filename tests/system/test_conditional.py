@@ -1,0 +1,84 @@
+"""If-None-Exist, the gauge of quarantine, db status: each as the contract words it, from outside."""
+import functools
+import json
+
+from tests.harness import base, site as sites
+from tests.harness.site import message, observation
+
+TOKEN = "token-of-sys-a"
+START = "2099-12-01T12:00:00.000Z"
+SEARCH = {"If-None-Exist": "identifier=urn:x|1"}
+
+
+@functools.lru_cache(None)
+def site():
+    place = sites.Site("conditional", settings={"node": {"test_clock": START}})
+    place.node.import_rows(sites.organization_rows() + [sites.rule_row(sites.SILENCE)] + sites.patient_rows("P-1")
+                           + [sites.system_row("sys-a", TOKEN)])
+    return place
+
+
+def tear_down():
+    if site.cache_info().currsize:
+        site().close()
+
+
+def create(value, minute, headers=None, **more):
+    client = site().node.https(TOKEN)
+    body = observation("P-1", "29463-7", value, "kg", "2099-12-01T11:%02d:00Z" % minute, **more)
+    try:
+        return client.post("/fhir/Observation", body, "application/fhir+json", headers)
+    finally:
+        client.close()
+
+
+def weights():
+    site().node.wait_drained("postgres")
+    rows = site().cluster.query("SELECT value FROM vigie.reading ORDER BY measured_at", database="vigie")
+    return [int(row[0]) // 1000000 for row in rows]
+
+
+def test_if_none_exist_creates_once_whatever_comes_with_it():
+    first = create(70, 0, SEARCH)
+    base.equal(first.status, 201, first)
+    for number, value in enumerate((70, 71, 72)):
+        again = create(value, number, SEARCH)
+        base.equal(again.status, 200, "known identifier", again)
+    base.equal(create(73, 10, {"If-None-Exist": "identifier=urn:x|2"}).status, 201, "another identifier")
+    base.equal(create(74, 20).status, 201, "unconditional")
+    site().node.restart()
+    base.equal(create(75, 30, SEARCH).status, 200, "after a restart")
+    base.equal(weights(), [70, 73, 74], "stored")
+
+
+def test_a_batch_names_the_one_that_exists():
+    known = create(70, 0, SEARCH)
+    entry = {"resource": observation("P-1", "29463-7", 79, "kg", "2099-12-01T11:40:00Z"),
+             "request": {"method": "POST", "url": "Observation", "ifNoneExist": "identifier=urn:x|1"}}
+    answer = site().node.https(TOKEN).fhir({"resourceType": "Bundle", "type": "batch", "entry": [entry]})
+    base.equal(answer.status, 200, answer)
+    response = answer.json()["entry"][0]["response"]
+    base.equal(response["status"][:3], "200", response)
+    base.equal(response["location"], known.headers["Location"], "where it is")
+    base.equal(weights(), [70, 73, 74], "stored")
+
+
+def test_quarantine_rows_outlive_a_restart():
+    answer = site().node.https(TOKEN).readings(message("P-1", "2099-12-01T11:50:00Z", ("29463-7", 900, "kg")))
+    base.equal(answer.json()["quarantined"], 1, answer)
+    site().node.wait_drained("postgres")
+    base.equal(site().node.metrics()["vigie_quarantine_rows"], 1, "vigie_quarantine_rows")
+    site().node.restart()
+    base.wait_for("rows of an earlier run", lambda: site().node.metrics()["vigie_quarantine_rows"] == 1, 10, 0.1)
+
+
+def test_db_status_as_json_and_errors_on_stderr():
+    rows = json.loads(site().node.ctl("db", "status", "--json"))
+    base.check(len(rows) > 1 and all(row["applied_at"] for row in rows), rows)
+    site().cluster.stop()
+    try:
+        status, output, errors = site().node.ctl("db", "status", expect=None)
+    finally:
+        site().cluster.start()
+    base.equal((status, output), (69, ""), errors)
+    base.check("found" in errors and "expected" in errors, errors)
