@@ -373,9 +373,6 @@ static void read_metrics(void *context, struct metrics_sources *ret)
 {
     struct service *service = ((struct control *)context)->service;
     size_t count = COUNTERS_FIXED + service->loops + service->shards;
-    uint64_t quarantined = 0;
-    for (size_t i = 0; i < count; i++)
-        quarantined += atomic_load_explicit(&service->counters[i].value[COUNTER_READINGS_QUARANTINED], memory_order_relaxed);
     *ret = (struct metrics_sources){
         .counters = service->counters,
         .counters_count = count,
@@ -383,7 +380,7 @@ static void read_metrics(void *context, struct metrics_sources *ret)
         .kafka = &service->kafka,
         .journals = service->journal,
         .journals_count = service->shards,
-        .quarantine_rows = quarantined,
+        .quarantine_rows = atomic_load(&service->postgres.quarantine_rows),
         .connections = count_connections,
         .connections_context = service,
     };

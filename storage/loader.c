@@ -143,6 +143,15 @@ static enum err open_reader(struct loader *loader, uint32_t index, uint64_t posi
     return OK;
 }
 
+static enum err count_quarantine(struct loader *loader)
+{
+    uint64_t rows = 0;
+    enum err error = loader_session_count_quarantine(loader->session, &rows);
+    if (error == OK)
+        atomic_store_explicit(&loader->options.figures->quarantine_rows, rows, memory_order_relaxed);
+    return error;
+}
+
 static enum err open_session(struct loader *loader)
 {
     uint64_t positions[SHARDS_MAX] = {0};
@@ -154,6 +163,8 @@ static enum err open_session(struct loader *loader)
         return error;
     for (uint32_t i = 0; i < loader->options.shards && error == OK; i++)
         error = open_reader(loader, i, positions[i]);
+    if (error == OK)
+        error = count_quarantine(loader);
     if (error != OK) {
         drop_session(loader);
         return error;
@@ -240,6 +251,8 @@ static enum err write_batch(struct loader *loader)
         if (error == ERR_REFUSED)
             error = ERR_UNAVAILABLE;
     }
+    if (error == OK && loader_batch_has_quarantine(&loader->batch))
+        error = count_quarantine(loader);
     if (error != OK)
         return error;
     loader_batch_clear(&loader->batch);

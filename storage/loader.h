@@ -18,6 +18,7 @@ struct sink_figures {
     _Atomic uint64_t records_lag; /* records durable and not yet in the sink */
     _Atomic int64_t oldest_ms;    /* engine time of the oldest of them, INSTANT_NONE without lag */
     _Atomic int state;            /* enum sink_state */
+    _Atomic uint64_t quarantine_rows; /* of the loader: neither released nor discarded, in PostgreSQL */
 };
 
 struct loader_options {

@@ -112,6 +112,14 @@ uint32_t loader_batch_rows(const struct loader_batch *batch)
     return batch->readings_count + batch->events_count;
 }
 
+bool loader_batch_has_quarantine(const struct loader_batch *batch)
+{
+    for (uint32_t i = 0; i < batch->readings_count; i++)
+        if (batch->readings[i].quarantine != QUARANTINE_NONE)
+            return true;
+    return false;
+}
+
 static int by_patient(const void *a, const void *b, void *context)
 {
     const struct reading *readings = context;

@@ -38,6 +38,7 @@ void loader_batch_clear(struct loader_batch *batch); /* positions go on from to[
 
 void loader_batch_take(struct loader_batch *batch, uint32_t shard, const struct record *record);
 uint32_t loader_batch_rows(const struct loader_batch *batch);
+bool loader_batch_has_quarantine(const struct loader_batch *batch);
 
 /* Fills order[] with the readings that are not dropped, by patient, then as they came. */
 void loader_batch_sort(struct loader_batch *batch);

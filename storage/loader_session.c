@@ -218,6 +218,19 @@ enum err loader_session_open(const struct loader_session_options *options, uint6
     return OK;
 }
 
+enum err loader_session_count_quarantine(struct loader_session *session, uint64_t *ret_rows)
+{
+    PGresult *result = NULL;
+    enum err error = postgres_query(
+        session->postgres,
+        "SELECT count(*) FROM vigie.quarantine WHERE released_at IS NULL AND discarded_at IS NULL", NULL, &result);
+    if (error != OK)
+        return explain(session, "cannot count vigie.quarantine");
+    *ret_rows = strtoull(PQgetvalue(result, 0, 0), NULL, 10);
+    PQclear(result);
+    return OK;
+}
+
 enum err loader_session_claim(const struct loader_options *options)
 {
     struct loader_session session = {.options = options};

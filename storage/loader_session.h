@@ -36,6 +36,9 @@ void loader_session_close(struct loader_session *session);
  * the running loader's to wait for. Blocks for seconds at most. */
 MUST_CHECK enum err loader_session_claim(const struct loader_options *options);
 
+/* Rows of vigie.quarantine that are neither released nor discarded. */
+MUST_CHECK enum err loader_session_count_quarantine(struct loader_session *session, uint64_t *ret_rows);
+
 /* Makes the partition of an engine time, and those `ahead` weeks behind it, unless known. Outside of a transaction. */
 MUST_CHECK enum err loader_session_need_week(struct loader_session *session, int64_t engine_ms, int ahead);
 /* Asks again for every partition the next time. */

@@ -14,7 +14,7 @@ struct metrics_sources {
     struct journal *const *journals; /* [journals_count] */
     size_t journals_count;
     int64_t engine_now_ms;
-    uint64_t quarantine_rows; /* quarantined since the start of the node */
+    uint64_t quarantine_rows; /* in PostgreSQL, neither released nor discarded */
     /* Open connections of a listener, by its key in [listen]; `context` is connections_context. */
     int64_t (*connections)(void *context, const char *protocol);
     void *connections_context;
