@@ -1,7 +1,9 @@
 /* db migrate and db status: straight to PostgreSQL. A migration also brings the presets in, so that a line
  * can be enrolled on before the daemon has ever run. */
+#include <string.h>
 #include <sysexits.h>
 
+#include "daemon/base/buffer.h"
 #include "daemon/ctl/ctl.h"
 #include "daemon/registry/registry_postgres.h"
 #include "daemon/registry/registry_transaction.h"
@@ -80,11 +82,55 @@ int ctl_db_migrate(struct ctl *ctl, int argc, char **argv)
     return error == OK ? migrate_presets(ctl) : err_sysexit(error);
 }
 
+static void append_line(void *context, const char *text)
+{
+    struct buffer *lines = context;
+    buffer_printf(lines, "%s\n", text);
+}
+
+/* Lines are "NAME APPLIED_AT" or "NAME pending". */
+static void print_status_json(char *lines)
+{
+    struct buffer json = {.data = NULL};
+    render_open(&json, '[');
+    for (char *rest = lines, *line; (line = strsep(&rest, "\n")) != NULL && *line != '\0';) {
+        char *at = strchr(line, ' ');
+        size_t size = at == NULL ? strlen(line) : (size_t)(at - line);
+        bool applied = at != NULL && strcmp(at + 1, "pending") != 0;
+        render_open(&json, '{');
+        render_key(&json, "migration");
+        render_string(&json, line, size);
+        render_key(&json, "applied_at");
+        if (applied)
+            render_text(&json, at + 1);
+        else
+            render_null(&json);
+        render_close(&json, '}');
+    }
+    render_close(&json, ']');
+    printf("%.*s\n", (int)json.size, json.data);
+    buffer_deinit(&json);
+}
+
 int ctl_db_status(struct ctl *ctl, int argc, char **argv)
 {
-    int status = no_arguments(argc, argv);
-    if (status != EX_OK)
-        return status;
-    const struct migrate_report report = {print_line, stdout};
-    return err_sysexit(migrate_status(ctl->config->postgres_conninfo, &report));
+    bool json = false;
+    const struct ctl_option options[] = {{"json", NULL, &json}, {NULL, NULL, NULL}};
+    struct ctl_arguments arguments;
+    if (ctl_parse(argc, argv, options, &arguments) != OK)
+        return EX_USAGE;
+    if (arguments.count != 0)
+        return ctl_fail(ERR_USAGE, "arguments", arguments.items[0], "none", "see --help behind the command");
+    struct buffer lines = {.data = NULL};
+    const struct migrate_report report = {append_line, &lines};
+    enum err error = migrate_status(ctl->config->postgres_conninfo, &report);
+    buffer_append(&lines, "", 1);
+    if (error != OK && error != ERR_STALE) /* what could not be read */
+        fputs(lines.data, stderr);
+    else if (json)
+        print_status_json(lines.data);
+    else
+        fputs(lines.data, stdout);
+    buffer_deinit(&lines);
+    return err_sysexit(error);
 }

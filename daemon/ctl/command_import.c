@@ -105,7 +105,7 @@ static void print_moved(const json_t *moved, const char *file)
     const json_t *item;
     json_array_foreach(moved, index, item)
     {
-        printf("%s:%lld: in force from %s, the time of the commit, and not as written\n", file,
+        printf("%s:%lld: in force from %s: valid_from was moved, it lies before the commit\n", file,
                (long long)json_integer_value(json_object_get(item, "line")),
                json_string_value(json_object_get(item, "valid_from")));
     }
@@ -210,7 +210,8 @@ static int no_such_source(const char *source)
                     "import a line of type source first");
 }
 
-static enum err issue_once(struct direct *direct, const char *source, const char *role, char token[TOKEN_TEXT_MAX])
+static enum err issue_once(struct direct *direct, const char *source, const char *role,
+                           char token[TOKEN_TEXT_MAX])
 {
     if (source != NULL)
         return registry_issue_token(&direct->transaction, source, token);
@@ -253,7 +254,8 @@ static int check_token_arguments(const struct ctl_arguments *arguments, const ch
                         "physician, nurse, operator, administrator, auditor or system",
                         "vigiectl token issue --admin ROLE");
     if (role == NULL && (arguments->count != 1 || !import_ref_is_good(arguments->items[0])))
-        return ctl_fail(ERR_USAGE, "arguments", arguments->count == 1 ? arguments->items[0] : "another number",
+        return ctl_fail(ERR_USAGE, "arguments",
+                        arguments->count == 1 ? arguments->items[0] : "another number",
                         "the ref of one source", "vigiectl token issue SOURCE, or --admin ROLE");
     return EX_OK;
 }

@@ -18,7 +18,7 @@ static const struct ctl_command commands[] = {
      "running\n"
      "daemon. [postgres] migrate_conninfo names the owner if the login of conninfo may not create roles.\n",
      true, ctl_db_migrate},
-    {"db status", "", "list the migrations and when they were applied",
+    {"db status", "[--json]", "list the migrations and when they were applied",
      "One line a migration. Exit 0 when none is pending, 75 otherwise.\n", true, ctl_db_status},
     {"import", "FILE.ndjson", "enrol patients, devices, sources and rules",
      "One JSON object a line; its \"type\" is organization, patient, identifier, device, assignment, source, "
@@ -46,7 +46,8 @@ static const struct ctl_command commands[] = {
     {"token issue", "SOURCE | --admin ROLE", "make a new token for a source; the old one ends at once",
      "256 random bits, printed once and stored as SHA-256. The source sends it as \"Authorization: Bearer "
      "TOKEN\".\n"
-     "Exit 66 when there is no such source. --admin: a token for the admin port with one role: physician, nurse,\n"
+     "Exit 66 when there is no such source. --admin: a token for the admin port with one role: physician, "
+     "nurse,\n"
      "operator, administrator, auditor or system.\n",
      true, ctl_token_issue},
     {"rules check", "FILE...", "check rules, presets or import files without loading them",
