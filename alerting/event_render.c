@@ -114,7 +114,8 @@ static void value_members(struct buffer *json, const struct transition *basis)
         render_null(json);
     if (basis->has_reading && basis->comparator != COMPARATOR_NONE)
         text_member(json, "comparator", reading_comparator_text((enum comparator)basis->comparator));
-    instant_member(json, "measured_at", basis->at_ms);
+    /* A technical alert is raised by a reading at its reception. */
+    instant_member(json, "measured_at", basis->has_reading ? basis->deciding.ms : basis->at_ms);
     instant_member(json, "received_at", basis->received_ms);
 }
 

@@ -20,6 +20,14 @@ static const struct patient *patient_of(const struct track *track)
     return track->side[0].ledger.patient;
 }
 
+/* Silence is active from enrolment at the earliest, however far back a version of the patient layer reaches. */
+static int64_t activation_of(const struct track *track)
+{
+    int64_t in_force_ms = timeline_activation_ms(&track->timeline);
+    int64_t enrolled_ms = patient_of(track)->enrolled_at_ms;
+    return in_force_ms < enrolled_ms ? enrolled_ms : in_force_ms;
+}
+
 static const struct rule_silence *silence_at(const struct track *track, int64_t ms)
 {
     const struct segment *segment = timeline_at(&track->timeline, ms);
@@ -75,7 +83,7 @@ static void fill_day(struct silence *silence, int64_t day)
 static unsigned missed_days(const struct track *track, int64_t day)
 {
     const struct silence *silence = &track->silence;
-    int64_t activation_ms = timeline_activation_ms(&track->timeline);
+    int64_t activation_ms = activation_of(track);
     unsigned missed = 0;
     for (; day >= silence->days_base && begin_of(track, day) >= activation_ms; day--) {
         if (spans_touch(&silence->suspensions, begin_of(track, day), begin_of(track, day + 1)))
@@ -150,7 +158,7 @@ static bool has_ended(const struct track *track)
 static void begin_watch(struct track *track)
 {
     struct silence *silence = &track->silence;
-    int64_t activation_ms = timeline_activation_ms(&track->timeline);
+    int64_t activation_ms = activation_of(track);
     silence->active = true;
     silence->last_seen_ms = activation_ms;
     silence->segment_ms = silence->edge_ms = activation_ms;
@@ -283,7 +291,7 @@ static void pass_ends(struct engine *engine, struct track *track)
 void silence_schedule(struct engine *engine, struct track *track)
 {
     struct silence *silence = &track->silence;
-    int64_t activation_ms = timeline_activation_ms(&track->timeline);
+    int64_t activation_ms = activation_of(track);
     bool untouched = !silence->seen && ledger_open_episode(ledger_of(track)) == NULL;
     if (activation_ms != INT64_MAX &&
         (!silence->active || (untouched && silence->last_seen_ms != activation_ms)))

@@ -50,7 +50,7 @@ static void test_quarantine_priority_and_subject(void)
     fixture_offer(f, impossible("body-weight", 11));
     TRACE_IS("raised low 11");
     fixture_offer(f, (struct offer){.parameter = "heart-rate", .value = "70", .at = 100, .received = 12});
-    TRACE_IS("raised high 12");
+    TRACE_IS("raised high 100"); /* measured then, received at 12 */
     fixture_close(f);
 }
 
@@ -101,7 +101,7 @@ static void test_late_readings(void)
                                     .value = "72",
                                     .at = old + 2,
                                     .received = 60 * DAY_MIN + 22 * 60 + 2});
-    TRACE_IS("raised low 86500 | cleared low 87720 | raised low 87722");
+    TRACE_IS("raised low 28800 | cleared low 87720 | raised low 28802");
     fixture_close(f);
 }
 
@@ -145,7 +145,7 @@ static void test_quarantine_is_bounded(void)
         fixture_offer(
             f, (struct offer){.parameter = "heart-rate", .value = "70", .at = 100000 + i, .received = 10});
     CU_ASSERT_EQUAL(OFFER("heart-rate", "70", 11), VERDICT_ACCEPTED);
-    TRACE_IS("raised low 10");
+    TRACE_IS("raised low 100000");
     fixture_close(f);
 }
 
