@@ -135,11 +135,24 @@ class Timeline:
             start = version.valid_from
             if version.layer != "patient":
                 start = max(start, patient.enrolled_at)
-            if (version.layer in ("line", "organization") and version.rule.get("requires_validation")
-                    and version.rule.get("kind") != "silence"):
+            if self._waits(version):
                 confirmed = [at for at, commit in patient.confirmations if commit >= version.commit]
                 start = max(start, min(confirmed + patient_layer, default=FOREVER))
             self.from_of[id(version)] = start
+
+    def _waits(self, version):
+        """A physician must confirm it: once asked for in a layer, always; but not again the same act in other words."""
+        if version.layer not in ("line", "organization") or version.rule.get("kind") == "silence":
+            return False
+        earlier = [other for other in self.versions if other.layer == version.layer
+                   and (other.commit, other.version) < (version.commit, version.version)]
+        if not any(other.rule.get("requires_validation") for other in earlier + [version]):
+            return False
+        confirmed = [other for other in earlier if other.valid_from <= version.commit and any(
+            at <= version.commit and commit >= other.commit for at, commit in self.patient.confirmations)]
+        act = lambda rule: {key: rule[key] for key in rule if key not in ("text", "source", "tag")}  # noqa: E731
+        return not confirmed or act(max(confirmed, key=lambda other: (other.valid_from, other.commit, other.version)
+                                        ).rule) != act(version.rule)
 
     @staticmethod
     def _replaced(version, versions):
@@ -475,28 +488,46 @@ def counting_receptions(patient, parameters, readings, activation, one_day_test)
     return counting, filling
 
 
-def missed_day_raises(rule, patient, activation, clock, up, counting, filling, suspensions):
-    """(instant, priority) at which the k-th consecutive day without a reading closes."""
-    zone, day_start = zoneinfo.ZoneInfo(patient.zone), rule.get("day_start", "00:00")
-    grace, needed, due = duration(rule.get("grace", "6h")), rule["missed_days"], []
+def missed_day_raises(timeline, begins, patient, activation, clock, up, counting, filling, suspensions):
+    """Instants at which the k-th consecutive day without a reading closes: a day is judged by the version in force
+    when it begins; a new version for which the days already closed are enough raises when it begins."""
+    first = timeline.at(begins[0]).rule
+    zone, day_start = zoneinfo.ZoneInfo(patient.zone), first.get("day_start", "00:00")
     day = datetime.datetime.fromtimestamp(activation / 1000, zone).date() - datetime.timedelta(days=1)
-    run = []
+    closed, due = [], []                # (closing, start, end)
+
+    def missed_by(moment, days):
+        run = 0
+        for _, start, last in reversed(days):
+            if any(start <= reading.measured_at < last and reading.received_at <= moment for reading in filling):
+                break
+            run += 1
+        return run
+
+    def is_due(moment, end, days, rule):
+        return ("missed_days" in rule and missed_by(moment, days) >= rule["missed_days"]
+                and not any(end <= at <= moment for at in counting))
+
     while True:
         start = day_start_of(day, day_start, zone)
-        end = day_start_of(day + datetime.timedelta(days=1), day_start, zone)
-        if end > clock:
-            return due
         day += datetime.timedelta(days=1)
-        if start < activation or any(begin < end and until > start for begin, until in suspensions):
+        end = day_start_of(day, day_start, zone)
+        if end > clock:
+            break
+        if start < activation:
             continue
-        closing = up.reach(end, grace)
-        run.append((start, end))
-        filled = [any(first <= reading.measured_at < last and reading.received_at <= closing for reading in filling)
-                  for first, last in run]
-        if True in filled:
-            run = run[len(filled) - filled[::-1].index(True):]
-        if len(run) >= needed and closing <= clock and not any(end <= at <= closing for at in counting):
+        version = timeline.at(start)
+        closing = up.reach(end, duration(version.rule.get("grace", "6h")))
+        touched = any(begin < end and until > start for begin, until in suspensions)
+        if not touched:
+            closed.append((closing, start, end))
+        if closing <= clock and is_due(closing, end, closed, version.rule):
             due.append(closing)
+    for begin in begins[1:]:
+        before = [item for item in closed if item[0] < begin]
+        if begin <= clock and before and is_due(begin, before[-1][2], before, timeline.at(begin).rule):
+            due.append(begin)
+    return sorted(due)
 
 
 def evaluate_silence(readings, timeline, patient, clock, outages, rule_id):
@@ -504,19 +535,16 @@ def evaluate_silence(readings, timeline, patient, clock, outages, rule_id):
     begins = [moment for moment in timeline.changes() if timeline.at(moment) is not None]
     if not begins:
         return []
-    activation = begins[0]
+    activation = max(begins[0], patient.enrolled_at)
     end = min(clock, patient.left_at if patient.left_at is not None else clock)
-    rule = timeline.at(activation).rule
+    rule = timeline.at(begins[0]).rule
     suspensions = [(start, until) for name, start, until in patient.suspensions if name == rule_id]
     up = UpTime(outages, suspensions)
     counting, filling = counting_receptions(patient, rule["parameters"], readings, activation, "max_gap" in rule)
     spans = [(start, stop) for start, stop in zip(begins, begins[1:] + [FOREVER])]
-    missed = []
-    for start, stop in spans:
-        version = timeline.at(start).rule
-        if "missed_days" in version:
-            missed += [(at, version["priority"]) for at in missed_day_raises(
-                version, patient, activation, end, up, counting, filling, suspensions) if start <= at < stop]
+    missed = [(at, timeline.at(at).rule["priority"]) for at in missed_day_raises(
+        timeline, begins, patient, activation, end, up, counting, filling, suspensions)
+        if timeline.at(at) is not None]
 
     def next_gap(last_seen):
         """When max_gap is reached after last_seen, by the version in force then."""
