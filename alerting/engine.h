@@ -1,8 +1,8 @@
-/* engine: decides alerts for the patients of one shard, RULES.md. Pure: no I/O, no clock, no thread of its own;
- * its state is a function of the calls made in order, so replaying a journal gives the same events byte for byte.
- * Owner:   the shard makes and frees it. Threads: the shard's alone.
- * Holds:   every event handed to engine_out.event() is a published fact; engine_out may not call back in.
- * Fails:   bad rules and commands are answers (struct command.outcome); memory is ensure(). */
+/* engine: decides alerts for the patients of one shard, RULES.md. Pure: no I/O, no clock, no thread of its
+ * own; its state is a function of the calls made in order, so replaying a journal gives the same events byte
+ * for byte. Owner:   the shard makes and frees it. Threads: the shard's alone. Holds:   every event handed to
+ * engine_out.event() is a published fact; engine_out may not call back in. Fails:   bad rules and commands
+ * are answers (struct command.outcome); memory is ensure(). */
 #ifndef VIGIE_ALERTING_ENGINE_H
 #define VIGIE_ALERTING_ENGINE_H
 
@@ -33,13 +33,15 @@ struct patient; /* opaque: one patient's rules, series, episodes, timers */
 struct engine *engine_new(const struct engine_settings *settings, const struct engine_out *out);
 void engine_free(struct engine *engine);
 
-/* A unit of decision without readings: moves engine time to now_ms (never backwards) and decides everything due
- * strictly before now_ms, in order, at most TICK_EXPIRIES_MAX; true: more is due (call again with the same now_ms and
- * up_ms 0). `start`: first tick of a process: what the up_ms of it did not gain since the tick before was an outage of
- * our own. Between starts all time is up time: engine time may be slewed against up time, which is no outage. */
+/* A unit of decision without readings: moves engine time to now_ms (never backwards) and decides everything
+ * due strictly before now_ms, in order, at most TICK_EXPIRIES_MAX; true: more is due (call again with the
+ * same now_ms and up_ms 0). `start`: first tick of a process: what the up_ms of it did not gain since the
+ * tick before was an outage of our own. Between starts all time is up time: engine time may be slewed against
+ * up time, which is no outage. */
 bool engine_tick(struct engine *engine, int64_t now_ms, int64_t up_ms, bool start);
 
-/* The earliest instant at which a timer falls due while up, INT64_MAX without; it is decided by a tick later than it. */
+/* The earliest instant at which a timer falls due while up, INT64_MAX without; it is decided by a tick later
+ * than it. */
 int64_t engine_next_due_ms(const struct engine *engine);
 
 /* Carries out a command at engine time now_ms: fills outcome and reply; decides what follows from it. */
@@ -51,9 +53,10 @@ struct patient *engine_patient(struct engine *engine, int64_t patient_id);
 /* A unit of decision: the readings of one request for one patient, chained by reading.next from `first`
  * (READING_CHAIN_END ends it); received_at_ms of each is set. Sets verdict, quarantine, flags and revision of
  * each: duplicates of held readings are found here, and only here; a reading refused or a duplicate changes
- * nothing. Then takes the difference between the new episodes and what was published, once, and publishes it. */
-void engine_decide(struct engine *engine, struct patient *patient, struct reading *heads, const uint8_t *tails,
-                   uint32_t first, int64_t now_ms);
+ * nothing. Then takes the difference between the new episodes and what was published, once, and publishes it.
+ */
+void engine_decide(struct engine *engine, struct patient *patient, struct reading *heads,
+                   const uint8_t *tails, uint32_t first, int64_t now_ms);
 
 /* Registry version up to which this engine has everything (COMMAND_REGISTRY), 0 at first. */
 int64_t engine_registry_version(const struct engine *engine);

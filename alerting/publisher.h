@@ -1,6 +1,6 @@
 /* publisher: the sink that brings alert events to Kafka, INTERFACES.md section 5, PITFALLS K1 to K27.
- * The cursor (state_dir/kafka.cursor) moves only behind contiguous delivery reports; what is in doubt is produced
- * again with the same bytes and the same ce_id. Owner: service. Threads: its own; librdkafka's.
+ * The cursor (state_dir/kafka.cursor) moves only behind contiguous delivery reports; what is in doubt is
+ * produced again with the same bytes and the same ce_id. Owner: service. Threads: its own; librdkafka's.
  * Fails: it never ends; without broker or topic it waits and says so. */
 #ifndef VIGIE_ALERTING_PUBLISHER_H
 #define VIGIE_ALERTING_PUBLISHER_H
@@ -20,7 +20,8 @@ struct publisher_options {
 };
 
 struct publisher;
-MUST_CHECK enum err publisher_start(const struct publisher_options *options, struct publisher **ret_publisher);
+MUST_CHECK enum err publisher_start(const struct publisher_options *options,
+                                    struct publisher **ret_publisher);
 void publisher_wake(struct publisher *publisher);
 void publisher_stop(struct publisher *publisher);
 

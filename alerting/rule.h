@@ -22,10 +22,10 @@ struct rule_bounds {
     int64_t lookback_ms, lookback_continuous_ms;
 };
 
-/* Parses and checks the "rule" object of an import line, command or preset, as exact_json_load() gives it: numbers
- * are their text. ERR_REFUSED fills *ret_fault. Where RULES.md leaves a choice: a level may have both sides;
- * equal limits of two priorities pass; a hysteresis that puts the way back outside the possible band is
- * refused, for such an alert never clears; a missing text is the rule's id. */
+/* Parses and checks the "rule" object of an import line, command or preset, as exact_json_load() gives it:
+ * numbers are their text. ERR_REFUSED fills *ret_fault. Where RULES.md leaves a choice: a level may have both
+ * sides; equal limits of two priorities pass; a hysteresis that puts the way back outside the possible band
+ * is refused, for such an alert never clears; a missing text is the rule's id. */
 MUST_CHECK enum err rule_parse(const json_t *exact, const struct rule_bounds *bounds, struct rule **ret_rule,
                                struct rule_fault *ret_fault);
 void rule_free(struct rule *rule);
@@ -35,7 +35,8 @@ const char *rule_kind(const struct rule *rule);
 bool rule_is_silence(const struct rule *rule);
 bool rule_requires_validation(const struct rule *rule); /* never silence: in force from enrolment */
 
-/* Two versions that differ in text, source or tag alone are the same act (RULES.md section 2, confirmation). */
+/* Two versions that differ in text, source or tag alone are the same act (RULES.md section 2, confirmation).
+ */
 bool rule_same_but_words(const struct rule *a, const struct rule *b);
 /* Kind, parameter, sides, statistic and day_start never change under one id. */
 bool rule_may_follow(const struct rule *old, const struct rule *next, struct rule_fault *ret_fault);

@@ -22,7 +22,7 @@ struct rule_level {
 };
 
 struct rule_levels {
-    unsigned count; /* 0: the rule does not have this side */
+    unsigned count;                               /* 0: the rule does not have this side */
     struct rule_level level[LEVELS_PER_SIDE_MAX]; /* by rising priority, ever further out */
 };
 
@@ -40,10 +40,10 @@ struct rule_change {
 };
 
 struct rule_silence {
-    int64_t max_gap_ms;      /* 0: none */
-    unsigned missed_days;    /* 0: none */
+    int64_t max_gap_ms;   /* 0: none */
+    unsigned missed_days; /* 0: none */
     int64_t grace_ms;
-    int day_start_min;       /* minutes after local midnight */
+    int day_start_min; /* minutes after local midnight */
     unsigned parameters_count;
     enum parameter parameters[PARAMETER_COUNT];
 };
@@ -51,8 +51,8 @@ struct rule_silence {
 struct rule {
     char id[RULE_ID_BYTES_MAX + 1], line[REF_BYTES_MAX + 1];
     enum rule_kind kind;
-    bool enabled;            /* "enabled": false ends it at its valid_from */
-    bool inherit;            /* {"id", "inherit": true}: ends the layer's definition; nothing else is set */
+    bool enabled; /* "enabled": false ends it at its valid_from */
+    bool inherit; /* {"id", "inherit": true}: ends the layer's definition; nothing else is set */
     bool requires_validation;
     enum parameter parameter; /* PARAMETER_COUNT for silence */
     enum priority priority;   /* change, silence; limit: of its levels */

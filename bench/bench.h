@@ -1,4 +1,5 @@
-/* bench: the measurements of vigie-bench, one function a command; argv[0] is the command. Returns the exit status. */
+/* bench: the measurements of vigie-bench, one function a command; argv[0] is the command. Returns the exit
+ * status. */
 #ifndef VIGIE_BENCH_BENCH_H
 #define VIGIE_BENCH_BENCH_H
 

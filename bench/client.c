@@ -1,5 +1,6 @@
-/* client: see the header. Open loop: a message has the time at which it was due, and waits for a free connection if
- * there is none; its latency counts from that time, so that a stalled server cannot hide its stall. */
+/* client: see the header. Open loop: a message has the time at which it was due, and waits for a free
+ * connection if there is none; its latency counts from that time, so that a stalled server cannot hide its
+ * stall. */
 #include "bench/client.h"
 
 #include <arpa/inet.h>
@@ -118,10 +119,11 @@ static void push_request(struct client *client, struct connection *connection)
 static void send_message(struct client *client, struct connection *connection, int64_t due_ns)
 {
     buffer_clear(&connection->request);
-    buffer_printf(&connection->request,
-                  "POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n"
-                  "Content-Length: %zu\r\n\r\n",
-                  client->options.path, client->options.host, client->options.token, client->body.size);
+    buffer_printf(
+        &connection->request,
+        "POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n"
+        "Content-Length: %zu\r\n\r\n",
+        client->options.path, client->options.host, client->options.token, client->body.size);
     buffer_append(&connection->request, client->body.data, client->body.size);
     connection->sent = 0;
     connection->answer_size = 0;
@@ -229,8 +231,8 @@ static void serve_events(struct client *client, int timeout_ms)
     }
 }
 
-void client_run(struct client *client, double seconds, double rate, void (*message)(void *context, struct buffer *out),
-                void *context, struct client_result *ret)
+void client_run(struct client *client, double seconds, double rate,
+                void (*message)(void *context, struct buffer *out), void *context, struct client_result *ret)
 {
     client->result = ret;
     int64_t start_ns = clock_monotonic_ns(), end_ns = start_ns + (int64_t)(seconds * 1e9);
@@ -249,6 +251,7 @@ void client_run(struct client *client, double seconds, double rate, void (*messa
         }
         serve_events(client, 1);
     }
-    for (int64_t until_ns = clock_monotonic_ns() + 10000000000; client->in_flight > 0 && clock_monotonic_ns() < until_ns;)
+    for (int64_t until_ns = clock_monotonic_ns() + 10000000000;
+         client->in_flight > 0 && clock_monotonic_ns() < until_ns;)
         serve_events(client, 10);
 }

@@ -29,9 +29,9 @@ struct client;
 MUST_CHECK enum err client_open(const struct client_options *options, struct client **ret_client);
 void client_close(struct client *client);
 
-/* Runs for `seconds`; `rate` messages a second whatever the answers do (open loop), 0: each connection sends its next
- * message when the last is answered. `message` appends one body. */
-void client_run(struct client *client, double seconds, double rate, void (*message)(void *context, struct buffer *out),
-                void *context, struct client_result *ret);
+/* Runs for `seconds`; `rate` messages a second whatever the answers do (open loop), 0: each connection sends
+ * its next message when the last is answered. `message` appends one body. */
+void client_run(struct client *client, double seconds, double rate,
+                void (*message)(void *context, struct buffer *out), void *context, struct client_result *ret);
 
 #endif

@@ -23,7 +23,8 @@ static const char help[] =
     "  --readings N           readings a message (default 50)\n"
     "  --connections N        keep-alive connections (default 64)\n"
     "  --rate N               messages a second, open loop: latency counts from when a message was due;\n"
-    "                         0: each connection sends its next message when the last is answered (default 0)\n"
+    "                         0: each connection sends its next message when the last is answered (default "
+    "0)\n"
     "  --seconds N            length of the measurement (default 10)\n"
     "  --breach-permille N    readings beyond the presets' limits (default 10)\n"
     "  --start TIME           measured time of the first readings (default now: rules in force judge them)\n"
@@ -37,16 +38,34 @@ struct options {
     bool cohort;
 };
 
-enum option_id { O_COHORT, O_PORT, O_TOKEN, O_PATIENTS, O_READINGS, O_CONNECTIONS, O_RATE, O_SECONDS, O_BREACH, O_START,
-                 O_JSON, O_HELP };
+enum option_id {
+    O_COHORT,
+    O_PORT,
+    O_TOKEN,
+    O_PATIENTS,
+    O_READINGS,
+    O_CONNECTIONS,
+    O_RATE,
+    O_SECONDS,
+    O_BREACH,
+    O_START,
+    O_JSON,
+    O_HELP
+};
 
 static const struct option table[] = {
-    {"cohort", no_argument, NULL, O_COHORT},           {"port", required_argument, NULL, O_PORT},
-    {"token", required_argument, NULL, O_TOKEN},       {"patients", required_argument, NULL, O_PATIENTS},
-    {"readings", required_argument, NULL, O_READINGS}, {"connections", required_argument, NULL, O_CONNECTIONS},
-    {"rate", required_argument, NULL, O_RATE},         {"seconds", required_argument, NULL, O_SECONDS},
-    {"breach-permille", required_argument, NULL, O_BREACH}, {"start", required_argument, NULL, O_START},
-    {"json", required_argument, NULL, O_JSON},         {"help", no_argument, NULL, O_HELP},
+    {"cohort", no_argument, NULL, O_COHORT},
+    {"port", required_argument, NULL, O_PORT},
+    {"token", required_argument, NULL, O_TOKEN},
+    {"patients", required_argument, NULL, O_PATIENTS},
+    {"readings", required_argument, NULL, O_READINGS},
+    {"connections", required_argument, NULL, O_CONNECTIONS},
+    {"rate", required_argument, NULL, O_RATE},
+    {"seconds", required_argument, NULL, O_SECONDS},
+    {"breach-permille", required_argument, NULL, O_BREACH},
+    {"start", required_argument, NULL, O_START},
+    {"json", required_argument, NULL, O_JSON},
+    {"help", no_argument, NULL, O_HELP},
     {NULL, 0, NULL, 0},
 };
 
@@ -55,22 +74,43 @@ static bool take_option(struct options *options, int id, const char *value)
     unsigned number = value == NULL ? 0 : (unsigned)strtoul(value, NULL, 10);
     struct instant_parsed start;
     switch (id) {
-    case O_COHORT: options->cohort = true; return true;
-    case O_PORT: options->client.port = (int)number; return true;
-    case O_TOKEN: options->client.token = value; return true;
-    case O_PATIENTS: options->payload.patients = number; return number > 0;
-    case O_READINGS: options->payload.readings = number; return number > 0;
-    case O_CONNECTIONS: options->client.connections = number; return number > 0;
-    case O_RATE: options->rate = strtod(value, NULL); return options->rate >= 0;
-    case O_SECONDS: options->seconds = strtod(value, NULL); return options->seconds > 0;
-    case O_BREACH: options->payload.breach_permille = number; return number <= 1000;
+    case O_COHORT:
+        options->cohort = true;
+        return true;
+    case O_PORT:
+        options->client.port = (int)number;
+        return true;
+    case O_TOKEN:
+        options->client.token = value;
+        return true;
+    case O_PATIENTS:
+        options->payload.patients = number;
+        return number > 0;
+    case O_READINGS:
+        options->payload.readings = number;
+        return number > 0;
+    case O_CONNECTIONS:
+        options->client.connections = number;
+        return number > 0;
+    case O_RATE:
+        options->rate = strtod(value, NULL);
+        return options->rate >= 0;
+    case O_SECONDS:
+        options->seconds = strtod(value, NULL);
+        return options->seconds > 0;
+    case O_BREACH:
+        options->payload.breach_permille = number;
+        return number <= 1000;
     case O_START:
         if (instant_parse(value, strlen(value), &start) != INSTANT_GOOD)
             return false;
         options->payload.start_ms = start.ms;
         return true;
-    case O_JSON: options->json = value; return true;
-    default: return false;
+    case O_JSON:
+        options->json = value;
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -144,8 +184,10 @@ static int measure(const struct options *options)
 {
     struct client *client;
     if (client_open(&options->client, &client) != OK) {
-        fprintf(stderr, "vigie-bench: no TLS answer, found 127.0.0.1:%d closed, expected a vigied, hint: --port of "
-                        "state_dir/ports.json\n", options->client.port);
+        fprintf(stderr,
+                "vigie-bench: no TLS answer, found 127.0.0.1:%d closed, expected a vigied, hint: --port of "
+                "state_dir/ports.json\n",
+                options->client.port);
         return 69;
     }
     static struct client_result result;
@@ -155,8 +197,9 @@ static int measure(const struct options *options)
     double seconds = (double)(clock_monotonic_ns() - start_ns) / 1e9;
     struct buffer json = {0};
     render_result(options, &result, seconds, &json);
-    fprintf(stderr, "%u readings a message, %u connections: %.0f readings/s acknowledged, p50 %.1f ms, p99 %.1f ms; "
-                    "%llu refused, %llu connection errors\n",
+    fprintf(stderr,
+            "%u readings a message, %u connections: %.0f readings/s acknowledged, p50 %.1f ms, p99 %.1f ms; "
+            "%llu refused, %llu connection errors\n",
             options->payload.readings, options->client.connections, (double)result.accepted / seconds,
             (double)latencies_quantile_us(&result.latencies, 500) / 1000,
             (double)latencies_quantile_us(&result.latencies, 990) / 1000, (unsigned long long)result.refused,
@@ -171,9 +214,15 @@ static int measure(const struct options *options)
 int bench_ingest(int argc, char **argv)
 {
     struct options options = {
-        .client = {.host = "127.0.0.1", .path = "/v1/readings", .token = "bench-token", .connections = 64,
+        .client = {.host = "127.0.0.1",
+                   .path = "/v1/readings",
+                   .token = "bench-token",
+                   .connections = 64,
                    .tls13_only = true},
-        .payload = {.patients = 10000, .readings = 50, .breach_permille = 10, .step_ms = 20,
+        .payload = {.patients = 10000,
+                    .readings = 50,
+                    .breach_permille = 10,
+                    .step_ms = 20,
                     .start_ms = clock_wall_ms()},
         .seconds = 10,
     };

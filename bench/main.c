@@ -16,7 +16,9 @@ static void print_help(FILE *to)
     fputs("vigie-bench COMMAND [OPTIONS]: measure a Vigie; each command has --help\n\n", to);
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].help);
-    fputs("\n`make bench` runs the whole measurement with servers of its own and writes bench/RESULTS.md's figures.\n", to);
+    fputs("\n`make bench` runs the whole measurement with servers of its own and writes bench/RESULTS.md's "
+          "figures.\n",
+          to);
 }
 
 int main(int argc, char **argv)
@@ -28,7 +30,8 @@ int main(int argc, char **argv)
         print_help(stdout);
         return 0;
     }
-    fprintf(stderr, "vigie-bench: unknown command, found %s, expected one of those below\n\n", argc > 1 ? argv[1] : "none");
+    fprintf(stderr, "vigie-bench: unknown command, found %s, expected one of those below\n\n",
+            argc > 1 ? argv[1] : "none");
     print_help(stderr);
     return 64;
 }

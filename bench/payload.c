@@ -10,7 +10,8 @@
 struct payload {
     struct payload_options options;
     int64_t *next_ms; /* measured time of each patient's next reading */
-    unsigned patient, round; /* round: messages that every patient has sent; single readings take parameters in turn */
+    unsigned patient,
+        round; /* round: messages that every patient has sent; single readings take parameters in turn */
     uint64_t state;
 };
 
@@ -64,13 +65,13 @@ static void append_reading(struct payload *payload, unsigned index, struct buffe
     if (index % MEASURED == MEASURED - 1)
         payload->next_ms[payload->patient] += payload->options.step_ms;
     if (draw(payload, 1000) < payload->options.breach_permille) {
-        buffer_printf(out, "{\"code\":\"%s\",\"value\":%s,\"unit\":\"%s\",\"time\":\"%s\"}", row->code, row->breach,
-                      row->unit, time);
+        buffer_printf(out, "{\"code\":\"%s\",\"value\":%s,\"unit\":\"%s\",\"time\":\"%s\"}", row->code,
+                      row->breach, row->unit, time);
         return;
     }
     unsigned tenths = row->low_tenths + draw(payload, row->spread_tenths);
-    buffer_printf(out, "{\"code\":\"%s\",\"value\":%u.%u,\"unit\":\"%s\",\"time\":\"%s\"}", row->code, tenths / 10,
-                  tenths % 10, row->unit, time);
+    buffer_printf(out, "{\"code\":\"%s\",\"value\":%u.%u,\"unit\":\"%s\",\"time\":\"%s\"}", row->code,
+                  tenths / 10, tenths % 10, row->unit, time);
 }
 
 void payload_message(struct payload *payload, struct buffer *out)
@@ -105,9 +106,10 @@ void payload_cohort(const struct payload_options *options, const char *token_sha
                       "{\"type\":\"patient\",\"ref\":\"BENCH-%u\",\"organization\":\"BENCH\",\"line\":\"%s\","
                       "\"time_zone\":\"Europe/Paris\",\"enrolled_at\":\"%s\"}\n",
                       i, line, enrolled);
-        buffer_printf(out,
-                      "{\"type\":\"confirmation\",\"patient\":\"BENCH-%u\",\"line\":\"%s\",\"author\":\"Dr Bench\","
-                      "\"role\":\"physician\",\"from\":\"%s\"}\n",
-                      i, line, enrolled);
+        buffer_printf(
+            out,
+            "{\"type\":\"confirmation\",\"patient\":\"BENCH-%u\",\"line\":\"%s\",\"author\":\"Dr Bench\","
+            "\"role\":\"physician\",\"from\":\"%s\"}\n",
+            i, line, enrolled);
     }
 }

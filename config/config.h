@@ -1,6 +1,7 @@
 /* config: the operator's settings as an immutable snapshot; one row an option in config/options.def.
- * A field is named section_key ([node] state_dir -> node_state_dir). Owner: config_load() gives, config_free() takes.
- * Threads: any may read. Fails: ERR_CONFIG after one line `what, found, expected, hint` per fault on `report`. */
+ * A field is named section_key ([node] state_dir -> node_state_dir). Owner: config_load() gives,
+ * config_free() takes. Threads: any may read. Fails: ERR_CONFIG after one line `what, found, expected, hint`
+ * per fault on `report`. */
 #ifndef VIGIE_CONFIG_CONFIG_H
 #define VIGIE_CONFIG_CONFIG_H
 
@@ -15,12 +16,12 @@
 enum config_mode { MODE_PRODUCTION, MODE_TEST };
 
 /* Types of options.def and the C type of their field. */
-typedef const char *config_TEXT;  /* "" when not set */
+typedef const char *config_TEXT; /* "" when not set */
 typedef int64_t config_INTEGER;
-typedef int64_t config_BYTES;     /* 64k, 16M, 1G */
-typedef int64_t config_DURATION;  /* ms; 250ms, 5s, 36h, 35d */
-typedef bool config_BOOLEAN;      /* yes|no|on|off|true|false */
-typedef int64_t config_INSTANT;   /* ms; INSTANT_NONE when not set */
+typedef int64_t config_BYTES;    /* 64k, 16M, 1G */
+typedef int64_t config_DURATION; /* ms; 250ms, 5s, 36h, 35d */
+typedef bool config_BOOLEAN;     /* yes|no|on|off|true|false */
+typedef int64_t config_INSTANT;  /* ms; INSTANT_NONE when not set */
 typedef enum config_mode config_MODE;
 typedef int config_LOG_LEVEL;
 typedef int config_LOG_FORMAT;
@@ -33,13 +34,14 @@ struct config {
     char *path;                 /* of the file */
 };
 
-MUST_CHECK enum err config_load(const char *path, void (*report)(void *context, const char *line), void *context,
-                                struct config **ret_config);
+MUST_CHECK enum err config_load(const char *path, void (*report)(void *context, const char *line),
+                                void *context, struct config **ret_config);
 void config_free(struct config *config);
 
-/* A secret of 32 bytes: `setting` is "credential:NAME" (file of $CREDENTIALS_DIRECTORY: 32 bytes raw or 64 hex
- * digits) or a path. In mode=test a missing one is made at random in state_dir/NAME. */
-MUST_CHECK enum err config_secret(const struct config *config, const char *setting, const char *name, uint8_t ret[32]);
+/* A secret of 32 bytes: `setting` is "credential:NAME" (file of $CREDENTIALS_DIRECTORY: 32 bytes raw or 64
+ * hex digits) or a path. In mode=test a missing one is made at random in state_dir/NAME. */
+MUST_CHECK enum err config_secret(const struct config *config, const char *setting, const char *name,
+                                  uint8_t ret[32]);
 
 /* The address of a [listen] value: ADDRESS:PORT, [IPV6]:PORT or localhost:PORT.
  * ERR_EMPTY: "off" or not set; ERR_FORMAT: none of them. */
@@ -50,7 +52,8 @@ bool config_address_is_loopback(const struct sockaddr_storage *address);
  * ERR_NOT_FOUND: no such directory is set; ERR_LIMIT: too long. */
 MUST_CHECK enum err config_file(const char *setting, char *ret_path, size_t capacity);
 
-/* Prints the example file from the rows: config/vigie.conf.example is its output (a test holds them together). */
+/* Prints the example file from the rows: config/vigie.conf.example is its output (a test holds them
+ * together). */
 void config_print_example(void (*line)(void *context, const char *text), void *context);
 
 #endif

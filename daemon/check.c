@@ -16,8 +16,9 @@ static bool certificates_load(const struct config *config, char *line, size_t si
         tls_server_free(server);
         return true;
     }
-    snprintf(line, size, "[tls] certificate or key cannot be used, found %s and %s, expected a PEM chain and its key, "
-                         "hint: the log line above names the cause",
+    snprintf(line, size,
+             "[tls] certificate or key cannot be used, found %s and %s, expected a PEM chain and its key, "
+             "hint: the log line above names the cause",
              config->tls_certificate, config->tls_key);
     return false;
 }
@@ -33,11 +34,13 @@ static bool presets_are_good(const struct config *config, char *line, size_t siz
         return true;
     }
     if (error == ERR_REFUSED || error == ERR_FORMAT)
-        snprintf(line, size, "preset %s rule %s key %s, found %s, expected %s, hint: vigiectl rules check FILE", fault.file,
-                 fault.rule, fault.fault.key, fault.fault.found, fault.fault.expected);
+        snprintf(line, size,
+                 "preset %s rule %s key %s, found %s, expected %s, hint: vigiectl rules check FILE",
+                 fault.file, fault.rule, fault.fault.key, fault.fault.found, fault.fault.expected);
     else
-        snprintf(line, size, "[alerting] presets_dir cannot be read, found %s: %s, expected a directory of presets, "
-                             "hint: set presets_dir",
+        snprintf(line, size,
+                 "[alerting] presets_dir cannot be read, found %s: %s, expected a directory of presets, "
+                 "hint: set presets_dir",
                  config->alerting_presets_dir, err_text(error));
     return false;
 }

@@ -9,12 +9,13 @@ static int64_t clamp(int64_t value, int64_t bound)
     return value > bound ? bound : value < -bound ? -bound : value;
 }
 
-void engine_time_start(struct engine_time *time, int64_t last_tick_ms, enum engine_pace last_pace, int64_t wall_ms,
-                       int64_t monotonic_ms)
+void engine_time_start(struct engine_time *time, int64_t last_tick_ms, enum engine_pace last_pace,
+                       int64_t wall_ms, int64_t monotonic_ms)
 {
     time->pace = last_pace;
     if (last_pace == PACE_WALL)
-        time->last_ms = last_tick_ms > wall_ms ? last_tick_ms : wall_ms; /* INSTANT_NONE is below every time */
+        time->last_ms =
+            last_tick_ms > wall_ms ? last_tick_ms : wall_ms; /* INSTANT_NONE is below every time */
     else
         time->last_ms = last_tick_ms;
     ensure(time->last_ms != INSTANT_NONE);

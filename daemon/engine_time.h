@@ -1,8 +1,8 @@
 /* engine_time: the time that decisions rest on, DESIGN.md section 2.
- * It advances by the monotonic clock and follows the wall clock by slewing (one part in a thousand); it never goes
- * back. A wall clock further away than ENGINE_JUMP_MS is not followed. In mode=test it can be moved and held.
- * Owner:   each shard has its own; all start from the same instant. Threads: the shard's alone.
- * Holds:   engine_time_now() never decreases. */
+ * It advances by the monotonic clock and follows the wall clock by slewing (one part in a thousand); it never
+ * goes back. A wall clock further away than ENGINE_JUMP_MS is not followed. In mode=test it can be moved and
+ * held. Owner:   each shard has its own; all start from the same instant. Threads: the shard's alone. Holds:
+ * engine_time_now() never decreases. */
 #ifndef VIGIE_DAEMON_ENGINE_TIME_H
 #define VIGIE_DAEMON_ENGINE_TIME_H
 
@@ -25,8 +25,8 @@ struct engine_time {
 };
 
 /* A start: after a journal that ended at `last_tick_ms` (INSTANT_NONE: none) in `last_pace`. */
-void engine_time_start(struct engine_time *time, int64_t last_tick_ms, enum engine_pace last_pace, int64_t wall_ms,
-                       int64_t monotonic_ms);
+void engine_time_start(struct engine_time *time, int64_t last_tick_ms, enum engine_pace last_pace,
+                       int64_t wall_ms, int64_t monotonic_ms);
 
 /* Engine time of a turn that begins now. */
 int64_t engine_time_now(struct engine_time *time, int64_t monotonic_ms, int64_t wall_ms);

@@ -20,8 +20,9 @@ enum { IDENTITY_FORMAT = 1 };
 static enum err lock_directory(const char *state_dir, int *ret_fd)
 {
     if (mkdir(state_dir, 0700) != 0 && errno != EEXIST) {
-        log_write(LOG_ERROR, "identity", "cannot make state_dir path=%s found=%s expected=a directory that vigied may "
-                                         "write hint=create it for the user of vigied",
+        log_write(LOG_ERROR, "identity",
+                  "cannot make state_dir path=%s found=%s expected=a directory that vigied may "
+                  "write hint=create it for the user of vigied",
                   state_dir, strerror(errno));
         return err_from_errno(errno);
     }
@@ -33,8 +34,9 @@ static enum err lock_directory(const char *state_dir, int *ret_fd)
         return err_from_errno(errno);
     }
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        log_write(LOG_ERROR, "identity", "state_dir is in use path=%s found=a lock expected=none hint=another vigied "
-                                         "runs on it; stop it or give this one its own state_dir",
+        log_write(LOG_ERROR, "identity",
+                  "state_dir is in use path=%s found=a lock expected=none hint=another vigied "
+                  "runs on it; stop it or give this one its own state_dir",
                   state_dir);
         close(fd);
         return ERR_BUSY;
@@ -54,8 +56,9 @@ static enum err read_identity(const char *path, struct identity *identity)
     fclose(file);
     if (fields == 4 && format == IDENTITY_FORMAT && identity->shards >= 1 && identity->shards <= SHARDS_MAX)
         return OK;
-    log_write(LOG_ERROR, "identity", "identity cannot be read path=%s found=%d good fields, format %u expected=4 fields, "
-                                     "format %d hint=restore the file from a backup of state_dir; never make a new one",
+    log_write(LOG_ERROR, "identity",
+              "identity cannot be read path=%s found=%d good fields, format %u expected=4 fields, "
+              "format %d hint=restore the file from a backup of state_dir; never make a new one",
               path, fields, format, IDENTITY_FORMAT);
     return ERR_CORRUPT;
 }
@@ -63,8 +66,9 @@ static enum err read_identity(const char *path, struct identity *identity)
 static enum err write_identity(const char *path, const struct identity *identity)
 {
     char text[256];
-    int size = snprintf(text, sizeof text, "format=%d\nnode=%016" PRIx64 "\nshards=%" PRIu32 "\nepoch=%" PRIu64 "\n",
-                        IDENTITY_FORMAT, identity->node, identity->shards, identity->epoch);
+    int size =
+        snprintf(text, sizeof text, "format=%d\nnode=%016" PRIx64 "\nshards=%" PRIu32 "\nepoch=%" PRIu64 "\n",
+                 IDENTITY_FORMAT, identity->node, identity->shards, identity->epoch);
     return file_replace(path, text, (size_t)size, 0600);
 }
 
@@ -72,13 +76,15 @@ static enum err check_shards(const char *path, const struct identity *identity, 
 {
     if (asked == 0 || asked == identity->shards)
         return OK;
-    log_write(LOG_ERROR, "identity", "[node] shards differs from %s found=%u expected=%u hint=leave shards out, or move "
-                                     "the patients with vigiectl journal reshard",
+    log_write(LOG_ERROR, "identity",
+              "[node] shards differs from %s found=%u expected=%u hint=leave shards out, or move "
+              "the patients with vigiectl journal reshard",
               path, (unsigned)asked, (unsigned)identity->shards);
     return ERR_CONFIG;
 }
 
-enum err identity_open(const char *state_dir, uint32_t shards, uint32_t shards_default, struct identity *ret_identity)
+enum err identity_open(const char *state_dir, uint32_t shards, uint32_t shards_default,
+                       struct identity *ret_identity)
 {
     struct identity identity = {.lock_fd = -1};
     enum err error = lock_directory(state_dir, &identity.lock_fd);

@@ -14,13 +14,15 @@ static const char help[] =
     "vigied: receives readings of patients at home, keeps them, decides alerts, stores and publishes\n"
     "\n"
     "  vigied --config FILE           run in the foreground; SIGTERM drains and exits 0\n"
-    "  vigied --config FILE --check   check the configuration, certificates and rule presets, then exit 0 or 1\n"
+    "  vigied --config FILE --check   check the configuration, certificates and rule presets, then exit 0 or "
+    "1\n"
     "\n"
     "  --config FILE   default /etc/vigie/vigie.conf; every key is in vigie.conf.example\n"
     "  --version       print the version\n"
     "  --help          this text\n"
     "\n"
-    "Exit codes follow sysexits.h: 64 usage, 65 data, 69 unavailable, 74 input/output, 75 busy, 78 configuration.\n";
+    "Exit codes follow sysexits.h: 64 usage, 65 data, 69 unavailable, 74 input/output, 75 busy, 78 "
+    "configuration.\n";
 
 struct arguments {
     const char *config_path;
@@ -31,8 +33,11 @@ struct arguments {
 static int take_arguments(int argc, char **argv, struct arguments *ret)
 {
     static const struct option table[] = {
-        {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'}, {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},      {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'},
+        {"check", no_argument, NULL, 'k'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},
+        {NULL, 0, NULL, 0},
     };
     *ret = (struct arguments){.config_path = "/etc/vigie/vigie.conf"};
     for (int id; (id = getopt_long(argc, argv, "", table, NULL)) != -1;) {
@@ -50,14 +55,16 @@ static int take_arguments(int argc, char **argv, struct arguments *ret)
             puts("vigied " VIGIE_VERSION);
             return 1;
         default:
-            fputs("vigied: wrong usage, found the option above, expected --config FILE [--check], hint: vigied --help\n",
+            fputs("vigied: wrong usage, found the option above, expected --config FILE [--check], hint: "
+                  "vigied --help\n",
                   stderr);
             return 65;
         }
     }
     if (optind == argc)
         return 0;
-    fprintf(stderr, "vigied: wrong usage, found argument %s, expected options only, hint: vigied --help\n", argv[optind]);
+    fprintf(stderr, "vigied: wrong usage, found argument %s, expected options only, hint: vigied --help\n",
+            argv[optind]);
     return 65;
 }
 

@@ -1,4 +1,5 @@
-/* service: the start table below is the order, one row and one reason a step; stop is the same table backwards. */
+/* service: the start table below is the order, one row and one reason a step; stop is the same table
+ * backwards. */
 #include "daemon/service.h"
 
 #include <errno.h>
@@ -84,7 +85,8 @@ static void on_durable(void *context, bool events)
         publisher_wake(service->publisher);
 }
 
-static struct shard_options shard_options(struct service *service, uint32_t index, char *directory, size_t size)
+static struct shard_options shard_options(struct service *service, uint32_t index, char *directory,
+                                          size_t size)
 {
     const struct config *config = service->config;
     snprintf(directory, size, "%s/%u", service->journal_directory, (unsigned)index);
@@ -121,14 +123,16 @@ static void *recover_shard(void *argument)
 {
     struct recovery *recovery = argument;
     char directory[4200];
-    struct shard_options options = shard_options(recovery->service, recovery->index, directory, sizeof directory);
+    struct shard_options options =
+        shard_options(recovery->service, recovery->index, directory, sizeof directory);
     recovery->error = shard_new(&options, &recovery->service->shard[recovery->index]);
     return NULL;
 }
 
 static enum err start_shards(struct service *service)
 {
-    snprintf(service->journal_directory, sizeof service->journal_directory, "%s/journal", service->config->node_state_dir);
+    snprintf(service->journal_directory, sizeof service->journal_directory, "%s/journal",
+             service->config->node_state_dir);
     if (mkdir(service->journal_directory, 0700) != 0 && errno != EEXIST)
         return err_from_errno(errno);
     struct recovery recovery[SHARDS_MAX];
@@ -417,8 +421,9 @@ static const struct step {
     enum err (*start)(struct service *service);
     void (*stop)(struct service *service);
 } steps[] = {
-    {"identity", start_identity, stop_identity},    /* the lock comes first: nothing of state_dir is touched without it */
-    {"secrets", start_secrets, NULL},               /* reading ids and patient matching need them */
+    {"identity", start_identity,
+     stop_identity},                  /* the lock comes first: nothing of state_dir is touched without it */
+    {"secrets", start_secrets, NULL}, /* reading ids and patient matching need them */
     {"recovery", start_shards, stop_shards},        /* state = f(journal), before anyone can ask */
     {"wiring", start_wiring, stop_wiring},          /* bells and rings, before any thread runs */
     {"loader", start_loader, stop_loader},          /* a shard wakes it after its first commit */

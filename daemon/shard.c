@@ -1,10 +1,10 @@
 /* shard: the hot path of Vigie, to be read from shard_turn() upwards.
  *
  *   drain        take the messages that wait in the inlets, up to a bound
- *   decide       per message and patient: the engine finds duplicates, judges, and gives the events that follow
- *   append       readings and the events they caused, into the same turn of the journal
- *   sync         one write and one fdatasync for the whole turn; what arrives meanwhile forms the next one
- *   release      answers go back, sinks are woken
+ *   decide       per message and patient: the engine finds duplicates, judges, and gives the events that
+ * follow append       readings and the events they caused, into the same turn of the journal sync         one
+ * write and one fdatasync for the whole turn; what arrives meanwhile forms the next one release      answers
+ * go back, sinks are woken
  *
  * No lock, no allocation after warm-up; the clock is asked once a turn. */
 #include "daemon/shard.h"
@@ -19,7 +19,8 @@
 #include "daemon/shard_internal.h"
 
 /* The engine's way out: events of the unit at hand wait until its readings are in the turn. */
-static void collect_event(void *context, const struct alert_event *event, const char *json, uint32_t json_size)
+static void collect_event(void *context, const struct alert_event *event, const char *json,
+                          uint32_t json_size)
 {
     struct shard *shard = context;
     ensure(json_size <= EVENT_JSON_BYTES_MAX);
@@ -104,7 +105,8 @@ static struct unit *find_unit(struct units *units, int64_t patient_id)
             units->slot[slot].stamp = units->stamp;
             units->slot[slot].index = units->count;
             struct unit *unit = &units->list[units->count++];
-            *unit = (struct unit){.patient_id = patient_id, .first = READING_CHAIN_END, .last = READING_CHAIN_END};
+            *unit = (struct unit){
+                .patient_id = patient_id, .first = READING_CHAIN_END, .last = READING_CHAIN_END};
             return unit;
         }
         if (units->list[units->slot[slot].index].patient_id == patient_id)
@@ -136,13 +138,14 @@ static void gather_units(struct shard *shard, struct part *part)
     }
 }
 
-/* A reading of a patient that this shard does not know cannot happen by the order of DESIGN.md section 4; should
- * it, the sender hears it, and nothing is kept that nobody judged. */
+/* A reading of a patient that this shard does not know cannot happen by the order of DESIGN.md section 4;
+ * should it, the sender hears it, and nothing is kept that nobody judged. */
 static void refuse_unit(struct part *part, const struct unit *unit)
 {
     for (uint32_t i = unit->first; i != READING_CHAIN_END; i = part->ticket->heads[i].next)
         part->ticket->heads[i].verdict = VERDICT_UNKNOWN_PATIENT;
-    log_write(LOG_ERROR, "shard", "reading of an unknown patient patient_id=%lld", (long long)unit->patient_id);
+    log_write(LOG_ERROR, "shard", "reading of an unknown patient patient_id=%lld",
+              (long long)unit->patient_id);
 }
 
 static void decide_part(struct shard *shard, struct part *part)
@@ -182,8 +185,9 @@ static void commit_turn(struct shard *shard)
     int64_t before_ns = clock_monotonic_ns();
     enum err error = journal_commit(shard->journal);
     if (error != OK) { /* PITFALLS F1: nothing in memory can be trusted to be on disk */
-        log_write(LOG_ERROR, "journal", "cannot write or sync; found=%s expected=a durable turn hint=check the disk; "
-                                        "nothing unsynced was acknowledged, a restart recovers what is on it",
+        log_write(LOG_ERROR, "journal",
+                  "cannot write or sync; found=%s expected=a durable turn hint=check the disk; "
+                  "nothing unsynced was acknowledged, a restart recovers what is on it",
                   err_text(error));
         _exit(err_sysexit(error));
     }
@@ -224,7 +228,8 @@ static bool tick(struct shard *shard, int64_t up_ms, bool start)
     return more;
 }
 
-/* Everything due before turn.now_ms, in turns of timers alone; the last tick opens the turn that requests enter. */
+/* Everything due before turn.now_ms, in turns of timers alone; the last tick opens the turn that requests
+ * enter. */
 static void tick_until_due_is_done(struct shard *shard, bool start)
 {
     int64_t up_ms = start ? 0 : shard->turn.now_ms - shard->ticked_ms;
@@ -254,7 +259,8 @@ static void step_clock_to(struct shard *shard, int64_t target_ms)
     shard->turn.now_ms = target_ms;
 }
 
-/* {"command":"clock","set":ms} holds there, {"command":"clock","run":true} runs on: the JSON is ours, so a scan does. */
+/* {"command":"clock","set":ms} holds there, {"command":"clock","run":true} runs on: the JSON is ours, so a
+ * scan does. */
 static void set_clock(struct shard *shard, struct command *command)
 {
     ensure(shard->options.test_mode);
@@ -297,7 +303,8 @@ static void run_job(struct shard *shard, struct job *job)
 
 static bool turn_is_full(const struct shard *shard)
 {
-    return shard->turn.readings >= TURN_READINGS_MAX || journal_turn_bytes(shard->journal) >= JOURNAL_TURN_BYTES_MAX / 2;
+    return shard->turn.readings >= TURN_READINGS_MAX ||
+           journal_turn_bytes(shard->journal) >= JOURNAL_TURN_BYTES_MAX / 2;
 }
 
 /* Takes what waits, one job of each inlet in turn, so that no sender starves another. */
@@ -396,7 +403,8 @@ enum err shard_new(const struct shard_options *options, struct shard **ret_shard
     error = journal_open(&options->journal, &shard->journal);
     if (error != OK)
         goto fail_close_bell;
-    shard->engine = engine_new(&options->engine, &(struct engine_out){.event = collect_event, .context = shard});
+    shard->engine =
+        engine_new(&options->engine, &(struct engine_out){.event = collect_event, .context = shard});
     error = shard__recover(shard);
     if (error != OK)
         goto fail_free_engine;

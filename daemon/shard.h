@@ -1,9 +1,9 @@
-/* shard: owner of the patients that hash to it: their state, their journal, their alerts. The hot path, whole:
- * shard_turn() drains, deduplicates, decides, appends, syncs and releases (DESIGN.md section 2).
- * Owner:   service makes, starts, stops and frees it. Threads: one of its own after shard_start(); others meet it in
- *          the inlets, the bell, the journal's durable position and node_state alone.
- * Fails:   shard_new() when the journal cannot be opened or is corrupt. A failed write or sync ends the process
- *          (STYLE.md rule 16): what was not synced was not acknowledged, and recovery reads what is really on disk. */
+/* shard: owner of the patients that hash to it: their state, their journal, their alerts. The hot path,
+ * whole: shard_turn() drains, deduplicates, decides, appends, syncs and releases (DESIGN.md section 2).
+ * Owner:   service makes, starts, stops and frees it. Threads: one of its own after shard_start(); others
+ * meet it in the inlets, the bell, the journal's durable position and node_state alone. Fails:   shard_new()
+ * when the journal cannot be opened or is corrupt. A failed write or sync ends the process (STYLE.md rule
+ * 16): what was not synced was not acknowledged, and recovery reads what is really on disk. */
 #ifndef VIGIE_DAEMON_SHARD_H
 #define VIGIE_DAEMON_SHARD_H
 
@@ -19,8 +19,8 @@ struct shard_options {
     struct journal_options journal;
     int64_t test_clock_ms; /* hold engine time there from the start, INSTANT_NONE: no */
     bool test_mode;
-    struct node_state *node;          /* shard 0 writes the engine time that loops read */
-    _Atomic int64_t *engine_now_ms;   /* shard 0 writes; the loader makes partitions by it */
+    struct node_state *node;        /* shard 0 writes the engine time that loops read */
+    _Atomic int64_t *engine_now_ms; /* shard 0 writes; the loader makes partitions by it */
     struct counters *counters;
     void (*durable)(void *context, bool events); /* called after each commit: sinks are woken */
     void *context;

@@ -8,13 +8,13 @@
 #include "daemon/shard.h"
 
 enum {
-    SHARD_INLETS_MAX = LOOPS_MAX + 2,            /* loops, registry, admin */
-    TURN_JOBS_MAX = SHARD_INLETS_MAX * 64,       /* a turn takes at most 64 jobs of each inlet: nobody starves */
+    SHARD_INLETS_MAX = LOOPS_MAX + 2,      /* loops, registry, admin */
+    TURN_JOBS_MAX = SHARD_INLETS_MAX * 64, /* a turn takes at most 64 jobs of each inlet: nobody starves */
     TURN_JOBS_PER_INLET = 64,
-    TURN_READINGS_MAX = 16384,                   /* about 2 ms of deciding: what is left forms the next batch */
-    UNIT_SLOTS = 32768,                          /* power of two, > 2 * MESSAGE_READINGS_MAX: probes stay short */
-    HEARTBEAT_MS = 1000,                         /* an idle shard writes a tick this often: up time lost to a kill */
-    CLOCK_STEPS_PER_TURN = 256,                  /* ticks of the test clock that share one sync */
+    TURN_READINGS_MAX = 16384,  /* about 2 ms of deciding: what is left forms the next batch */
+    UNIT_SLOTS = 32768,         /* power of two, > 2 * MESSAGE_READINGS_MAX: probes stay short */
+    HEARTBEAT_MS = 1000,        /* an idle shard writes a tick this often: up time lost to a kill */
+    CLOCK_STEPS_PER_TURN = 256, /* ticks of the test clock that share one sync */
 };
 
 /* A unit of decision being gathered: the readings of one patient in one message. */
@@ -26,7 +26,7 @@ struct unit {
 struct units {
     struct unit list[MESSAGE_READINGS_MAX];
     uint32_t count;
-    uint32_t stamp;                  /* slots with another stamp are free: nothing is cleared between messages */
+    uint32_t stamp; /* slots with another stamp are free: nothing is cleared between messages */
     struct {
         uint32_t stamp, index;
     } slot[UNIT_SLOTS];
@@ -74,6 +74,7 @@ struct decided_event {
 /* Replays the whole journal into the engine; fills last_tick_ms, last_pace and differences. */
 MUST_CHECK enum err shard__recover(struct shard *shard);
 /* While replaying: takes one decided event for comparison. */
-void shard__replay_event(struct replay *replay, const struct alert_event *event, const char *json, uint32_t json_size);
+void shard__replay_event(struct replay *replay, const struct alert_event *event, const char *json,
+                         uint32_t json_size);
 
 #endif

@@ -1,6 +1,6 @@
-/* shard_recovery: state = f(journal). Replays every record into the engine in order; the events that the engine
- * decides again are compared with those that the journal holds. Published events are facts: a difference is counted
- * and shown, it never stops a start and is never published twice. */
+/* shard_recovery: state = f(journal). Replays every record into the engine in order; the events that the
+ * engine decides again are compared with those that the journal holds. Published events are facts: a
+ * difference is counted and shown, it never stops a start and is never published twice. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +14,7 @@ struct replay {
     struct shard *shard;
     struct buffer heads, tails; /* the unit being gathered */
     uint32_t readings;
-    struct buffer decided;      /* uint64_t digests of events decided and not yet met in the journal */
+    struct buffer decided; /* uint64_t digests of events decided and not yet met in the journal */
     size_t met;
     int64_t now_ms, progress_ms;
     uint64_t records;
@@ -25,7 +25,8 @@ static uint64_t event_digest(const struct alert_event *event, const void *json, 
     return hash_xxh64(event, sizeof *event) ^ hash_mix64(hash_xxh64(json, json_size));
 }
 
-void shard__replay_event(struct replay *replay, const struct alert_event *event, const char *json, uint32_t json_size)
+void shard__replay_event(struct replay *replay, const struct alert_event *event, const char *json,
+                         uint32_t json_size)
 {
     uint64_t digest = event_digest(event, json, json_size);
     buffer_append(&replay->decided, &digest, sizeof digest);
@@ -59,7 +60,8 @@ static void decide_unit(struct replay *replay)
         heads[i].next = i + 1 < replay->readings ? i + 1 : READING_CHAIN_END;
     struct patient *patient = engine_patient(replay->shard->engine, heads[0].patient_id);
     ensure(patient != NULL);
-    engine_decide(replay->shard->engine, patient, heads, (const uint8_t *)replay->tails.data, 0, replay->now_ms);
+    engine_decide(replay->shard->engine, patient, heads, (const uint8_t *)replay->tails.data, 0,
+                  replay->now_ms);
     buffer_clear(&replay->heads);
     buffer_clear(&replay->tails);
     replay->readings = 0;
@@ -168,8 +170,9 @@ enum err shard__recover(struct shard *shard)
     buffer_deinit(&replay.tails);
     buffer_deinit(&replay.decided);
     if (shard->differences > 0)
-        log_write(LOG_WARNING, "recovery", "replayed decisions differ from journaled events shard=%u differences=%llu "
-                                           "hint=journaled events stay in force; compare engine versions",
+        log_write(LOG_WARNING, "recovery",
+                  "replayed decisions differ from journaled events shard=%u differences=%llu "
+                  "hint=journaled events stay in force; compare engine versions",
                   (unsigned)shard->options.engine.shard, (unsigned long long)shard->differences);
     return error;
 }

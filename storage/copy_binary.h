@@ -1,8 +1,8 @@
-/* copy_binary: readings as rows of COPY vigie.reading … (FORMAT binary), PITFALLS P8. The format: a signature, then a
- * row = int16 number of columns and for each column int32 length (-1: NULL) and bytes, at the end int16 -1.
- * Types are exact and big endian. Threads: pure on the caller's buffer.
- * Holds:   every text it writes is UTF-8 without zero bytes, whatever the tail holds: bytes that PostgreSQL would
- *          refuse become U+FFFD, so that a text never costs a reading. */
+/* copy_binary: readings as rows of COPY vigie.reading … (FORMAT binary), PITFALLS P8. The format: a
+ * signature, then a row = int16 number of columns and for each column int32 length (-1: NULL) and bytes, at
+ * the end int16 -1. Types are exact and big endian. Threads: pure on the caller's buffer. Holds:   every text
+ * it writes is UTF-8 without zero bytes, whatever the tail holds: bytes that PostgreSQL would refuse become
+ * U+FFFD, so that a text never costs a reading. */
 #ifndef VIGIE_STORAGE_COPY_BINARY_H
 #define VIGIE_STORAGE_COPY_BINARY_H
 
@@ -49,7 +49,8 @@ void copy_statement(struct buffer *out);
 
 void copy_begin(struct buffer *out);
 /* `parameter_ids` maps enum parameter to vigie.parameter.parameter_id. */
-void copy_reading(struct buffer *out, const struct reading *reading, const uint8_t *tail, const int16_t *parameter_ids);
+void copy_reading(struct buffer *out, const struct reading *reading, const uint8_t *tail,
+                  const int16_t *parameter_ids);
 void copy_end(struct buffer *out);
 
 #endif

@@ -37,17 +37,18 @@ struct record {
 };
 
 struct journal_options {
-    const char *directory;   /* state_dir/journal/<shard>; made if missing */
+    const char *directory; /* state_dir/journal/<shard>; made if missing */
     uint32_t shard;
-    uint64_t node;           /* node id: a segment of another node or shard is refused */
+    uint64_t node; /* node id: a segment of another node or shard is refused */
     uint64_t segment_bytes;
     uint64_t low_water_bytes; /* less free than this on the file system: journal_accepting() is false */
 };
 
 struct journal;
 
-/* Opens for writing after a recovery scan: cuts a torn tail (a turn without its end), syncs what remains before
- * anyone may read it (PITFALLS F6) and starts a new segment. ERR_CORRUPT names file and offset in the log. */
+/* Opens for writing after a recovery scan: cuts a torn tail (a turn without its end), syncs what remains
+ * before anyone may read it (PITFALLS F6) and starts a new segment. ERR_CORRUPT names file and offset in the
+ * log. */
 MUST_CHECK enum err journal_open(const struct journal_options *options, struct journal **ret_journal);
 void journal_close(struct journal *journal);
 
@@ -73,29 +74,34 @@ bool journal_accepting(struct journal *journal);
 struct journal_figures {
     uint64_t oldest, durable; /* positions */
     uint64_t segments, bytes, free_bytes;
-    uint64_t syncs, turns;      /* of this process */
-    uint64_t records, events;   /* durable, since the journal began: lag is a subtraction */
+    uint64_t syncs, turns;    /* of this process */
+    uint64_t records, events; /* durable, since the journal began: lag is a subtraction */
 };
 void journal_figures(const struct journal *journal, struct journal_figures *ret);
 
 /* Readers see whole turns below a bound only. */
 struct journal_reader;
-/* From the first record at or after `position` (0: the oldest). ERR_NOT_FOUND: it lies before the oldest segment. */
-MUST_CHECK enum err journal_reader_open(const char *directory, uint64_t position, struct journal_reader **ret_reader);
+/* From the first record at or after `position` (0: the oldest). ERR_NOT_FOUND: it lies before the oldest
+ * segment. */
+MUST_CHECK enum err journal_reader_open(const char *directory, uint64_t position,
+                                        struct journal_reader **ret_reader);
 void journal_reader_close(struct journal_reader *reader);
 /* Next record below `durable`; ERR_EMPTY when there is none yet. */
-MUST_CHECK enum err journal_reader_next(struct journal_reader *reader, uint64_t durable, struct record *ret_record);
+MUST_CHECK enum err journal_reader_next(struct journal_reader *reader, uint64_t durable,
+                                        struct record *ret_record);
 /* Like next, but gives only RECORD_EVENT and passes over blocks without events unopened. */
-MUST_CHECK enum err journal_reader_next_event(struct journal_reader *reader, uint64_t durable, struct record *ret_record);
+MUST_CHECK enum err journal_reader_next_event(struct journal_reader *reader, uint64_t durable,
+                                              struct record *ret_record);
 /* Where a later reader goes on: behind the last record given. */
 uint64_t journal_reader_position(const struct journal_reader *reader);
-/* Records (*ret_events: events) of the whole journal before that position; true once a record was asked for. */
+/* Records (*ret_events: events) of the whole journal before that position; true once a record was asked for.
+ */
 uint64_t journal_reader_count(const struct journal_reader *reader, uint64_t *ret_events);
 
 /* Checks every block of a closed or live journal for `vigiectl journal verify`; prints findings as
  * `what, found, expected, hint` lines through `report`. OK when whole; ERR_CORRUPT otherwise. */
-MUST_CHECK enum err journal_verify(const char *directory, void (*report)(void *context, const char *line), void *context,
-                                   struct journal_figures *ret);
+MUST_CHECK enum err journal_verify(const char *directory, void (*report)(void *context, const char *line),
+                                   void *context, struct journal_figures *ret);
 
 enum { JOURNAL_TURN_BYTES_MAX = 24 << 20 }; /* a message of 10,000 readings with full tails is 6.3 MB */
 

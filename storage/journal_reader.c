@@ -58,7 +58,8 @@ static void enter_link(struct journal_reader *reader, size_t link)
     reader->boundary = reader->record = reader->open_end = SEGMENT_HEADER_BYTES;
     buffer_clear(&reader->window);
     reader->window_at = 0;
-    if (link >= reader->chain.count || link_now(reader)->header.durable != link_now(reader)->header.previous_end)
+    if (link >= reader->chain.count ||
+        link_now(reader)->header.durable != link_now(reader)->header.previous_end)
         return;
     reader->counted = true; /* no turn goes on here: the header counts what is before it */
     reader->records = link_now(reader)->header.records;

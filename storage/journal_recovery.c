@@ -1,7 +1,7 @@
 /* journal_recovery: the start after any end. Only the newest segment on the chain can hold a torn tail: all
  * others were synced before their successor's header was written, and readers check them block by block. */
-#include "daemon/base/file.h"
 #include "storage/journal_recovery.h"
+#include "daemon/base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>

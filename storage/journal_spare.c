@@ -1,8 +1,8 @@
 /* journal_spare: prepare.tmp is filled with zeros, synced and renamed to spare.wal; the writer renames
  * spare.wal to its number. The two sides meet in `ready` alone: the thread sets it when the file is whole,
  * the writer clears it when it has taken it. */
-#include "daemon/base/file.h"
 #include "storage/journal_spare.h"
+#include "daemon/base/file.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,5 +1,6 @@
-/* loader_older: duplicates of readings that are older than what the shard holds (FLAG_CHECK_OLDER), DESIGN.md section 4
- * step 7: looked for in vigie.reading, vigie.quarantine and the batch itself. Threads: the loader's. */
+/* loader_older: duplicates of readings that are older than what the shard holds (FLAG_CHECK_OLDER), DESIGN.md
+ * section 4 step 7: looked for in vigie.reading, vigie.quarantine and the batch itself. Threads: the
+ * loader's. */
 #ifndef VIGIE_STORAGE_LOADER_OLDER_H
 #define VIGIE_STORAGE_LOADER_OLDER_H
 

@@ -16,12 +16,14 @@ static const char move_cursor[] =
     "UPDATE vigie.journal_cursor SET position = $5, engine_at = coalesce($6, engine_at) "
     "WHERE node = $1 AND shard = $2 AND epoch = $3 AND position = $4";
 
-static const char insert_quarantine[] =
-    "INSERT INTO vigie.quarantine (received_at, patient_id, parameter_id, measured_at, value, device_id, reason, "
-    "original, reading_id, status, issued, revision) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+static const char insert_quarantine[] = "INSERT INTO vigie.quarantine (received_at, patient_id, "
+                                        "parameter_id, measured_at, value, device_id, reason, "
+                                        "original, reading_id, status, issued, revision) VALUES ($1, $2, $3, "
+                                        "$4, $5, $6, $7, $8, $9, $10, $11, $12)";
 
-static const char insert_rejected[] = "INSERT INTO vigie.rejected (received_at, source_id, code, text, original) "
-                                      "VALUES ($1, $2, 'not-storable', $3, $4)";
+static const char insert_rejected[] =
+    "INSERT INTO vigie.rejected (received_at, source_id, code, text, original) "
+    "VALUES ($1, $2, 'not-storable', $3, $4)";
 
 static const char store_event[] = "SELECT vigie.store_event($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 

@@ -1,5 +1,6 @@
-/* The SQL files are taken in by the assembler as they are, so that a file reads, diffs and runs with psql as SQL.
- * Each ends with a zero byte and is a C string here. Paths are from the root of the tree, as all include paths. */
+/* The SQL files are taken in by the assembler as they are, so that a file reads, diffs and runs with psql as
+ * SQL. Each ends with a zero byte and is a C string here. Paths are from the root of the tree, as all include
+ * paths. */
 #include "storage/migrations.h"
 
 /*            number  name */

@@ -1,7 +1,7 @@
 /* postgres: one connection, used from one thread that may wait: every wait is a poll with a deadline.
  * Owner:   postgres_open() gives; postgres_close() takes. Threads: one at a time.
- * Fails:   ERR_UNAVAILABLE: the link is lost or silent beyond the deadline, the outcome of what was sent is unknown,
- *          close it (PITFALLS P10, P11, P13); ERR_REFUSED: the server said no, postgres_sqlstate() says why.
+ * Fails:   ERR_UNAVAILABLE: the link is lost or silent beyond the deadline, the outcome of what was sent is
+ * unknown, close it (PITFALLS P10, P11, P13); ERR_REFUSED: the server said no, postgres_sqlstate() says why.
  *          Nothing that the server writes is printed: its texts can hold row values (PITFALLS P20). */
 #ifndef VIGIE_STORAGE_POSTGRES_H
 #define VIGIE_STORAGE_POSTGRES_H
@@ -39,17 +39,19 @@ struct postgres_parameters {
 };
 
 /* One statement; *ret_result is the caller's to PQclear(). */
-MUST_CHECK enum err postgres_query(struct postgres *postgres, const char *sql, const struct postgres_parameters *parameters,
-                                   PGresult **ret_result);
+MUST_CHECK enum err postgres_query(struct postgres *postgres, const char *sql,
+                                   const struct postgres_parameters *parameters, PGresult **ret_result);
 
 /* COPY … FROM STDIN of bytes that are encoded already, in chunks (PITFALLS P1, P2, P3). */
-MUST_CHECK enum err postgres_copy_in(struct postgres *postgres, const char *sql, const char *data, size_t size);
+MUST_CHECK enum err postgres_copy_in(struct postgres *postgres, const char *sql, const char *data,
+                                     size_t size);
 
 /* Of the last error: five characters, "" when the link was lost. */
 const char *postgres_sqlstate(const struct postgres *postgres);
 /* Primary message of the last error, for operators at a terminal only. */
 const char *postgres_message(const struct postgres *postgres);
-/* True when the server warned since the last call: a commit that a synchronous standby does not have (PITFALLS P15). */
+/* True when the server warned since the last call: a commit that a synchronous standby does not have
+ * (PITFALLS P15). */
 bool postgres_take_warning(struct postgres *postgres);
 
 /* To be polled while idle: readable means the server spoke or left. */

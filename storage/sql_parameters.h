@@ -1,6 +1,6 @@
-/* sql_parameters: the parameters of one statement in PostgreSQL's binary format, and arrays of them: exact, and
- * nothing to quote. Owner: the caller's memory; borrows texts. Threads: one at a time.
- * Holds: at most SQL_PARAMETERS_MAX; types must be those that the statement infers. */
+/* sql_parameters: the parameters of one statement in PostgreSQL's binary format, and arrays of them: exact,
+ * and nothing to quote. Owner: the caller's memory; borrows texts. Threads: one at a time. Holds: at most
+ * SQL_PARAMETERS_MAX; types must be those that the statement infers. */
 #ifndef VIGIE_STORAGE_SQL_PARAMETERS_H
 #define VIGIE_STORAGE_SQL_PARAMETERS_H
 
@@ -23,16 +23,17 @@ void sql_null(struct sql_parameters *parameters);
 void sql_int2(struct sql_parameters *parameters, int16_t value);
 void sql_int4(struct sql_parameters *parameters, int32_t value);
 void sql_int8(struct sql_parameters *parameters, int64_t value);
-void sql_time(struct sql_parameters *parameters, int64_t ms);          /* INSTANT_NONE is NULL */
+void sql_time(struct sql_parameters *parameters, int64_t ms); /* INSTANT_NONE is NULL */
 void sql_uuid(struct sql_parameters *parameters, const uint8_t uuid[16]);
-void sql_bytes(struct sql_parameters *parameters, const void *data, size_t size); /* bytea, text, json; NULL is NULL */
+void sql_bytes(struct sql_parameters *parameters, const void *data,
+               size_t size); /* bytea, text, json; NULL is NULL */
 void sql_text(struct sql_parameters *parameters, const char *text);
 
 struct postgres_parameters sql_view(const struct sql_parameters *parameters);
 
 /* Runs and drops the rows; *ret_rows (may be NULL) are those affected or returned. */
-MUST_CHECK enum err sql_run(struct postgres *postgres, const char *sql, const struct sql_parameters *parameters,
-                            unsigned *ret_rows);
+MUST_CHECK enum err sql_run(struct postgres *postgres, const char *sql,
+                            const struct sql_parameters *parameters, unsigned *ret_rows);
 
 /* Big endian, as PostgreSQL reads. */
 void sql_put_int16(char *out, int16_t value);

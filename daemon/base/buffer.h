@@ -1,7 +1,8 @@
 /* buffer: a growable byte string for answers, journal turns and the control plane, and a JSON writer on it.
  * Owner:   the struct lives in its holder; buffer_deinit() frees what it grew to.
  * Threads: one at a time.
- * Fails:   growth without memory is ensure(): the process cannot go on honestly; bounded callers check size. */
+ * Fails:   growth without memory is ensure(): the process cannot go on honestly; bounded callers check size.
+ */
 #ifndef VIGIE_BASE_BUFFER_H
 #define VIGIE_BASE_BUFFER_H
 
@@ -16,7 +17,8 @@ struct buffer {
 
 void buffer_deinit(struct buffer *buffer);
 void buffer_clear(struct buffer *buffer); /* keeps the memory */
-char *buffer_reserve(struct buffer *buffer, size_t more); /* room for `more`; where to write; size unchanged */
+char *buffer_reserve(struct buffer *buffer,
+                     size_t more); /* room for `more`; where to write; size unchanged */
 void buffer_append(struct buffer *buffer, const void *bytes, size_t size);
 void buffer_text(struct buffer *buffer, const char *text);
 void buffer_printf(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -21,7 +21,8 @@ uint64_t hash_xxh64(const void *data, size_t size);
 uint64_t hash_mix64(uint64_t value); /* a bijective mixer for integer keys */
 
 void hash_sha256(const void *data, size_t size, uint8_t out[SHA256_BYTES]);
-void hash_hmac_sha256(const uint8_t *key, size_t key_size, const void *data, size_t size, uint8_t out[SHA256_BYTES]);
+void hash_hmac_sha256(const uint8_t *key, size_t key_size, const void *data, size_t size,
+                      uint8_t out[SHA256_BYTES]);
 /* HKDF-SHA-256 without salt, `info` as label. */
 void hash_derive(const uint8_t *key, size_t key_size, const char *info, uint8_t *out, size_t out_size);
 MUST_CHECK enum err hash_random(void *out, size_t size);

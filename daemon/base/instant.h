@@ -17,8 +17,8 @@ enum instant_precision { PRECISION_TIME, PRECISION_DAY }; /* date only: a day, n
 enum instant_fault { INSTANT_GOOD, INSTANT_MALFORMED, INSTANT_NO_OFFSET };
 
 struct instant_parsed {
-    int64_t ms;               /* PRECISION_DAY: midnight UTC of that date; the caller applies the zone */
-    int16_t utc_offset_min;   /* as sent; 0 for Z and for dates */
+    int64_t ms;             /* PRECISION_DAY: midnight UTC of that date; the caller applies the zone */
+    int16_t utc_offset_min; /* as sent; 0 for Z and for dates */
     enum instant_precision precision;
 };
 

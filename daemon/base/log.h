@@ -10,7 +10,7 @@ enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 void log_configure(enum log_level level, enum log_format format);
 
 struct log_site {
-    long window_s;      /* second in which `count` lines were written; racy on purpose, it only limits */
+    long window_s; /* second in which `count` lines were written; racy on purpose, it only limits */
     unsigned count, suppressed;
 };
 

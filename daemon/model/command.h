@@ -1,7 +1,7 @@
-/* command: what changes a shard's state and is no reading, DESIGN.md section 2: registry changes, alert handling,
- * the test clock. Its JSON is journaled as it is; the shard fills in the reply.
- * Owner:   the sender (registry thread, admin loop); the shard borrows it between the rings.
- * Threads: one at a time, handed over by the rings. */
+/* command: what changes a shard's state and is no reading, DESIGN.md section 2: registry changes, alert
+ * handling, the test clock. Its JSON is journaled as it is; the shard fills in the reply. Owner:   the sender
+ * (registry thread, admin loop); the shard borrows it between the rings. Threads: one at a time, handed over
+ * by the rings. */
 #ifndef VIGIE_MODEL_COMMAND_H
 #define VIGIE_MODEL_COMMAND_H
 
@@ -11,16 +11,16 @@
 /* JSON objects, key "command" names the row; docs: keys beside it.
  *      id            word            journaled */
 #define COMMAND_ROWS(COMMAND)                                                                                \
-    COMMAND(PATIENT, "patient", true)           /* patient_id ref organization line team time_zone enrolled_at */ \
-    COMMAND(LEFT, "left", true)                 /* patient_id at */                                           \
-    COMMAND(RULE, "rule", true)                 /* layer scope version author role reason valid_from rule */  \
-    COMMAND(CONFIRMATION, "confirmation", true) /* patient_id line from author role */                        \
-    COMMAND(REFERENCE, "reference", true)       /* patient_id parameter name value unit from author */        \
-    COMMAND(SUSPENSION, "suspension", true)     /* patient_id rule from until author reason */                \
-    COMMAND(REGISTRY, "registry", true)         /* version: everything up to it has been sent */              \
-    COMMAND(ACKNOWLEDGE, "acknowledge", true)   /* episode author note */                                     \
-    COMMAND(CLOCK, "clock", false)              /* set (instant) | run; mode=test; its ticks are journaled */ \
-    COMMAND(SHOW, "show", false)                /* patient_id: effective rules, read only */
+    COMMAND(PATIENT, "patient", true) /* patient_id ref organization line team time_zone enrolled_at */      \
+    COMMAND(LEFT, "left", true)       /* patient_id at */                                                    \
+    COMMAND(RULE, "rule", true)       /* layer scope version author role reason valid_from rule */           \
+    COMMAND(CONFIRMATION, "confirmation", true) /* patient_id line from author role */                       \
+    COMMAND(REFERENCE, "reference", true)       /* patient_id parameter name value unit from author */       \
+    COMMAND(SUSPENSION, "suspension", true)     /* patient_id rule from until author reason */               \
+    COMMAND(REGISTRY, "registry", true)         /* version: everything up to it has been sent */             \
+    COMMAND(ACKNOWLEDGE, "acknowledge", true)   /* episode author note */                                    \
+    COMMAND(CLOCK, "clock", false) /* set (instant) | run; mode=test; its ticks are journaled */             \
+    COMMAND(SHOW, "show", false)   /* patient_id: effective rules, read only */
 
 enum command_kind {
 #define COMMAND_ENUM(id, word, journaled) COMMAND_##id,
@@ -32,10 +32,12 @@ enum command_kind {
 struct command {
     struct job job;
     enum command_kind kind;
-    struct buffer json;    /* the command, journaled */
-    enum err outcome;      /* what the rules said: OK, NOT_FOUND (not this shard's), REFUSED; job.result is durability */
-    struct buffer reply;   /* JSON object: {"commit":…,"in_force_from":…} or {"found":…,"expected":…,"hint":…} */
-    void *owner;           /* the sender's own */
+    struct buffer json; /* the command, journaled */
+    enum err outcome;   /* what the rules said: OK, NOT_FOUND (not this shard's), REFUSED; job.result is
+                           durability */
+    struct buffer
+        reply; /* JSON object: {"commit":…,"in_force_from":…} or {"found":…,"expected":…,"hint":…} */
+    void *owner; /* the sender's own */
 };
 
 const char *command_word(enum command_kind kind);

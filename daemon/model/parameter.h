@@ -12,14 +12,23 @@
 #include "daemon/base/err.h"
 
 enum parameter {
-#define PARAMETER(id, name, loinc, unit, possible_min, possible_max, expected_min, expected_max, class, live_within, en, fr) \
+#define PARAMETER(id, name, loinc, unit, possible_min, possible_max, expected_min, expected_max, class,      \
+                  live_within, en, fr)                                                                       \
     PARAMETER_##id,
 #include "config/parameters.def"
 #undef PARAMETER
     PARAMETER_COUNT
 };
 
-enum parameter_class { CLASS_CONTINUOUS, CLASS_SPOT, CLASS_DERIVED, CLASS_LAB, CLASS_DAY, CLASS_SESSION, CLASS_TECHNICAL };
+enum parameter_class {
+    CLASS_CONTINUOUS,
+    CLASS_SPOT,
+    CLASS_DERIVED,
+    CLASS_LAB,
+    CLASS_DAY,
+    CLASS_SESSION,
+    CLASS_TECHNICAL
+};
 
 struct parameter_row {
     const char *name, *loinc, *unit; /* loinc: the one that events and tables show, NULL without */
@@ -40,15 +49,16 @@ const struct parameter_row *parameter_row(enum parameter parameter);
 MUST_CHECK enum err parameter_by_name(const char *name, size_t size, enum parameter *ret);
 
 /* By code; an MDC code is its decimal text. */
-enum code_match parameter_by_code(enum code_system system, const char *code, size_t size, enum parameter *ret);
+enum code_match parameter_by_code(enum code_system system, const char *code, size_t size,
+                                  enum parameter *ret);
 
 /* As written in `code` of INTERFACES.md section 4: LOINC, "mdc:147842", "taasip:MED-969", or a name. */
 enum code_match parameter_by_text(const char *text, size_t size, enum parameter *ret);
 
 /* The conversion of `unit` to the canonical unit of `parameter`.
  * ERR_NOT_FOUND: no parameter knows that unit; ERR_REFUSED: the unit belongs to other parameters. */
-MUST_CHECK enum err parameter_unit(enum parameter parameter, enum unit_system system, const char *unit, size_t size,
-                                   const struct decimal_conversion **ret);
+MUST_CHECK enum err parameter_unit(enum parameter parameter, enum unit_system system, const char *unit,
+                                   size_t size, const struct decimal_conversion **ret);
 
 /* A molar unit on a mass code that PARAMETERS.md sends to quarantine (cholesterol-ldl). */
 bool parameter_unit_quarantined(enum parameter parameter, const char *unit, size_t size);

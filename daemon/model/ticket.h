@@ -31,13 +31,13 @@ struct part {
 
 struct ticket {
     struct ticket *next_free;
-    void *exchange;      /* the request that waits for the answer; the loop's */
+    void *exchange; /* the request that waits for the answer; the loop's */
     struct reading *heads;
     uint8_t *tails;
     uint32_t count, capacity;
     uint32_t tails_size, tails_capacity;
     uint32_t parts_left;
-    int64_t started_ns;  /* when the message was complete, for vigie_ack_seconds */
+    int64_t started_ns; /* when the message was complete, for vigie_ack_seconds */
     struct part parts[SHARDS_MAX];
 };
 
@@ -50,7 +50,8 @@ void ticket_put(struct ticket_pool *pool, struct ticket *ticket);
 
 /* A zeroed head and its empty tail; NULL at MESSAGE_READINGS_MAX. Pointers are valid until the next call. */
 struct reading *ticket_add_reading(struct ticket *ticket);
-bool ticket_tail_put(struct ticket *ticket, struct reading *reading, enum tail_tag tag, const void *bytes, size_t size);
+bool ticket_tail_put(struct ticket *ticket, struct reading *reading, enum tail_tag tag, const void *bytes,
+                     size_t size);
 
 /* Puts reading `index` at the end of the part of `shard`. */
 void ticket_chain(struct ticket *ticket, uint32_t index, uint32_t shard);

@@ -1,7 +1,7 @@
-/* registry_shape: what a row of each table is: its struct and columns, made from registry_rows.def, so that the
- * file, PostgreSQL and comparisons treat every table alike.
- * Owner:   row_new() and row_copy() give a row with its texts; row_free() takes it. Threads: one at a time.
- * Holds:   a number or text not set is NULL in PostgreSQL: 0, INSTANT_NONE for times, NULL for texts. */
+/* registry_shape: what a row of each table is: its struct and columns, made from registry_rows.def, so that
+ * the file, PostgreSQL and comparisons treat every table alike. Owner:   row_new() and row_copy() give a row
+ * with its texts; row_free() takes it. Threads: one at a time. Holds:   a number or text not set is NULL in
+ * PostgreSQL: 0, INSTANT_NONE for times, NULL for texts. */
 #ifndef VIGIE_DAEMON_REGISTRY_SHAPE_H
 #define VIGIE_DAEMON_REGISTRY_SHAPE_H
 

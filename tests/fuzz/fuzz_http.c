@@ -1,5 +1,5 @@
-/* Fuzz target: a request fed whole and the same bytes fed in pieces (the first input byte says how large) must come
- * to the same story: same head, same body, same end or fault after as many bytes. */
+/* Fuzz target: a request fed whole and the same bytes fed in pieces (the first input byte says how large)
+ * must come to the same story: same head, same body, same end or fault after as many bytes. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,7 +45,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ensure(whole.fault.text == pieces.fault.text);
     ensure(whole.body.size == pieces.body.size);
     ensure(whole.body.size == 0 || memcmp(whole.body.data, pieces.body.data, whole.body.size) == 0);
-    ensure(whole.request.method == pieces.request.method && whole.request.path.size == pieces.request.path.size);
+    ensure(whole.request.method == pieces.request.method &&
+           whole.request.path.size == pieces.request.path.size);
     ensure(whole.request.content_length == pieces.request.content_length);
     buffer_deinit(&whole.body);
     buffer_deinit(&pieces.body);

@@ -2,9 +2,9 @@
  *
  *   mock_broker [--topic NAME] [--partitions N] [--brokers N]
  *
- * Makes the topic, prints `bootstrap=127.0.0.1:PORT,...` and serves until its standard input ends or SIGTERM comes.
- * Its limits (PITFALLS section 2.1): plain text on loopback; what it holds dies with it; a partition keeps 5 MiB;
- * an idempotent producer's repeats are not dropped; topics cannot be made over the wire. */
+ * Makes the topic, prints `bootstrap=127.0.0.1:PORT,...` and serves until its standard input ends or SIGTERM
+ * comes. Its limits (PITFALLS section 2.1): plain text on loopback; what it holds dies with it; a partition
+ * keeps 5 MiB; an idempotent producer's repeats are not dropped; topics cannot be made over the wire. */
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <poll.h>
@@ -64,7 +64,8 @@ int main(int argc, char **argv)
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
     rd_kafka_t *handle = rd_kafka_new(RD_KAFKA_PRODUCER, NULL, fault, sizeof(fault));
-    rd_kafka_mock_cluster_t *cluster = handle != NULL ? rd_kafka_mock_cluster_new(handle, wish.brokers) : NULL;
+    rd_kafka_mock_cluster_t *cluster =
+        handle != NULL ? rd_kafka_mock_cluster_new(handle, wish.brokers) : NULL;
     if (cluster == NULL) {
         fprintf(stderr, "cannot start the mock cluster: %s\n", handle != NULL ? "no sockets" : fault);
         return 71;

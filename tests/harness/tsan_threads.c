@@ -1,8 +1,9 @@
 /* tsan_threads: what libraries do behind ThreadSanitizer's back, brought before it; for that build alone.
- * librdkafka uses thrd_create() and mtx_lock(), which this compiler's ThreadSanitizer does not intercept: its threads
- * would run without the sanitizer's state (a crash) and its locks would order nothing. Defined in the program, these
- * take the place of the C library's, and what they call is intercepted. glibc gives both kinds the same layout.
- * libuv closes descriptors by syscall(SYS_close), so that the sanitizer takes the next user of the number for the old. */
+ * librdkafka uses thrd_create() and mtx_lock(), which this compiler's ThreadSanitizer does not intercept: its
+ * threads would run without the sanitizer's state (a crash) and its locks would order nothing. Defined in the
+ * program, these take the place of the C library's, and what they call is intercepted. glibc gives both kinds
+ * the same layout. libuv closes descriptors by syscall(SYS_close), so that the sanitizer takes the next user
+ * of the number for the old. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -26,7 +27,10 @@ static void *run_thread(void *argument)
 
 static int result_of(int error)
 {
-    return error == 0 ? thrd_success : error == ETIMEDOUT ? thrd_timedout : error == EBUSY ? thrd_busy : thrd_error;
+    return error == 0           ? thrd_success
+           : error == ETIMEDOUT ? thrd_timedout
+           : error == EBUSY     ? thrd_busy
+                                : thrd_error;
 }
 
 int thrd_create(thrd_t *thread, thrd_start_t run, void *argument)
@@ -59,7 +63,8 @@ int mtx_init(mtx_t *mutex, int type)
 {
     pthread_mutexattr_t attributes;
     pthread_mutexattr_init(&attributes);
-    pthread_mutexattr_settype(&attributes, type & mtx_recursive ? PTHREAD_MUTEX_RECURSIVE : PTHREAD_MUTEX_NORMAL);
+    pthread_mutexattr_settype(&attributes,
+                              type & mtx_recursive ? PTHREAD_MUTEX_RECURSIVE : PTHREAD_MUTEX_NORMAL);
     return result_of(pthread_mutex_init((pthread_mutex_t *)mutex, &attributes));
 }
 
@@ -127,7 +132,8 @@ static long call_kernel(long number, const long *argument)
     long result;
     __asm__ volatile("syscall"
                      : "=a"(result)
-                     : "a"(number), "D"(argument[0]), "S"(argument[1]), "d"(argument[2]), "r"(r10), "r"(r8), "r"(r9)
+                     : "a"(number), "D"(argument[0]), "S"(argument[1]), "d"(argument[2]), "r"(r10), "r"(r8),
+                       "r"(r9)
                      : "rcx", "r11", "memory");
     return result;
 }

@@ -1,5 +1,5 @@
-/* The bytes of COPY … (FORMAT binary) against bytes written by hand from PostgreSQL's manual; the server itself reads
- * them in tests/integration/test_loader.py. */
+/* The bytes of COPY … (FORMAT binary) against bytes written by hand from PostgreSQL's manual; the server
+ * itself reads them in tests/integration/test_loader.py. */
 #include <string.h>
 
 #include "daemon/base/limits.h"
@@ -10,34 +10,33 @@
 #include "tests/unit/unit.h"
 
 static const uint8_t golden[] = {
-    'P', 'G', 'C', 'O', 'P', 'Y', '\n', 0xff, '\r', '\n', 0, /* signature */
-    0, 0, 0, 0, 0, 0, 0, 0,                                  /* flags, length of the header's extension */
-    0, 24,                                                   /* columns */
-    0, 0, 0, 16, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16,
-    0, 0, 0, 4, 0, 0, 0, 2,                                  /* revision */
-    0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 7,                      /* patient_id */
-    0, 0, 0, 2, 0, 42,                                       /* parameter_id */
-    0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 3, 0xe8,                   /* measured_at: 1 ms after 2000-01-01 */
-    0, 0, 0, 8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfc, 0x18, /* received_at: 1 ms before */
-    0, 0, 0, 8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, /* value */
-    0, 0, 0, 1, '<',                                         /* comparator */
-    0xff, 0xff, 0xff, 0xff,                                  /* device_id */
-    0, 0, 0, 0,                                              /* sensor: missing is empty */
-    0, 0, 0, 5, 'c', 'a', 'r', 'e', 'r',
-    0, 0, 0, 4, 'v', 'o', 'i', 'd',
-    0, 0, 0, 4, 0, 0, 0, 3,                                  /* flags */
-    0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 9,                      /* source_id */
-    0, 0, 0, 3, 's', '|', '1',                               /* alias */
-    0xff, 0xff, 0xff, 0xff,                                  /* issued */
-    0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 5,                      /* group_id */
-    0, 0, 0, 3, 'd', 'a', 'y',
-    0, 0, 0, 2, 0xff, 0xc4,                                  /* utc_offset_min: -60 */
-    0, 0, 0, 2, '7', '1',                                    /* original_text */
-    0, 0, 0, 2, 0xc2, 0xb5,                                  /* original_unit */
-    0xff, 0xff, 0xff, 0xff,                                  /* original_code */
-    0, 0, 0, 8, 'S', 'N', 0xef, 0xbf, 0xbd, 0xef, 0xbf, 0xbd, /* key_device, cleaned */
-    0xff, 0xff, 0xff, 0xff,                                  /* context */
-    0xff, 0xff,                                              /* end */
+    'P',  'G',  'C',  'O',  'P',  'Y',  '\n', 0xff, '\r', '\n', 0, /* signature */
+    0,    0,    0,    0,    0,    0,    0,    0, /* flags, length of the header's extension */
+    0,    24,                                    /* columns */
+    0,    0,    0,    16,   1,    2,    3,    4,    5,    6,    7,    8,    9,    10,
+    11,   12,   13,   14,   15,   16,   0,    0,    0,    4,    0,    0,    0,    2, /* revision */
+    0,    0,    0,    8,    0,    0,    0,    0,    0,    0,    0,    7,             /* patient_id */
+    0,    0,    0,    2,    0,    42,                                                /* parameter_id */
+    0,    0,    0,    8,    0,    0,    0,    0,    0,    0,    3,    0xe8, /* measured_at: 1 ms after
+                                                                               2000-01-01 */
+    0,    0,    0,    8,    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfc, 0x18, /* received_at: 1 ms before */
+    0,    0,    0,    8,    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, /* value */
+    0,    0,    0,    1,    '<',                                            /* comparator */
+    0xff, 0xff, 0xff, 0xff,                                                 /* device_id */
+    0,    0,    0,    0,                                                    /* sensor: missing is empty */
+    0,    0,    0,    5,    'c',  'a',  'r',  'e',  'r',  0,    0,    0,    4,    'v',
+    'o',  'i',  'd',  0,    0,    0,    4,    0,    0,    0,    3,                /* flags */
+    0,    0,    0,    8,    0,    0,    0,    0,    0,    0,    0,    9,          /* source_id */
+    0,    0,    0,    3,    's',  '|',  '1',                                      /* alias */
+    0xff, 0xff, 0xff, 0xff,                                                       /* issued */
+    0,    0,    0,    8,    0,    0,    0,    0,    0,    0,    0,    5,          /* group_id */
+    0,    0,    0,    3,    'd',  'a',  'y',  0,    0,    0,    2,    0xff, 0xc4, /* utc_offset_min: -60 */
+    0,    0,    0,    2,    '7',  '1',                                            /* original_text */
+    0,    0,    0,    2,    0xc2, 0xb5,                                           /* original_unit */
+    0xff, 0xff, 0xff, 0xff,                                                       /* original_code */
+    0,    0,    0,    8,    'S',  'N',  0xef, 0xbf, 0xbd, 0xef, 0xbf, 0xbd,       /* key_device, cleaned */
+    0xff, 0xff, 0xff, 0xff,                                                       /* context */
+    0xff, 0xff,                                                                   /* end */
 };
 
 static void test_golden_row(void)
@@ -95,8 +94,10 @@ static void test_texts_are_utf8(void)
 {
     CU_ASSERT(cleaned_to("plain", 5, "plain"));
     CU_ASSERT(cleaned_to("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 9, "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"));
-    CU_ASSERT(cleaned_to("a\0b", 3, "a\xef\xbf\xbd" "b"));
-    CU_ASSERT(cleaned_to("\xc0\x80", 2, "\xef\xbf\xbd\xef\xbf\xbd"));                /* overlong */
+    CU_ASSERT(cleaned_to("a\0b", 3,
+                         "a\xef\xbf\xbd"
+                         "b"));
+    CU_ASSERT(cleaned_to("\xc0\x80", 2, "\xef\xbf\xbd\xef\xbf\xbd"));                 /* overlong */
     CU_ASSERT(cleaned_to("\xed\xa0\x80", 3, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd")); /* surrogate */
     CU_ASSERT(cleaned_to("x\xe2\x82", 3, "x\xef\xbf\xbd\xef\xbf\xbd"));               /* cut off */
 }
