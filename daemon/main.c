@@ -76,6 +76,7 @@ static void report_line(void *context, const char *line)
 static int serve(const struct config *config)
 {
     signal(SIGPIPE, SIG_IGN); /* PITFALLS U7: before any thread */
+    signal(SIGHUP, SIG_IGN);  /* its default would end us: keys are taken by a restart */
     log_configure((enum log_level)config->log_level, (enum log_format)config->log_format);
     struct service *service;
     enum err error = service_start(config, &service);
