@@ -27,6 +27,7 @@ kcat                           # foreign consumer of the topic
 "
 test_packages="
 libcunit1-dev                  # unit tests
+clang-format                   # the layout of sources, held by a lint
 clang-19                       # fuzz targets
 libclang-rt-19-dev             # libFuzzer and sanitizers for clang
 openjdk-17-jre-headless        # Apache Kafka
