@@ -123,8 +123,8 @@ static void hold(struct engine *engine, struct patient *patient, struct reading 
         engine->unit.cause = reading->status == STATUS_VOID ? "void" : "corrected";
 }
 
-/* If-None-Exist: a reading of its source and parameter carries the identifier: that one is the answer, whatever value
- * came with it now. */
+/* If-None-Exist: a reading of its source and parameter carries the identifier: that one is the answer,
+ * whatever value came with it now. */
 static bool exists_already(struct patient *patient, struct reading *reading, const struct series *series)
 {
     const struct series *held_in = series;

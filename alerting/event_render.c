@@ -187,6 +187,21 @@ static void collect_stretch(struct evidence *evidence, const struct series *seri
             evidence_add(evidence, series_item(series, i));
 }
 
+/* A technical alert rests on the one reading that raised it, which is no member of the series, and may be
+ * kept aside. */
+static void collect_cause(struct evidence *evidence, const struct series *series, const struct names *names,
+                          const struct transition *basis)
+{
+    for (size_t i = series == NULL ? 0 : series_find(series, names, &basis->deciding);
+         series != NULL && i < series->count; i++) {
+        const struct held *held = series_item(series, i);
+        if (!reading_key_equal(&held->key, &basis->deciding))
+            return;
+        if (held->value == basis->value && held->comparator == basis->comparator && evidence->total == 0)
+            evidence_add(evidence, held);
+    }
+}
+
 static void render_reading(struct buffer *json, const struct held *held)
 {
     render_open(json, '{');
@@ -206,10 +221,14 @@ static void readings_members(struct buffer *json, const struct pending *pending)
     const struct transition *basis = &pending->basis;
     const struct series *series =
         patient == NULL || !basis->has_reading ? NULL : patient_series(patient, pending->ledger->parameter);
-    if (series != NULL && basis->pair)
+    if (series != NULL && pending->ledger->technical >= 0) {
+        collect_cause(&evidence, series->aside, &patient->names, basis);
+        collect_cause(&evidence, series, &patient->names, basis);
+    } else if (series != NULL && basis->pair) {
         collect_pair(&evidence, series, &patient->names, basis);
-    else if (series != NULL)
+    } else if (series != NULL) {
         collect_stretch(&evidence, series, &patient->names, basis);
+    }
 
     render_key(json, "readings");
     render_open(json, '[');

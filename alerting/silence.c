@@ -20,7 +20,8 @@ static const struct patient *patient_of(const struct track *track)
     return track->side[0].ledger.patient;
 }
 
-/* Silence is active from enrolment at the earliest, however far back a version of the patient layer reaches. */
+/* Silence is active from enrolment at the earliest, however far back a version of the patient layer reaches.
+ */
 static int64_t activation_of(const struct track *track)
 {
     int64_t in_force_ms = timeline_activation_ms(&track->timeline);

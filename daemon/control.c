@@ -1,5 +1,6 @@
-/* control: the routes of the admin port: what vigiectl asks of a running daemon. Changes go to the registry thread or,
- * as commands, to every shard; the answer leaves when they are durable and in force. Runs on the loop of main alone. */
+/* control: the routes of the admin port: what vigiectl asks of a running daemon. Changes go to the registry
+ * thread or, as commands, to every shard; the answer leaves when they are durable and in force. Runs on the
+ * loop of main alone. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +46,8 @@ static void fanout_send(struct control *control, struct admin_request *request, 
     struct service *service = control->service;
     struct fanout *fanout = calloc(1, sizeof *fanout);
     ensure(fanout != NULL);
-    *fanout = (struct fanout){.control = control, .request = request, .finish = finish, .outstanding = service->shards};
+    *fanout = (struct fanout){
+        .control = control, .request = request, .finish = finish, .outstanding = service->shards};
     control->outstanding++;
     for (uint32_t i = 0; i < service->shards; i++) {
         struct command *command = &fanout->command[i];
@@ -112,13 +114,15 @@ static void acknowledge(void *context, struct admin_request *request)
     uint8_t episode[UUID_BYTES];
     static const char verb[] = "/ack";
     size_t verb_size = sizeof verb - 1;
-    if (request->rest.size != UUID_TEXT + verb_size || memcmp(request->rest.data + UUID_TEXT, verb, verb_size) != 0 ||
+    if (request->rest.size != UUID_TEXT + verb_size ||
+        memcmp(request->rest.data + UUID_TEXT, verb, verb_size) != 0 ||
         uuid_parse(request->rest.data, UUID_TEXT, episode) != OK) {
         admin_refuse(request, 404, "not-found", "expected /v1/alerts/EPISODE/ack with the episode's UUID");
         return;
     }
     json_error_t fault;
-    json_t *body = request->body_size == 0 ? json_object() : json_loadb(request->body, request->body_size, 0, &fault);
+    json_t *body =
+        request->body_size == 0 ? json_object() : json_loadb(request->body, request->body_size, 0, &fault);
     if (!json_is_object(body)) {
         json_decref(body);
         admin_refuse(request, 400, "bad-request", "expected a JSON object {\"author\",\"note\"}");
@@ -190,8 +194,8 @@ static void collect_registry(struct control *control)
     }
 }
 
-static void ask_registry(struct control *control, struct admin_request *request, const struct registry_request *asked,
-                         json_t *body)
+static void ask_registry(struct control *control, struct admin_request *request,
+                         const struct registry_request *asked, json_t *body)
 {
     struct registry_call *call = calloc(1, sizeof *call);
     ensure(call != NULL);
@@ -222,7 +226,8 @@ static void issue_token(void *context, struct admin_request *request)
     const char *role = json_string_value(json_object_get(body, "admin"));
     if ((source == NULL) == (role == NULL) || (role != NULL && admin_role_from_word(role) == 0)) {
         json_decref(body);
-        admin_refuse(request, 400, "bad-request", "expected a JSON object {\"source\":REF} or {\"admin\":ROLE}");
+        admin_refuse(request, 400, "bad-request",
+                     "expected a JSON object {\"source\":REF} or {\"admin\":ROLE}");
         return;
     }
     const char *asked_for = role != NULL ? role : source;
@@ -232,7 +237,8 @@ static void issue_token(void *context, struct admin_request *request)
     ask_registry(context, request, &asked, body);
 }
 
-static unsigned roles_of_token(void *context, const uint8_t sha256[SHA256_BYTES], char author[REF_BYTES_MAX + 1])
+static unsigned roles_of_token(void *context, const uint8_t sha256[SHA256_BYTES],
+                               char author[REF_BYTES_MAX + 1])
 {
     const struct control *control = context;
     struct admin_token token;
@@ -247,7 +253,9 @@ static unsigned roles_of_token(void *context, const uint8_t sha256[SHA256_BYTES]
 static bool clock_is_held(const struct service *service, int64_t *ret_now_ms)
 {
     int64_t held_ms = atomic_load(&service->node.engine_held_ms);
-    *ret_now_ms = held_ms != INSTANT_NONE ? held_ms : clock_monotonic_ms() + atomic_load(&service->node.engine_offset_ms);
+    *ret_now_ms = held_ms != INSTANT_NONE
+                      ? held_ms
+                      : clock_monotonic_ms() + atomic_load(&service->node.engine_offset_ms);
     return held_ms != INSTANT_NONE;
 }
 
@@ -295,7 +303,8 @@ static int64_t clock_target(const struct service *service, const json_t *body)
     const char *advance = json_string_value(json_object_get(body, "advance"));
     struct instant_parsed instant;
     int64_t step_ms, now_ms;
-    if (set != NULL && instant_parse(set, strlen(set), &instant) == INSTANT_GOOD && instant.precision == PRECISION_TIME)
+    if (set != NULL && instant_parse(set, strlen(set), &instant) == INSTANT_GOOD &&
+        instant.precision == PRECISION_TIME)
         return instant.ms;
     if (advance == NULL || instant_parse_duration(advance, strlen(advance), &step_ms) != OK)
         return INSTANT_NONE;
@@ -330,12 +339,14 @@ static void set_clock(void *context, struct admin_request *request)
 /* ---- the table ---- */
 
 static const struct admin_route routes[] = {
-    {METHOD_POST, "/v1/import", ADMIN_ROLE_OPERATOR | ADMIN_ROLE_ADMINISTRATOR | ADMIN_ROLE_SYSTEM, import_lines},
+    {METHOD_POST, "/v1/import", ADMIN_ROLE_OPERATOR | ADMIN_ROLE_ADMINISTRATOR | ADMIN_ROLE_SYSTEM,
+     import_lines},
     {METHOD_POST, "/v1/token", ADMIN_ROLE_ADMINISTRATOR, issue_token},
     {METHOD_GET, "/v1/rules", ADMIN_ROLE_ANY, show_rules},
     {METHOD_POST, "/v1/alerts/*", ADMIN_ROLE_PHYSICIAN | ADMIN_ROLE_NURSE, acknowledge},
     {METHOD_GET, "/v1/test/clock", ADMIN_ROLE_ANY, show_clock},
-    {METHOD_POST, "/v1/test/clock", ADMIN_ROLE_OPERATOR | ADMIN_ROLE_ADMINISTRATOR | ADMIN_ROLE_SYSTEM, set_clock},
+    {METHOD_POST, "/v1/test/clock", ADMIN_ROLE_OPERATOR | ADMIN_ROLE_ADMINISTRATOR | ADMIN_ROLE_SYSTEM,
+     set_clock},
     {0, NULL, 0, NULL},
 };
 

@@ -223,7 +223,8 @@ enum err loader_session_count_quarantine(struct loader_session *session, uint64_
     PGresult *result = NULL;
     enum err error = postgres_query(
         session->postgres,
-        "SELECT count(*) FROM vigie.quarantine WHERE released_at IS NULL AND discarded_at IS NULL", NULL, &result);
+        "SELECT count(*) FROM vigie.quarantine WHERE released_at IS NULL AND discarded_at IS NULL", NULL,
+        &result);
     if (error != OK)
         return explain(session, "cannot count vigie.quarantine");
     *ret_rows = strtoull(PQgetvalue(result, 0, 0), NULL, 10);

@@ -1,8 +1,8 @@
-/* loader_session: one connection of the loader that holds the lease of the database: what was asked and checked when
- * it was made, and the partitions known to exist.
- * Owner:   loader_session_open() gives; loader_session_close() takes. Threads: the loader's.
- * Fails:   ERR_UNAVAILABLE PostgreSQL is away; ERR_STALE another node or a newer start has the database; ERR_CONFIG
- *          schema, rights or parameters are not what this program needs. Each is logged here. */
+/* loader_session: one connection of the loader that holds the lease of the database: what was asked and
+ * checked when it was made, and the partitions known to exist. Owner:   loader_session_open() gives;
+ * loader_session_close() takes. Threads: the loader's. Fails:   ERR_UNAVAILABLE PostgreSQL is away; ERR_STALE
+ * another node or a newer start has the database; ERR_CONFIG schema, rights or parameters are not what this
+ * program needs. Each is logged here. */
 #ifndef VIGIE_STORAGE_LOADER_SESSION_H
 #define VIGIE_STORAGE_LOADER_SESSION_H
 
@@ -27,19 +27,21 @@ struct loader_session_options {
     bool quiet;
 };
 
-/* Connects, checks, takes the lease and the cursors at the loader's epoch; positions[shards] is where loading goes on. */
+/* Connects, checks, takes the lease and the cursors at the loader's epoch; positions[shards] is where loading
+ * goes on. */
 MUST_CHECK enum err loader_session_open(const struct loader_session_options *options, uint64_t *positions,
                                         struct loader_session **ret_session);
 void loader_session_close(struct loader_session *session);
 
-/* One node a database (DESIGN.md section 3): ERR_STALE, after a line that says so, when it is another's. All else is
- * the running loader's to wait for. Blocks for seconds at most. */
+/* One node a database (DESIGN.md section 3): ERR_STALE, after a line that says so, when it is another's. All
+ * else is the running loader's to wait for. Blocks for seconds at most. */
 MUST_CHECK enum err loader_session_claim(const struct loader_options *options);
 
 /* Rows of vigie.quarantine that are neither released nor discarded. */
 MUST_CHECK enum err loader_session_count_quarantine(struct loader_session *session, uint64_t *ret_rows);
 
-/* Makes the partition of an engine time, and those `ahead` weeks behind it, unless known. Outside of a transaction. */
+/* Makes the partition of an engine time, and those `ahead` weeks behind it, unless known. Outside of a
+ * transaction. */
 MUST_CHECK enum err loader_session_need_week(struct loader_session *session, int64_t engine_ms, int ahead);
 /* Asks again for every partition the next time. */
 void loader_session_forget_weeks(struct loader_session *session);

@@ -169,6 +169,7 @@ void metrics_render(struct buffer *out, const struct metrics_sources *sources)
     write_sinks(out, sources);
     write_connections(out, sources);
     write_journals(out, sources);
-    write_head(out, "vigie_quarantine_rows", "gauge", "Rows of vigie.quarantine that are neither released nor discarded.");
+    write_head(out, "vigie_quarantine_rows", "gauge",
+               "Rows of vigie.quarantine that are neither released nor discarded.");
     buffer_printf(out, "vigie_quarantine_rows %llu\n", (unsigned long long)sources->quarantine_rows);
 }

@@ -35,22 +35,22 @@ enum { READING_CHAIN_END = 0xffffffffu };
 struct reading {
     int64_t patient_id, device_id, source_id; /* device_id 0: none enrolled */
     int64_t value;                            /* millionths of the canonical unit */
-    int64_t measured_at_ms;                   /* PRECISION_DAY: first instant of the day in the patient's zone */
-    int64_t received_at_ms;                   /* engine time of the turn; set by the shard */
-    int64_t issued_ms;                        /* version time, INSTANT_NONE without */
-    uint8_t reading_id[UUID_BYTES];           /* set by the loop from the identity */
-    uint64_t alias_hash;                      /* of (source, parameter, sender's identifier); 0 without */
-    uint64_t group_id;                        /* readings of one measurement (components); 0 without */
-    uint32_t next;                            /* index of the next reading of the same part, or READING_CHAIN_END */
-    uint32_t tail_offset;                     /* in the ticket's tails; meaningless on disk */
+    int64_t measured_at_ms;         /* PRECISION_DAY: first instant of the day in the patient's zone */
+    int64_t received_at_ms;         /* engine time of the turn; set by the shard */
+    int64_t issued_ms;              /* version time, INSTANT_NONE without */
+    uint8_t reading_id[UUID_BYTES]; /* set by the loop from the identity */
+    uint64_t alias_hash;            /* of (source, parameter, sender's identifier); 0 without */
+    uint64_t group_id;              /* readings of one measurement (components); 0 without */
+    uint32_t next;                  /* index of the next reading of the same part, or READING_CHAIN_END */
+    uint32_t tail_offset;           /* in the ticket's tails; meaningless on disk */
     uint16_t tail_size;
-    uint16_t parameter;                       /* enum parameter */
-    uint16_t flags;                           /* enum reading_flag */
+    uint16_t parameter; /* enum parameter */
+    uint16_t flags;     /* enum reading_flag */
     int16_t utc_offset_min;
     uint8_t comparator, origin, status, precision;
-    uint8_t verdict;                          /* enum verdict: by the loop if refused, else by the shard */
-    uint8_t quarantine;                       /* enum quarantine_reason */
-    uint16_t revision;                        /* 0,1,2... among the accepted versions of reading_id; by the shard */
+    uint8_t verdict;    /* enum verdict: by the loop if refused, else by the shard */
+    uint8_t quarantine; /* enum quarantine_reason */
+    uint16_t revision;  /* 0,1,2... among the accepted versions of reading_id; by the shard */
 };
 
 static_assert(sizeof(struct reading) == 112, "the head is fixed: it is written to the journal as it is");
@@ -58,13 +58,14 @@ static_assert(offsetof(struct reading, next) == 88, "no hole in front of the sma
 
 /* Tail: a sequence of (tag byte, length low byte, length high byte, bytes). */
 enum tail_tag {
-    TAIL_KEY_DEVICE = 1, /* the key's "device or source": device ref, device text, or source ref; always there */
-    TAIL_SENSOR,         /* OBX-4, component path */
-    TAIL_ALIAS,          /* sender's identifier, "system|value" */
-    TAIL_TEXT,           /* value as sent */
-    TAIL_UNIT,           /* unit as sent */
-    TAIL_CODE,           /* code as sent, e.g. "mdc:149530" */
-    TAIL_CONTEXT,        /* JSON object */
+    TAIL_KEY_DEVICE =
+        1,        /* the key's "device or source": device ref, device text, or source ref; always there */
+    TAIL_SENSOR,  /* OBX-4, component path */
+    TAIL_ALIAS,   /* sender's identifier, "system|value" */
+    TAIL_TEXT,    /* value as sent */
+    TAIL_UNIT,    /* unit as sent */
+    TAIL_CODE,    /* code as sent, e.g. "mdc:149530" */
+    TAIL_CONTEXT, /* JSON object */
 };
 
 struct slice {
@@ -75,8 +76,10 @@ struct slice {
 /* The field `tag` of a tail; absent: {NULL, 0}. */
 struct slice tail_get(const uint8_t *tail, size_t tail_size, enum tail_tag tag);
 
-/* Appends a field at tail[*size]; false when TAIL_BYTES_MAX or `capacity` would be passed (nothing written). */
-bool tail_put(uint8_t *tail, size_t capacity, uint16_t *size, enum tail_tag tag, const void *bytes, size_t count);
+/* Appends a field at tail[*size]; false when TAIL_BYTES_MAX or `capacity` would be passed (nothing written).
+ */
+bool tail_put(uint8_t *tail, size_t capacity, uint16_t *size, enum tail_tag tag, const void *bytes,
+              size_t count);
 
 const char *reading_comparator_text(enum comparator comparator); /* "", "<", ">" */
 const char *reading_origin_text(enum origin origin);

@@ -64,10 +64,15 @@ def test_a_batch_names_the_one_that_exists():
 
 
 def test_quarantine_rows_outlive_a_restart():
+    # one at the same instant that is good: another reading
+    base.equal(create(74, 50).status, 201)
     answer = site().node.https(TOKEN).readings(message("P-1", "2099-12-01T11:50:00Z", ("29463-7", 900, "kg")))
     base.equal(answer.json()["quarantined"], 1, answer)
     site().node.wait_drained("postgres")
     base.equal(site().node.metrics()["vigie_quarantine_rows"], 1, "vigie_quarantine_rows")
+    event = site().cluster.query("SELECT payload FROM vigie.alert_event e JOIN vigie.alert a USING (episode_id) "
+                                 "WHERE a.rule_id = 'technical.quarantine' AND event = 'raised'", database="vigie")[0][0]
+    base.equal([reading["value"] for reading in event["readings"]], [900], "the alert rests on the reading kept aside")
     site().node.restart()
     base.wait_for("rows of an earlier run", lambda: site().node.metrics()["vigie_quarantine_rows"] == 1, 10, 0.1)
 

@@ -312,6 +312,9 @@ class Run:
         events = self.events()
         for event in events:
             base.equal(jsonschema.errors(event, check.schema()), [], "schema", event)
+            if (event["class"], event["event"]) == ("silence", "raised"):
+                late = check.to_ms(event["decided_at"]) - check.to_ms(event["raised_at"])
+                base.check(1 <= late <= 1000, "decided", late, "ms after it was due", event)
         told, implied = self.told_episodes(events), self.implied_episodes(events, clock)
         check.same_episodes(told, implied)
         return len(told), len(events)
