@@ -466,7 +466,7 @@ def day_start_of(day, day_start, zone):
     return next(ms for ms in range(low, low + 60 * HOUR, 60000) if local(ms) >= wanted)
 
 
-def counting_receptions(patient, parameters, readings, activation, one_day_test):
+def counting_receptions(patient, timeline, parameters, readings, activation):
     """Receptions that are a sign of life, in order; and all first receptions, which fill days."""
     seen, counting, filling, last_seen = set(), [], [], activation
     requests = {}
@@ -474,7 +474,8 @@ def counting_receptions(patient, parameters, readings, activation, one_day_test)
         if reading.patient == patient.ref and reading.parameter in parameters:
             requests.setdefault((reading.received_at, reading.request), []).append(reading)
     for (received_at, _), together in sorted(requests.items()):
-        before, counted = last_seen, False
+        before, counted, version = last_seen, False, timeline.at(received_at)
+        one_day_test = version is not None and "max_gap" in version.rule
         for reading in together:
             if reading.quarantined or reading.test or reading.status == "void" or reading.key() in seen:
                 continue
@@ -540,7 +541,7 @@ def evaluate_silence(readings, timeline, patient, clock, outages, rule_id):
     rule = timeline.at(begins[0]).rule
     suspensions = [(start, until) for name, start, until in patient.suspensions if name == rule_id]
     up = UpTime(outages, suspensions)
-    counting, filling = counting_receptions(patient, rule["parameters"], readings, activation, "max_gap" in rule)
+    counting, filling = counting_receptions(patient, timeline, rule["parameters"], readings, activation)
     spans = [(start, stop) for start, stop in zip(begins, begins[1:] + [FOREVER])]
     missed = [(at, timeline.at(at).rule["priority"]) for at in missed_day_raises(
         timeline, begins, patient, activation, end, up, counting, filling, suspensions)
