@@ -624,8 +624,11 @@ enum err config_load(const char *path, void (*report)(void *context, const char 
     struct reading_state state = {.path = path, .report = report, .context = context};
     state.file = fopen(path, "re");
     if (state.file == NULL) {
-        report_fault(&state, 0,
-                     &(struct fault){"file", "", path, "a file that can be read", strerror(errno)});
+        char text[LINE_MAX_BYTES];
+        snprintf(text, sizeof(text),
+                 "configuration, found \"%s\": %s, expected a file that can be read, hint: --config FILE",
+                 path, strerror(errno));
+        report(context, text);
         return ERR_CONFIG;
     }
     state.config = config_new(path);

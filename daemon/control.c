@@ -92,7 +92,9 @@ static void answer_command(struct fanout *fanout)
 {
     struct command *command = fanout_verdict(fanout);
     if (command->outcome == ERR_NOT_FOUND)
-        admin_refuse(fanout->request, 404, "not-found", "no shard of this node knows it");
+        admin_refuse(fanout->request, 404, "not-found",
+                     command->kind == COMMAND_SHOW ? "no such patient is enrolled"
+                                                   : "no such episode is held");
     else
         admin_answer(fanout->request, command->outcome == OK ? 200 : 422, NULL, &command->reply);
 }
