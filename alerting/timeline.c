@@ -86,6 +86,18 @@ static bool is_valid(const struct rule_subject *subject, const struct definition
     return confirmed != NULL && rule_same_but_words(confirmed->rule, version->rule);
 }
 
+/* What was replaced while it waited stays replaced: a version whose valid_from lies ahead is given up when a
+ * later commit comes into force before it, for that is the author's latest word. */
+static bool is_replaced(const struct rule_subject *subject, const struct definition *definition, size_t index)
+{
+    int64_t waits_until_ms = definition->versions[index]->valid_from_ms;
+    for (size_t i = index + 1; i < definition->count; i++)
+        if (definition->versions[i]->valid_from_ms < waits_until_ms &&
+            is_valid(subject, definition, i, waits_until_ms - 1))
+            return true;
+    return false;
+}
+
 /* The version of one layer in force: of those in force the latest valid_from, then the later commit. */
 static const struct rule_version *version_of(const struct rule_subject *subject,
                                              const struct definition *definition, int64_t ms)
@@ -94,7 +106,7 @@ static const struct rule_version *version_of(const struct rule_subject *subject,
     for (size_t i = 0; definition != NULL && i < definition->count; i++) {
         const struct rule_version *version = definition->versions[i];
         if (version->valid_from_ms <= ms && (best == NULL || version->valid_from_ms >= best->valid_from_ms) &&
-            is_valid(subject, definition, i, ms))
+            is_valid(subject, definition, i, ms) && !is_replaced(subject, definition, i))
             best = version;
     }
     return best;

@@ -360,6 +360,30 @@ static void test_change_of_line(void)
     fixture_close(f);
 }
 
+/* What was replaced while it waited stays replaced: the later word counts, also when the earlier one's time
+ * comes. */
+static void test_replaced_while_it_waited(void)
+{
+    fixture_open_patient(f);
+    CU_ASSERT_EQUAL(fixture_rule(f, 10, 10, ABOVE("200", "")), OK);
+    CU_ASSERT_EQUAL(fixture_rule(f, 20, 100, ABOVE("100", "")), OK); /* waits until 100 */
+    CU_ASSERT_EQUAL(fixture_rule(f, 50, 50, ABOVE("150", "")), OK);  /* replaces what waits */
+    OFFER("heart-rate", "120", 110);
+    TRACE_IS("");
+    OFFER("heart-rate", "160", 111);
+    TRACE_IS("raised medium 111");
+    fixture_close(f);
+    fixture_open_patient(f);
+    CU_ASSERT_EQUAL(fixture_rule(f, 10, 10, ABOVE("200", "")), OK);
+    CU_ASSERT_EQUAL(fixture_rule(f, 20, 60, ABOVE("100", "")), OK); /* begins before the next: not replaced */
+    CU_ASSERT_EQUAL(fixture_rule(f, 30, 100, ABOVE("150", "")), OK);
+    OFFER("heart-rate", "120", 70);
+    TRACE_IS("raised medium 70");
+    OFFER("heart-rate", "120", 101);
+    TRACE_IS("cleared medium 101");
+    fixture_close(f);
+}
+
 SUITE(engine_versions) = {
     {"the most specific layer", test_most_specific_layer},
     {"other scopes do not count", test_other_scopes_do_not_count},
@@ -367,6 +391,7 @@ SUITE(engine_versions) = {
     {"valid_from is moved", test_valid_from_is_moved},
     {"the patient layer reaches back", test_patient_layer_reaches_back},
     {"a version of the future", test_future_version},
+    {"replaced while it waited", test_replaced_while_it_waited},
     {"runs go on", test_runs_go_on},
     {"a level that is gone", test_level_that_is_gone},
     {"disabled", test_disabled},
