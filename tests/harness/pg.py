@@ -4,6 +4,7 @@ The server refuses to run as root, so root runs it in a user namespace in which 
 """
 import glob
 import os
+import pwd
 import secrets
 import signal
 import subprocess
@@ -32,7 +33,14 @@ def find_programs():
 
 
 def as_somebody():
-    return ["unshare", "--user", "--map-user=1000"] if os.geteuid() == 0 else []
+    """Root is shown to the server as the user that its package made: initdb asks for a name."""
+    if os.geteuid() != 0:
+        return []
+    try:
+        uid = pwd.getpwnam("postgres").pw_uid
+    except KeyError:
+        uid = pwd.getpwnam("nobody").pw_uid
+    return ["unshare", "--user", "--map-user=%d" % uid]
 
 
 class Cluster:
