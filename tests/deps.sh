@@ -26,6 +26,7 @@ python3                        # demo and tests
 kcat                           # foreign consumer of the topic
 "
 test_packages="
+git                            # which files there are, for the lints
 libcunit1-dev                  # unit tests
 clang-format                   # the layout of sources, held by a lint
 clang-19                       # fuzz targets
