@@ -460,11 +460,6 @@ int64_t shard_registry_version(const struct shard *shard)
     return engine_registry_version(shard->engine);
 }
 
-uint64_t shard_replay_differences(const struct shard *shard)
-{
-    return shard->differences;
-}
-
 struct journal *shard_journal(const struct shard *shard)
 {
     return shard->journal;

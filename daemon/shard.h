@@ -40,7 +40,6 @@ void shard_add_inlet(struct shard *shard, struct inlet *inlet);
 int64_t shard_last_tick_ms(const struct shard *shard); /* INSTANT_NONE: an empty journal */
 enum engine_pace shard_last_pace(const struct shard *shard);
 int64_t shard_registry_version(const struct shard *shard);
-uint64_t shard_replay_differences(const struct shard *shard);
 struct journal *shard_journal(const struct shard *shard);
 
 /* Starts the thread at the engine time that service chose for all shards; writes the first tick. */

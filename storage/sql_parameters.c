@@ -42,13 +42,6 @@ int32_t sql_get_int32(const char *in)
     return (int32_t)be32toh(big);
 }
 
-int16_t sql_get_int16(const char *in)
-{
-    uint16_t big;
-    memcpy(&big, in, sizeof(big));
-    return (int16_t)be16toh(big);
-}
-
 int64_t sql_time_from_ms(int64_t ms)
 {
     return (ms - (int64_t)EPOCH_2000_S * 1000) * 1000;

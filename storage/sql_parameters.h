@@ -41,7 +41,6 @@ void sql_put_int32(char *out, int32_t value);
 void sql_put_int64(char *out, int64_t value);
 int64_t sql_get_int64(const char *in);
 int32_t sql_get_int32(const char *in);
-int16_t sql_get_int16(const char *in);
 int64_t sql_time_from_ms(int64_t ms); /* microseconds since 2000-01-01 */
 int64_t sql_ms_from_time(int64_t time);
 

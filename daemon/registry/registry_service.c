@@ -35,7 +35,7 @@ struct registry_service {
     struct ring *requests; /* pushed by the admin loop, popped by the thread */
     pthread_t thread;
     atomic_bool stopping; /* written by registry_service_stop() */
-    atomic_bool is_up;    /* written by the thread, read by anybody */
+    bool is_up;           /* PostgreSQL answers */
     struct wakeup quit;   /* rung at the stop: a wait for PostgreSQL ends */
     /* the thread's own */
     struct postgres *postgres;
@@ -51,10 +51,10 @@ struct registry_service {
 
 static void disconnect(struct registry_service *service)
 {
-    if (atomic_load(&service->is_up))
+    if (service->is_up)
         log_write(LOG_WARNING, "registry",
                   "PostgreSQL is away hint=the registry stays as it is until it comes back");
-    atomic_store(&service->is_up, false);
+    service->is_up = false;
     postgres_close(service->postgres);
     service->postgres = NULL;
 }
@@ -76,7 +76,7 @@ static bool connect_postgres(struct registry_service *service)
         service->postgres = NULL;
         return false;
     }
-    atomic_store(&service->is_up, true);
+    service->is_up = true;
     log_write(LOG_NOTICE, "registry", "connected to PostgreSQL");
     return true;
 }
@@ -561,9 +561,4 @@ bool registry_find_admin_token(struct registry_service *service, const uint8_t s
                                struct admin_token *ret)
 {
     return admin_tokens_find(service->tokens, sha256, ret);
-}
-
-bool registry_postgres_is_up(const struct registry_service *service)
-{
-    return atomic_load(&service->is_up);
 }

@@ -56,7 +56,4 @@ void registry_request(struct registry_service *service, struct registry_request 
 bool registry_find_admin_token(struct registry_service *service, const uint8_t sha256[SHA256_BYTES],
                                struct admin_token *ret);
 
-/* For /readyz and doctor; any thread. */
-bool registry_postgres_is_up(const struct registry_service *service);
-
 #endif

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/model/parameter.h"
 #include "tests/unit/unit.h"
 
 #define SUITE_ROW(name) extern const struct unit_test suite_##name[];
@@ -35,7 +36,7 @@ static void add_suite(const char *name, const struct unit_test *tests)
 
 int main(int argc, char **argv)
 {
-    if (CU_initialize_registry() != CUE_SUCCESS)
+    if (parameter_init() != OK || CU_initialize_registry() != CUE_SUCCESS)
         return 70;
     for (size_t i = 0; suites[i].name != NULL; i++)
         if (wanted(suites[i].name, argc, argv))

@@ -308,30 +308,12 @@ static void test_differences(void)
     CU_ASSERT_EQUAL(parameter_difference(NULL, 2000000), 2000000);
 }
 
-static void before(void (*test)(void))
-{
-    CU_ASSERT_EQUAL_FATAL(parameter_init(), OK);
-    test();
-}
-
-#define TEST(name)                                                                                           \
-    static void run_##name(void)                                                                             \
-    {                                                                                                        \
-        before(test_##name);                                                                                 \
-    }
-TEST(codes)
-TEST(no_codes)
-TEST(bands)
-TEST(units)
-TEST(foreign_units)
-TEST(differences)
-
 SUITE(parameter) = {
-    {"every code and name", run_codes},
-    {"what is no code of a patient's value", run_no_codes},
-    {"bands, classes, live_within", run_bands},
-    {"every unit converts", run_units},
-    {"foreign and unknown units", run_foreign_units},
-    {"differences", run_differences},
+    {"every code and name", test_codes},
+    {"what is no code of a patient's value", test_no_codes},
+    {"bands, classes, live_within", test_bands},
+    {"every unit converts", test_units},
+    {"foreign and unknown units", test_foreign_units},
+    {"differences", test_differences},
     {NULL, NULL},
 };

@@ -409,34 +409,15 @@ static void test_versions(void)
                "day_start");
 }
 
-static void before(void (*test)(void))
-{
-    CU_ASSERT_EQUAL_FATAL(parameter_init(), OK);
-    test();
-}
-
-#define TEST(name)                                                                                           \
-    static void run_##name(void)                                                                             \
-    {                                                                                                        \
-        before(test_##name);                                                                                 \
-    }
-TEST(limit)
-TEST(change)
-TEST(silence)
-TEST(inherit)
-TEST(refusals)
-TEST(edges)
-TEST(versions)
-
 SUITE(rule) = {
     {"JSON keeps its numbers", test_exact_json},
     {"what is no JSON", test_exact_json_refusals},
-    {"limit", run_limit},
-    {"change", run_change},
-    {"silence", run_silence},
-    {"inherit", run_inherit},
-    {"every refusal", run_refusals},
-    {"just inside", run_edges},
-    {"versions", run_versions},
+    {"limit", test_limit},
+    {"change", test_change},
+    {"silence", test_silence},
+    {"inherit", test_inherit},
+    {"every refusal", test_refusals},
+    {"just inside", test_edges},
+    {"versions", test_versions},
     {NULL, NULL},
 };
