@@ -15,7 +15,8 @@ def files(*suffixes, under=None):
             folders[:] = sorted(name for name in folders if name != "__pycache__")
             found += [os.path.relpath(os.path.join(folder, name), ROOT) for name in names]
     if under is None:
-        found += [name for name in os.listdir(ROOT) if os.path.isfile(os.path.join(ROOT, name))]
+        found += [name for name in os.listdir(ROOT)
+                  if os.path.isfile(os.path.join(ROOT, name)) and name != ".git"]  # a file in a linked worktree
     return sorted(path for path in found if not suffixes or path.endswith(tuple(suffixes)))
 
 
