@@ -95,14 +95,16 @@ check: ## unit tests and lints, under a minute, no servers
 
 test: ## everything: installs what is missing, builds, runs every test against real servers
 	@sh tests/deps.sh test
-	@$(MAKE) --no-print-directory $(JOBS) all $(BUILD)/unit $(BUILD)/mock-broker $(BUILD)/crash-states
+	@$(MAKE) --no-print-directory $(JOBS) all $(BUILD)/unit $(BUILD)/mock-broker $(BUILD)/crash-states $(BUILD)/sandbox
 	@/usr/bin/python3 tests/run.py
 
-install: all ## DESTDIR install of programs, example configuration, presets and unit
+install: all ## DESTDIR install of programs, example configuration, presets, unit, user and directories
 	install -D -m 0755 -t $(DESTDIR)/usr/bin $(PROGRAMS)
 	install -D -m 0644 -t $(DESTDIR)/usr/share/vigie/presets config/presets/*.json
 	install -D -m 0644 config/vigie.conf.example $(DESTDIR)/etc/vigie/vigie.conf.example
 	install -D -m 0644 systemd/vigied.service $(DESTDIR)/lib/systemd/system/vigied.service
+	install -D -m 0644 systemd/vigie.sysusers $(DESTDIR)/usr/lib/sysusers.d/vigie.conf
+	install -D -m 0644 systemd/vigie.tmpfiles $(DESTDIR)/usr/lib/tmpfiles.d/vigie.conf
 	install -D -m 0644 -t $(DESTDIR)/usr/share/doc/vigie README.md LICENSE
 
 bench: ## load a Vigie with servers of its own and print the figures of bench/RESULTS.md

@@ -37,6 +37,8 @@ ca-certificates-java           # certificates that maven checks with
 python3-confluent-kafka        # second foreign consumer of the topic
 python3-psycopg2               # foreign reader of PostgreSQL
 curl                           # foreign HTTP client
+libseccomp-dev                 # the system calls of the unit, around the daemon of the tests
+systemd                        # systemd-analyze: score of the unit, its groups of system calls
 strace                         # shows what is synced before what is answered
 iproute2                       # ss: sockets that a failing test left open
 universal-ctags                # function lengths for the lints

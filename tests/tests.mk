@@ -8,6 +8,12 @@ $(BUILD)/mock-broker: tests/harness/mock_broker.c
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $< -o $@ $(LIBS)
 
+# Runs the daemon of the tests as the unit would have systemd run it.
+$(BUILD)/sandbox: tests/harness/sandbox.c
+	@mkdir -p $(dir $@)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $< -o $@ -lseccomp
+
 # What a power cut may leave, state by state: it overrides pwrite, fdatasync and rename, so it stands alone.
 $(BUILD)/crash-states: $(call OBJ,tests/crash/crash_states.c) $(LIB)
 	$(call say,LD,$@)

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 
-from tests.harness import base, client
+from tests.harness import base, client, sandbox
 
 PROGRAM = os.path.join(base.BUILD, "vigied")
 CTL = os.path.join(base.BUILD, "vigiectl")
@@ -54,6 +54,8 @@ class Node:
         self.write_config()
         self.child = None
         self.ports = {}
+        self.environment = {}  # over that of the test
+        self.caged = True      # under the restrictions of systemd/vigied.service where the machine can
 
     def write_config(self):
         with open(os.open(self.config, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
@@ -72,7 +74,10 @@ class Node:
             os.remove(os.path.join(self.state_dir, "ports.json"))  # after kill -9 the old one is still there
         except FileNotFoundError:
             pass
-        self.child = base.spawn([PROGRAM, "--config", self.config], self.log, cwd=self.directory)
+        command = [PROGRAM, "--config", self.config]
+        if self.caged and sandbox.is_possible():
+            command = sandbox.command(command, [self.settings["node"]["state_dir"]], [self.directory])
+        self.child = base.spawn(command, self.log, cwd=self.directory, env=dict(os.environ, **self.environment))
 
     def wait_ready(self, seconds=30):
         path = os.path.join(self.state_dir, "ports.json")
