@@ -3,6 +3,7 @@
 #include "alerting/kafka_conf.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct property {
@@ -58,6 +59,26 @@ static enum err set_extra(rd_kafka_conf_t *conf, const char *const *extra, char 
     return error;
 }
 
+/* An event is 16 KB and must fit what librdkafka holds, or it would wait for ever (PITFALLS K1). */
+static enum err check_room(const rd_kafka_conf_t *conf, char fault[KAFKA_FAULT_MAX])
+{
+    static const struct {
+        const char *name;
+        long least;
+    } rooms[] = {{"message.max.bytes", 32768}, {"queue.buffering.max.kbytes", 1024}};
+    for (size_t index = 0; index < sizeof(rooms) / sizeof(rooms[0]); index++) {
+        char value[32] = "";
+        size_t size = sizeof(value);
+        if (rd_kafka_conf_get(conf, rooms[index].name, value, &size) == RD_KAFKA_CONF_OK &&
+            strtol(value, NULL, 10) >= rooms[index].least)
+            continue;
+        snprintf(fault, KAFKA_FAULT_MAX, "%s is %s, expected %ld or more", rooms[index].name, value,
+                 rooms[index].least);
+        return ERR_CONFIG;
+    }
+    return OK;
+}
+
 bool kafka_conf_names_broker(const struct kafka_endpoint *endpoint)
 {
     static const char *const names[] = {"bootstrap.servers", "metadata.broker.list", "test.mock.num.brokers"};
@@ -85,10 +106,27 @@ enum err kafka_conf_new(const struct kafka_endpoint *endpoint, bool producer, rd
         error = set_extra(conf, endpoint->extra, fault);
     if (error == OK && producer)
         error = SET_ALL(conf, producer_fixed, fault);
+    if (error == OK && producer)
+        error = check_room(conf, fault);
     if (error != OK) {
         rd_kafka_conf_destroy(conf);
         return error;
     }
     *ret_conf = conf;
+    return OK;
+}
+
+enum err kafka_conf_check(const struct kafka_endpoint *endpoint, char fault[KAFKA_FAULT_MAX])
+{
+    rd_kafka_conf_t *conf = NULL;
+    enum err error = kafka_conf_new(endpoint, true, &conf, fault);
+    if (error != OK)
+        return error;
+    rd_kafka_t *handle = rd_kafka_new(RD_KAFKA_PRODUCER, conf, fault, KAFKA_FAULT_MAX);
+    if (handle == NULL) { /* values that do not go together */
+        rd_kafka_conf_destroy(conf);
+        return ERR_CONFIG;
+    }
+    rd_kafka_destroy(handle);
     return OK;
 }

@@ -23,4 +23,7 @@ bool kafka_conf_names_broker(const struct kafka_endpoint *endpoint);
 MUST_CHECK enum err kafka_conf_new(const struct kafka_endpoint *endpoint, bool producer,
                                    rd_kafka_conf_t **ret_conf, char fault[KAFKA_FAULT_MAX]);
 
+/* What `--check` asks: librdkafka takes every property; OK also without any broker named. */
+MUST_CHECK enum err kafka_conf_check(const struct kafka_endpoint *endpoint, char fault[KAFKA_FAULT_MAX]);
+
 #endif

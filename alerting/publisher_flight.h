@@ -15,11 +15,12 @@
 
 enum { FLIGHTS_MAX = 4096 }; /* a power of two; 4,096 events of at most 16 KB bound what librdkafka holds */
 
+struct stream;
+
 struct flight {
-    uint64_t after;                    /* journal position behind the event */
+    uint64_t position, after;          /* of the event in the journal; behind it */
     int64_t decided_at_ms, read_at_ms; /* engine time; monotonic */
-    uint32_t shard;
-    uint8_t kind, priority;
+    struct stream *stream;             /* which the slot belongs to */
     bool done;
 };
 

@@ -10,13 +10,14 @@
 #include <string.h>
 #include <sys/uio.h>
 
+#include "alerting/kafka_topic.h"
 #include "daemon/base/instant.h"
 #include "daemon/base/log.h"
 
-enum { TOPIC_NAME_MAX = 249, PROBE_MS = 1000, SERVE_ROUNDS_MAX = 64 };
+enum { PROBE_MS = 1000, SERVE_ROUNDS_MAX = 64 };
 
 struct topic {
-    char name[TOPIC_NAME_MAX + 1];
+    char name[KAFKA_TOPIC_MAX + 2];
     rd_kafka_topic_t *handle;
     bool there; /* the broker said so */
 };
@@ -41,6 +42,15 @@ static void fail(struct producer *producer, const char *what)
     producer->failed = true;
 }
 
+/* What a broker will say of these bytes again and again; all else may pass or is for an operator to mend. */
+static bool is_poison(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || code == RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE ||
+           code == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE || code == RD_KAFKA_RESP_ERR_INVALID_RECORD;
+}
+
+/* A delivery is proof whatever happened since; of refusals the first names the culprit, the rest follow from
+ * it. */
 static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *message, void *opaque)
 {
     struct producer *producer = opaque;
@@ -50,6 +60,9 @@ static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *message, voi
         return;
     }
     counter_add(producer->options.counters, COUNTER_SINK_ERRORS, 1);
+    if (is_poison(message->err) && !producer->failed)
+        producer->options.refused(producer->options.context, message->_private,
+                                  rd_kafka_err2str(message->err));
     fail(producer, rd_kafka_err2str(message->err));
 }
 
@@ -85,36 +98,8 @@ static void on_log(const rd_kafka_t *handle, int level, const char *facility, co
 /* --- topics
  * -------------------------------------------------------------------------------------------------- */
 
-static bool is_template(const struct producer *producer)
+static struct topic *find_topic(struct producer *producer, const char *name)
 {
-    return strstr(producer->options.topic, "{organization}") != NULL;
-}
-
-/* The topic's name for an organisation: bytes that Kafka refuses become _hh, no organisation becomes "-". */
-static void topic_name(const struct producer *producer, const struct alert_event *event,
-                       char out[TOPIC_NAME_MAX + 1])
-{
-    const char *topic = producer->options.topic, *hole = strstr(topic, "{organization}");
-    if (hole == NULL) {
-        snprintf(out, TOPIC_NAME_MAX + 1, "%s", topic);
-        return;
-    }
-    char organization[3 * REF_BYTES_MAX + 2] = "-";
-    size_t size = 0;
-    for (unsigned index = 0; index < event->organization_size; index++) {
-        unsigned char byte = (unsigned char)event->organization[index];
-        bool legal = byte < 128 && (isalnum(byte) || byte == '.' || byte == '-' || byte == '_');
-        size +=
-            (size_t)snprintf(organization + size, sizeof(organization) - size, legal ? "%c" : "_%02x", byte);
-    }
-    snprintf(out, TOPIC_NAME_MAX + 1, "%.*s%s%s", (int)(hole - topic), topic, organization,
-             hole + strlen("{organization}"));
-}
-
-static struct topic *find_topic(struct producer *producer, const struct alert_event *event)
-{
-    char name[TOPIC_NAME_MAX + 1];
-    topic_name(producer, event, name);
     for (size_t index = 0; index < producer->topics_count; index++)
         if (strcmp(producer->topics[index].name, name) == 0)
             return &producer->topics[index];
@@ -125,7 +110,7 @@ static struct topic *find_topic(struct producer *producer, const struct alert_ev
     ensure(producer->topics != NULL);
     struct topic *topic = &producer->topics[producer->topics_count++];
     *topic = (struct topic){.handle = handle};
-    memcpy(topic->name, name, sizeof(name));
+    snprintf(topic->name, sizeof(topic->name), "%s", name);
     return topic;
 }
 
@@ -146,16 +131,15 @@ static enum err ask(struct producer *producer, struct topic *topic)
     if (topic == NULL)
         return OK;
     topic->there = partitions > 0;
-    if (!is_template(producer))
-        producer->partitions = partitions;
+    producer->partitions = partitions;
     return topic->there ? OK : ERR_NOT_FOUND;
 }
 
-enum err producer_probe(struct producer *producer, const struct alert_event *event)
+enum err producer_probe(struct producer *producer, const char *name)
 {
-    if (event == NULL && is_template(producer))
+    if (name == NULL)
         return ask(producer, NULL);
-    struct topic *topic = find_topic(producer, event);
+    struct topic *topic = strlen(name) <= KAFKA_TOPIC_MAX ? find_topic(producer, name) : NULL;
     if (topic == NULL)
         return ERR_NOT_FOUND; /* a name that Kafka refuses: no such topic can be made */
     return topic->there && producer->connected ? OK : ask(producer, topic);
@@ -182,19 +166,18 @@ static void write_texts(const struct alert_event *event, struct event_texts *tex
     texts->time[instant_format(event->decided_at_ms, texts->time)] = '\0';
 }
 
-enum err producer_send(struct producer *producer, const struct alert_event *event, const char *json,
-                       uint32_t json_size, struct flight *flight)
+enum err producer_send(struct producer *producer, const struct producer_event *event, struct flight *flight)
 {
     struct event_texts texts;
-    struct topic *topic = find_topic(producer, event);
+    struct topic *topic = find_topic(producer, event->topic);
     ensure(topic != NULL && topic->there);
-    write_texts(event, &texts);
+    write_texts(event->head, &texts);
 #define HEADER(name, value) RD_KAFKA_V_HEADER(name, value, (ssize_t)strlen(value))
     /* PITFALLS K27: producev, headers copied one by one, so that no error path owns them. */
     rd_kafka_resp_err_t code = rd_kafka_producev(
         producer->handle, RD_KAFKA_V_RKT(topic->handle), RD_KAFKA_V_PARTITION(RD_KAFKA_PARTITION_UA),
-        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(event->key, event->key_size),
-        RD_KAFKA_V_VALUE((void *)(uintptr_t)json, json_size), HEADER("ce_specversion", "1.0"),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(event->head->key, event->head->key_size),
+        RD_KAFKA_V_VALUE((void *)(uintptr_t)event->json, event->json_size), HEADER("ce_specversion", "1.0"),
         HEADER("ce_id", texts.id), HEADER("ce_source", producer->options.source),
         HEADER("ce_type", texts.type), HEADER("ce_time", texts.time), HEADER("ce_subject", texts.subject),
         HEADER("content-type", "application/json"), RD_KAFKA_V_OPAQUE(flight), RD_KAFKA_V_END);
@@ -203,6 +186,8 @@ enum err producer_send(struct producer *producer, const struct alert_event *even
         return OK;
     if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
         return ERR_FULL;
+    if (is_poison(code))
+        return ERR_LIMIT;
     counter_add(producer->options.counters, COUNTER_SINK_ERRORS, 1);
     topic->there = false;
     fail(producer, rd_kafka_err2str(code));
@@ -251,6 +236,11 @@ enum err producer_new(const struct producer_options *options, struct producer **
     enum err error = kafka_conf_new(&options->endpoint, true, &conf, fault);
     if (error != OK)
         return error;
+    if (options->alone &&
+        rd_kafka_conf_set(conf, "batch.num.messages", "1", fault, KAFKA_FAULT_MAX) != RD_KAFKA_CONF_OK) {
+        rd_kafka_conf_destroy(conf);
+        return ERR_CONFIG;
+    }
     struct producer *producer = calloc(1, sizeof(*producer));
     ensure(producer != NULL);
     producer->options = *options;

@@ -1,7 +1,10 @@
 /* publisher_producer: one librdkafka producer with its topics, as the publisher needs it: it can be thrown
- * away and made anew at any time (PITFALLS K6), and says why it should be. Owner:   the publisher. Threads:
- * the publisher's; librdkafka's own end in producer_serve(). Holds:   reports, errors and log lines reach the
- * caller from producer_serve() and producer_flush() alone (PITFALLS K2, K16). Bytes are copied by send. */
+ * away and made anew at any time (PITFALLS K6), and says why it should be.
+ * Owner:   the publisher. Threads: the publisher's; librdkafka's own end in producer_serve().
+ * Holds:   reports, errors and log lines reach the caller from producer_serve() and producer_flush() alone
+ *          (PITFALLS K2, K16). Bytes are copied by send. Metadata, topics and the queue are given back before
+ *          the handle (PITFALLS K14). An idle producer may be forgotten by the brokers (PITFALLS K8): then it
+ *          turns fatal with the next event and is made anew, no heartbeat record is needed. */
 #ifndef VIGIE_ALERTING_PUBLISHER_PRODUCER_H
 #define VIGIE_ALERTING_PUBLISHER_PRODUCER_H
 
@@ -14,11 +17,14 @@ struct producer;
 
 struct producer_options {
     struct kafka_endpoint endpoint;
-    const char *topic;  /* may contain {organization} */
     const char *source; /* ce_source */
+    bool alone;         /* each event in a batch of its own: a report then names the one that is refused */
     int bell_fd;        /* eventfd rung when there is something to serve */
     struct counters *counters;
     void (*delivered)(void *context, struct flight *flight);
+    /* Refused for good, for its size or content, by the brokers; with `alone` false perhaps only for its
+     * company. */
+    void (*refused)(void *context, struct flight *flight, const char *why);
     void *context;
 };
 
@@ -32,16 +38,22 @@ void producer_serve(struct producer *producer);
 /* Waits for reports, bounded (PITFALLS K12). */
 void producer_flush(struct producer *producer, int timeout_ms);
 
-/* ERR_NOT_FOUND: the topic of this event is not there; ERR_UNAVAILABLE: no broker answers. Asks the broker
- * once for each topic, waiting at most a second. `event` NULL: the topic when it is no template, else the
- * brokers. */
-MUST_CHECK enum err producer_probe(struct producer *producer, const struct alert_event *event);
-/* Partitions of the one topic, 0: template, or not seen yet. */
+/* ERR_NOT_FOUND: the topic is not there, or not for us; ERR_UNAVAILABLE: no broker answers. Asks the brokers
+ * once for each topic, waiting at most a second. NULL: for a broker alone. */
+MUST_CHECK enum err producer_probe(struct producer *producer, const char *topic);
+/* As the brokers said when they were last asked for a topic; 0: not yet. */
 uint32_t producer_partitions(const struct producer *producer);
 
-/* Hands an event over; its topic was probed. ERR_FULL: later again, the same event (PITFALLS K1). */
-MUST_CHECK enum err producer_send(struct producer *producer, const struct alert_event *event,
-                                  const char *json, uint32_t json_size, struct flight *flight);
+/* Hands an event over; its topic was probed. ERR_FULL: later again, the same event (PITFALLS K1). ERR_LIMIT:
+ * librdkafka itself refuses its size. */
+struct producer_event {
+    const char *topic;
+    const struct alert_event *head;
+    const char *json;
+    uint32_t json_size;
+};
+MUST_CHECK enum err producer_send(struct producer *producer, const struct producer_event *event,
+                                  struct flight *flight);
 
 /* Not NULL: this producer will not deliver all it was given; throw it away and send again from the cursor. */
 const char *producer_failure(const struct producer *producer);

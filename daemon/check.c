@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "alerting/kafka_conf.h"
 #include "alerting/preset.h"
 #include "daemon/ingest/tls.h"
 
@@ -45,9 +46,24 @@ static bool presets_are_good(const struct config *config, char *line, size_t siz
     return false;
 }
 
+static bool kafka_is_good(const struct config *config, char *line, size_t size)
+{
+    char fault[KAFKA_FAULT_MAX];
+    const struct kafka_endpoint endpoint = {config->kafka_bootstrap, config->kafka_rdkafka};
+    if (kafka_conf_check(&endpoint, fault) == OK)
+        return true;
+    snprintf(
+        line, size,
+        "[kafka] rdkafka.* or security_*, found %s, expected what librdkafka takes, hint: CONFIGURATION.md "
+        "of librdkafka 2.0",
+        fault);
+    return false;
+}
+
 static bool (*const trials[])(const struct config *config, char *line, size_t size) = {
     certificates_load,
     presets_are_good,
+    kafka_is_good,
 };
 
 int check_run(const struct config *config, void (*report)(void *context, const char *line), void *context)

@@ -243,11 +243,14 @@ static enum err start_publisher(struct service *service)
         .extra = config->kafka_rdkafka,
         .node_name = config->node_name,
         .state_dir = config->node_state_dir,
+        .conninfo = config->postgres_conninfo,
+        .node = service->identity.node,
         .shards = service->shards,
         .journals = service->journal,
         .journal_directory = service->journal_directory,
         .counters = &service->counters[COUNTERS_PUBLISHER],
         .figures = &service->kafka,
+        .more = &service->publisher_figures,
     };
     return publisher_start(&options, &service->publisher);
 }

@@ -31,6 +31,7 @@ struct service {
     struct node_state node;
     _Atomic int64_t engine_now_ms;
     struct sink_figures postgres, kafka;
+    struct publisher_figures publisher_figures;
 
     struct shard *shard[SHARDS_MAX];
     struct journal *journal[SHARDS_MAX];

@@ -33,6 +33,9 @@ static void collect_event(void *context, const struct alert_event *event, const 
     buffer_append(&shard->decided, json, json_size);
 }
 
+_Static_assert((int)EVENT_COUNT <= (int)EVENT_KINDS && (int)PRIORITY_COUNT <= (int)PRIORITIES,
+               "every event has its counter");
+
 /* ---- append ---- */
 
 static void append_events(struct shard *shard)
@@ -46,6 +49,9 @@ static void append_events(struct shard *shard)
             {shard->decided.data + offset + sizeof head, head.json_size},
         };
         journal_append(shard->journal, RECORD_EVENT, parts, 2);
+        _Atomic uint64_t *count = &shard->options.counters->alerts[head.event.kind][head.event.priority];
+        atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + 1,
+                              memory_order_relaxed);
         offset += sizeof head + head.json_size;
         shard->turn.events = true;
     }

@@ -70,7 +70,7 @@ static void write_counters(struct buffer *out, const struct metrics_sources *sou
 
 static void write_alerts(struct buffer *out, const struct metrics_sources *sources)
 {
-    write_head(out, "vigie_alerts_total", "counter", "Published alert events.");
+    write_head(out, "vigie_alerts_total", "counter", "Alert events decided; each is published.");
     for (unsigned kind = 0; kind < EVENT_KINDS; kind++)
         for (unsigned priority = PRIORITY_LOW; priority < PRIORITIES; priority++) {
             uint64_t sum = 0;

@@ -50,7 +50,7 @@ enum { PRIORITIES = 4, EVENT_KINDS = 14 };
 struct counters {
     _Alignas(64) _Atomic uint64_t value[COUNTER_COUNT];
     struct histogram histogram[HISTOGRAM_COUNT];
-    _Atomic uint64_t alerts[EVENT_KINDS][PRIORITIES]; /* published events by kind and priority */
+    _Atomic uint64_t alerts[EVENT_KINDS][PRIORITIES]; /* events decided, by kind and priority */
 };
 
 static inline void counter_add(struct counters *counters, enum counter_id id, uint64_t amount)

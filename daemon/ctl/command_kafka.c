@@ -5,52 +5,68 @@
 #include <sysexits.h>
 
 #include "alerting/kafka_admin.h"
+#include "alerting/kafka_topic.h"
 #include "daemon/base/buffer.h"
 #include "daemon/ctl/ctl.h"
 #include "storage/postgres.h"
 
-enum { KAFKA_TIMEOUT_MS = 10000, POSTGRES_TIMEOUT_MS = 60000, TOPIC_BYTES_MAX = 249 };
-
-static const char hole_text[] = "{organization}";
+enum { KAFKA_TIMEOUT_MS = 10000, POSTGRES_TIMEOUT_MS = 60000, GLANCE_MS = 3000 };
 
 typedef int topic_work(const struct ctl *ctl, const char *topic, void *context);
 
+static topic_work check_topic;
+
+static int one_organization(const struct ctl *ctl, const char *organization, topic_work *work, void *context)
+{
+    char topic[KAFKA_TOPIC_MAX + 2];
+    if (kafka_topic_name(ctl->config->kafka_topic, organization, strlen(organization), topic) == OK)
+        return work(ctl, topic, context);
+    return ctl_fail(ERR_LIMIT, organization, "a topic name of more than 249 bytes", "at most 249",
+                    "shorten [kafka] topic");
+}
+
+/* Events of the node itself have a topic too. */
 static int each_organization(const struct ctl *ctl, const PGresult *result, topic_work *work, void *context)
 {
-    const char *template = ctl->config->kafka_topic, *hole = strstr(template, hole_text);
-    int status = EX_OK;
-    if (PQntuples(result) == 0)
-        return ctl_fail(ERR_NOT_FOUND, "organisations", "none", "one for each topic of the template",
-                        "import them first");
+    int status = one_organization(ctl, "", work, context);
     for (int row = 0; row < PQntuples(result); row++) {
-        char topic[TOPIC_BYTES_MAX + 200];
-        snprintf(topic, sizeof(topic), "%.*s%s%s", (int)(hole - template), template,
-                 PQgetvalue(result, row, 0), hole + sizeof(hole_text) - 1);
-        int one = work(ctl, topic, context);
+        int one = one_organization(ctl, PQgetvalue(result, row, 0), work, context);
         status = one != EX_OK ? one : status;
     }
     return status;
 }
 
+/* One topic is every organisation's: no consumer of one may then be kept from the events of another. */
+static int only_organization(const struct ctl *ctl, const PGresult *result, topic_work *work, void *context)
+{
+    int status = work(ctl, ctl->config->kafka_topic, context);
+    if (result == NULL || PQntuples(result) < 2)
+        return status;
+    int fault =
+        ctl_fail(ERR_CONFIG, "[kafka] topic", ctl->config->kafka_topic, "a template with {organization}",
+                 "there is more than one organisation: topic = vigie.alerts.{organization}");
+    return status == EX_OK && work == check_topic ? fault : status; /* create has done what it was told */
+}
+
 /* Runs the work on every topic; the first failure's exit status. */
 static int each_topic(const struct ctl *ctl, topic_work *work, void *context)
 {
+    const bool template = kafka_topic_is_template(ctl->config->kafka_topic);
     const struct postgres_options options = {.conninfo = ctl->config->postgres_conninfo,
                                              .application = "vigiectl",
-                                             .timeout_ms = POSTGRES_TIMEOUT_MS,
+                                             .timeout_ms = template ? POSTGRES_TIMEOUT_MS : GLANCE_MS,
                                              .quit_fd = -1};
     static const struct postgres_parameters none;
     struct postgres *postgres;
     PGresult *result = NULL;
-    if (strstr(ctl->config->kafka_topic, hole_text) == NULL)
-        return work(ctl, ctl->config->kafka_topic, context);
     enum err error = postgres_open(&options, &postgres);
     if (error == OK)
         error = postgres_query(postgres, "SELECT ref FROM vigie.organization ORDER BY ref", &none, &result);
-    int status = error == OK ? each_organization(ctl, result, work, context)
-                             : ctl_fail(error, "PostgreSQL", postgres_message(postgres),
-                                        "the organisations of the template",
-                                        "vigiectl db status shows whether the schema is there");
+    int status = !template     ? only_organization(ctl, result, work, context)
+                 : error == OK ? each_organization(ctl, result, work, context)
+                               : ctl_fail(error, "PostgreSQL", postgres_message(postgres),
+                                          "the organisations of the template",
+                                          "vigiectl db status shows whether the schema is there");
     PQclear(result);
     postgres_close(postgres);
     return status;

@@ -10,8 +10,10 @@
 #include <sysexits.h>
 
 #include "alerting/kafka_conf.h"
+#include "alerting/kafka_topic.h"
+#include "daemon/base/clock.h"
 
-enum { METADATA_MS = 10000, POLL_MS = 200 };
+enum { METADATA_MS = 10000, POLL_MS = 200, LOOK_MS = 5000 };
 
 static volatile sig_atomic_t interrupted;
 
@@ -20,27 +22,13 @@ static void interrupt(int signal_number)
     interrupted = 1;
 }
 
-/* Whether a topic is the configured one, or one that the template with {organization} makes. */
-static bool topic_fits(const char *topic, const char *template)
-{
-    static const char hole_text[] = "{organization}";
-    const char *hole = strstr(template, hole_text);
-    if (hole == NULL)
-        return strcmp(topic, template) == 0;
-    size_t before = (size_t)(hole - template), size = strlen(topic);
-    const char *behind = hole + sizeof(hole_text) - 1;
-    size_t after = strlen(behind);
-    return size > before + after && strncmp(topic, template, before) == 0 &&
-           strcmp(topic + size - after, behind) == 0;
-}
-
 static rd_kafka_topic_partition_list_t *list_partitions(const rd_kafka_metadata_t *metadata,
                                                         const char *template)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
     for (int t = 0; t < metadata->topic_cnt; t++) {
         const rd_kafka_metadata_topic_t *topic = &metadata->topics[t];
-        for (int p = 0; topic_fits(topic->topic, template) && p < topic->partition_cnt; p++)
+        for (int p = 0; kafka_topic_fits(template, topic->topic) && p < topic->partition_cnt; p++)
             rd_kafka_topic_partition_list_add(list, topic->topic, topic->partitions[p].id)->offset =
                 RD_KAFKA_OFFSET_END;
     }
@@ -53,21 +41,41 @@ static int fail(enum err error, const char *found)
                     "vigiectl kafka check says more");
 }
 
-static int assign_all(rd_kafka_t *consumer, const char *template)
+static int assign_all(rd_kafka_t *consumer, const char *template, rd_kafka_topic_partition_list_t **ret_list)
 {
     const rd_kafka_metadata_t *metadata;
     rd_kafka_resp_err_t error = rd_kafka_metadata(consumer, 1, NULL, &metadata, METADATA_MS);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
         return fail(ERR_UNAVAILABLE, rd_kafka_err2str(error));
-    rd_kafka_topic_partition_list_t *list = list_partitions(metadata, template);
-    int status = EX_OK;
-    if (list->cnt == 0)
-        status = fail(ERR_CONFIG, "no such topic");
-    else if ((error = rd_kafka_assign(consumer, list)) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        status = fail(ERR_UNAVAILABLE, rd_kafka_err2str(error));
-    rd_kafka_topic_partition_list_destroy(list);
+    *ret_list = list_partitions(metadata, template);
     rd_kafka_metadata_destroy(metadata);
-    return status;
+    if ((*ret_list)->cnt == 0)
+        return fail(ERR_CONFIG, "no such topic");
+    error = rd_kafka_assign(consumer, *ret_list);
+    return error == RD_KAFKA_RESP_ERR_NO_ERROR ? EX_OK : fail(ERR_UNAVAILABLE, rd_kafka_err2str(error));
+}
+
+/* Topics of a template made since: from their beginning, all of it is new. */
+static void assign_new(rd_kafka_t *consumer, const char *template, rd_kafka_topic_partition_list_t *known)
+{
+    const rd_kafka_metadata_t *metadata;
+    int before = known->cnt;
+    if (rd_kafka_metadata(consumer, 1, NULL, &metadata, METADATA_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return; /* the next time */
+    rd_kafka_topic_partition_list_t *now = list_partitions(metadata, template);
+    rd_kafka_metadata_destroy(metadata);
+    for (int i = 0; i < now->cnt; i++)
+        if (rd_kafka_topic_partition_list_find(known, now->elems[i].topic, now->elems[i].partition) == NULL)
+            rd_kafka_topic_partition_list_add(known, now->elems[i].topic, now->elems[i].partition)->offset =
+                RD_KAFKA_OFFSET_BEGINNING;
+    rd_kafka_topic_partition_list_destroy(now);
+    if (known->cnt == before)
+        return;
+    rd_kafka_position(consumer, known); /* those being read go on where they are */
+    for (int i = 0; i < known->cnt; i++)
+        if (known->elems[i].offset == RD_KAFKA_OFFSET_INVALID)
+            known->elems[i].offset = i < before ? RD_KAFKA_OFFSET_END : RD_KAFKA_OFFSET_BEGINNING;
+    rd_kafka_assign(consumer, known);
 }
 
 static const char *member(const json_t *object, const char *key)
@@ -100,9 +108,15 @@ static void take_message(const rd_kafka_message_t *message, const struct follow_
     json_decref(event);
 }
 
-static void poll_until_interrupted(rd_kafka_t *consumer, const struct follow_options *options)
+static void poll_until_interrupted(rd_kafka_t *consumer, const struct follow_options *options,
+                                   const char *template, rd_kafka_topic_partition_list_t *known)
 {
+    int64_t looked_ms = clock_monotonic_ms();
     while (!interrupted && !ferror(stdout)) {
+        if (kafka_topic_is_template(template) && clock_monotonic_ms() - looked_ms >= LOOK_MS) {
+            assign_new(consumer, template, known);
+            looked_ms = clock_monotonic_ms();
+        }
         rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer, POLL_MS);
         if (message == NULL)
             continue;
@@ -151,9 +165,12 @@ int follow_alerts(const struct ctl *ctl, const struct follow_options *options)
     const struct sigaction action = {.sa_handler = interrupt};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    status = assign_all(consumer, ctl->config->kafka_topic);
+    rd_kafka_topic_partition_list_t *known = NULL;
+    status = assign_all(consumer, ctl->config->kafka_topic, &known);
     if (status == EX_OK)
-        poll_until_interrupted(consumer, options);
+        poll_until_interrupted(consumer, options, ctl->config->kafka_topic, known);
+    if (known != NULL)
+        rd_kafka_topic_partition_list_destroy(known);
     rd_kafka_consumer_close(consumer);
     rd_kafka_destroy(consumer);
     return status;

@@ -51,6 +51,7 @@ struct fixture {
     struct journal *journals[SHARDS];
     struct counters *counters;
     struct sink_figures figures;
+    struct publisher_figures more;
     struct publisher *publisher;
     uint32_t written; /* events, over all shards */
 };
@@ -126,6 +127,9 @@ static void start(struct fixture *fixture)
         .journal_directory = fixture->journal_directory,
         .counters = fixture->counters,
         .figures = &fixture->figures,
+        .more = &fixture->more,
+        .conninfo = "host=127.0.0.1 port=1",
+        .node = 1,
     };
     producers_made = 0;
     CU_ASSERT_EQUAL_FATAL(publisher_start(&options, &fixture->publisher), OK);
@@ -369,8 +373,6 @@ static void test_delivery_and_restart(void)
     CU_ASSERT(delivers(&fixture, 600));
     CU_ASSERT_EQUAL(atomic_load(&fixture.figures.state), SINK_CONNECTED);
     CU_ASSERT_EQUAL(atomic_load(&fixture.figures.oldest_ms), INSTANT_NONE);
-    CU_ASSERT_EQUAL(fixture.counters->alerts[EVENT_RAISED][PRIORITY_HIGH], 300);
-    CU_ASSERT_EQUAL(fixture.counters->alerts[EVENT_CLEARED][PRIORITY_HIGH], 300);
     CU_ASSERT_EQUAL(fixture.counters->value[COUNTER_SINK_RECORDS], 600);
     expect_all(&fixture, 600, true);
 
@@ -486,6 +488,73 @@ static void test_template(void)
     teardown(&fixture);
 }
 
+static void test_names(void)
+{
+    char name[KAFKA_TOPIC_MAX + 2], template[300];
+    static const char *const rows[][2] = {{"CHU-X", "a.CHU-X"}, {"a_b", "a.a_5fb"},
+                                          {"a.b", "a.a_2eb"},   {"a_5fb", "a.a_5f5fb"},
+                                          {"", "a._"},          {"a@=~:", "a.a_40_3d_7e_3a"}};
+    for (size_t index = 0; index < sizeof(rows) / sizeof(rows[0]); index++) {
+        CU_ASSERT_EQUAL(kafka_topic_name("a.{organization}", rows[index][0], strlen(rows[index][0]), name),
+                        OK);
+        CU_ASSERT_STRING_EQUAL(name, rows[index][1]);
+        CU_ASSERT(kafka_topic_fits("a.{organization}", name));
+    }
+    CU_ASSERT(!kafka_topic_fits("a.{organization}", "a.") && !kafka_topic_fits("a.{organization}", "b.x"));
+    CU_ASSERT(!kafka_topic_fits("a.{organization}", "a.x.y") && kafka_topic_fits("a", "a"));
+    memset(template, 'x', sizeof(template));
+    strcpy(template + 240, "{organization}");
+    CU_ASSERT_EQUAL(kafka_topic_name(template, "123456789", 9, name), OK);
+    CU_ASSERT_EQUAL(strlen(name), KAFKA_TOPIC_MAX);
+    CU_ASSERT_EQUAL(kafka_topic_name(template, "1234567890", 10, name), ERR_LIMIT);
+}
+
+static void test_room(void)
+{
+    char fault[KAFKA_FAULT_MAX];
+    static const char *const good[] = {"queue.buffering.max.messages", "8", NULL};
+    static const char *const rows[][3] = {{"message.max.bytes", "1000", NULL},
+                                          {"queue.buffering.max.kbytes", "8", NULL},
+                                          {"no.such", "1", NULL}};
+    CU_ASSERT_EQUAL(kafka_conf_check(&(struct kafka_endpoint){"127.0.0.1:1", good}, fault), OK);
+    for (size_t index = 0; index < sizeof(rows) / sizeof(rows[0]); index++)
+        CU_ASSERT_EQUAL(kafka_conf_check(&(struct kafka_endpoint){"127.0.0.1:1", rows[index]}, fault),
+                        ERR_CONFIG);
+}
+
+/* A topic that is missing holds back nobody else's; it catches up, also over a restart. */
+static void test_topic_behind(void)
+{
+    struct fixture fixture;
+    setup(&fixture, "alerts.{organization}", false);
+    rd_kafka_mock_topic_create(fixture.cluster, "alerts.CHU-X", PARTITIONS, 1);
+    rd_kafka_mock_topic_create(fixture.cluster, "alerts.A_2fB", PARTITIONS, 1);
+    set_missing(&fixture, "alerts.A_2fB", true);
+    start(&fixture);
+    write_events(&fixture, 400);
+    struct harvest even = harvest_topic(&fixture, "alerts.CHU-X", 200);
+    CU_ASSERT(even.total == 200 && even.wrong == 0);
+    CU_ASSERT_EQUAL(atomic_load(&fixture.more.topics_missing), 1);
+    CU_ASSERT(lag_becomes(&fixture, 200));
+    CU_ASSERT_EQUAL(atomic_load(&fixture.figures.oldest_ms), INT64_C(1780000000001));
+    stop(&fixture);
+    start(&fixture);
+    write_events(&fixture, 100);
+    clock_sleep_ms(500);
+    set_missing(&fixture, "alerts.A_2fB", false);
+    CU_ASSERT(delivers(&fixture, 500));
+    write_events(&fixture, 100);
+    CU_ASSERT(delivers(&fixture, 600));
+    CU_ASSERT_EQUAL(atomic_load(&fixture.more.topics_missing), 0);
+    even = harvest_topic(&fixture, "alerts.CHU-X", 300);
+    struct harvest odd = harvest_topic(&fixture, "alerts.A_2fB", 300);
+    CU_ASSERT(even.total == 300 && odd.total == 300);
+    CU_ASSERT(even.wrong == 0 && odd.wrong == 0);
+    for (uint32_t serial = 0; serial < 600; serial++)
+        CU_ASSERT(even.seen[serial] == (serial % 2 == 0) && odd.seen[serial] == (serial % 2 == 1));
+    teardown(&fixture);
+}
+
 static void test_no_broker(void)
 {
     struct fixture fixture;
@@ -513,7 +582,9 @@ static void test_refused_property(void)
                                         .journals = fixture.journals,
                                         .journal_directory = fixture.journal_directory,
                                         .counters = fixture.counters,
-                                        .figures = &fixture.figures};
+                                        .figures = &fixture.figures,
+                                        .more = &fixture.more,
+                                        .conninfo = ""};
     CU_ASSERT_EQUAL(publisher_start(&options, &fixture.publisher), ERR_CONFIG);
     fixture.publisher = NULL;
     teardown(&fixture);
@@ -550,6 +621,9 @@ SUITE(publisher) = {
     {"failed report", test_failed_report},
     {"broker away", test_broker_away},
     {"topic of each organisation", test_template},
+    {"topic's name", test_names},
+    {"properties too small for an event", test_room},
+    {"missing topic of one organisation", test_topic_behind},
     {"no broker configured", test_no_broker},
     {"property that librdkafka refuses", test_refused_property},
     {"looking at the topic", test_admin},
