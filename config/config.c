@@ -433,6 +433,9 @@ static void check_ranges(struct reading_state *state)
         {"node.max_memory", config->node_max_memory, 16 << 20, INT64_MAX},
         {"listen.connections_max", config->listen_connections_max, 1, 1000000},
         {"listen.handshake_timeout", config->listen_handshake_timeout, 1, 3600000},
+        {"listen.first_byte_timeout", config->listen_first_byte_timeout, 1, 3600000},
+        {"listen.quota_messages", config->listen_quota_messages, 0, 1000000000},
+        {"listen.quota_readings", config->listen_quota_readings, 0, 1000000000},
         {"listen.message_timeout", config->listen_message_timeout, 1, 3600000},
         {"listen.idle_timeout", config->listen_idle_timeout, 1, 86400000},
         {"listen.pause_max", config->listen_pause_max, 1, 3600000},
@@ -584,6 +587,10 @@ static void check_all(struct reading_state *state)
     check_file(state, "tls.key", state->config->tls_key);
     check_file(state, "tls.client_ca", state->config->tls_client_ca);
     check_file(state, "tls.crl", state->config->tls_crl);
+    check(state, *state->config->tls_crl == '\0' || *state->config->tls_client_ca != '\0', "tls.crl",
+          &(struct fault){.found = state->config->tls_crl,
+                          .expected = "nothing without client_ca",
+                          .hint = "a revocation list is of the authorities of client_ca: set it too"});
 }
 
 /* [kafka] security_* under the names of librdkafka; a rdkafka.NAME line of the same name wins. */

@@ -375,11 +375,13 @@ static bool is_ready(void *context, struct buffer *json)
 
 static int64_t count_connections(void *context, const char *protocol)
 {
-    const struct service *service = context;
-    int64_t open = 0;
-    for (unsigned loop = 0; loop < service->loops; loop++)
-        open += ingest_connections(service->ingest[loop], protocol);
-    return open;
+    struct service *service = context;
+    const _Atomic int64_t *open = service->ingest_shared.connections;
+    if (strcmp(protocol, "https") == 0)
+        return atomic_load_explicit(&open[LISTENER_HTTPS], memory_order_relaxed);
+    if (strcmp(protocol, "http") == 0)
+        return atomic_load_explicit(&open[LISTENER_HTTP], memory_order_relaxed);
+    return 0;
 }
 
 static void read_metrics(void *context, struct metrics_sources *ret)

@@ -331,6 +331,7 @@ static void stop_registry(struct service *service)
 static enum err start_loops(struct service *service)
 {
     enum err error = OK;
+    service->ingest_shared.quota = quota_new();
     for (unsigned loop = 0; error == OK && loop < service->loops; loop++) {
         struct ingest_options options = {
             .config = service->config,
@@ -339,6 +340,8 @@ static enum err start_loops(struct service *service)
             .inlets = service->loop_inlet[loop],
             .bell = &service->loop_bell[loop],
             .mailbox = &service->mailbox[loop],
+            .shared = &service->ingest_shared,
+            .settled_bell = &service->admin_bell,
             .counters = loop_counters(service, loop),
             .node = &service->node,
             .reading_key = service->reading_key,
@@ -355,6 +358,7 @@ static void stop_loops(struct service *service)
 {
     for (unsigned loop = 0; loop < service->loops; loop++)
         ingest_stop(service->ingest[loop]);
+    quota_free(service->ingest_shared.quota);
 }
 
 static enum err start_admin(struct service *service)

@@ -8,6 +8,7 @@
 #include "daemon/admin/admin.h"
 #include "daemon/identity.h"
 #include "daemon/ingest/ingest.h"
+#include "daemon/ingest/quota.h"
 #include "daemon/registry/registry_service.h"
 #include "daemon/service.h"
 #include "daemon/shard.h"
@@ -36,6 +37,7 @@ struct service {
     struct shard *shard[SHARDS_MAX];
     struct journal *journal[SHARDS_MAX];
     struct ingest *ingest[LOOPS_MAX];
+    struct ingest_shared ingest_shared;
     struct loader *loader;
     struct publisher *publisher;
     struct registry_service *registry;

@@ -19,6 +19,10 @@
     COUNTER(CONNECTIONS_CLOSED)                                                                              \
     COUNTER(HANDSHAKES_FAILED)                                                                               \
     COUNTER(CONNECTIONS_PAUSED)                                                                              \
+    COUNTER(CONNECTIONS_REFUSED)                                                                             \
+    COUNTER(CONNECTIONS_SHED)                                                                                \
+    COUNTER(CERTIFICATES_REFUSED)                                                                            \
+    COUNTER(QUOTA_REFUSALS)                                                                                  \
     COUNTER(TURNS)                                                                                           \
     COUNTER(SINK_RECORDS)                                                                                    \
     COUNTER(SINK_ERRORS)

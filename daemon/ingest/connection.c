@@ -11,9 +11,12 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "daemon/base/clock.h"
+#include "daemon/base/log.h"
+#include "daemon/ingest/connection_internal.h"
 #include "daemon/ingest/loop.h"
 
-enum { USER_TIMEOUT_MS = 30000 };
+enum { HANDSHAKE_SHARE_NS = 1000000 };
 
 static const bool legal[CONNECTION_STATES][CONNECTION_STATES] = {
     [CONNECTION_HANDSHAKE] = {[CONNECTION_OPEN] = true, [CONNECTION_CLOSING] = true},
@@ -22,7 +25,7 @@ static const bool legal[CONNECTION_STATES][CONNECTION_STATES] = {
     [CONNECTION_LINGER] = {[CONNECTION_CLOSING] = true},
 };
 
-static void set_state(struct connection *conn, enum connection_state state)
+void connection__set_state(struct connection *conn, enum connection_state state)
 {
     ensure(legal[conn->state][state]);
     conn->state = state;
@@ -35,71 +38,6 @@ void connection_mark(struct connection *conn)
     conn->marked = true;
     conn->next_marked = conn->loop->marked;
     conn->loop->marked = conn;
-}
-
-/* Deadlines: a list a kind, each in order because all of it wait equally long. */
-
-static void wait_unlink(struct connection *conn)
-{
-    struct wait_list *list = &conn->loop->waits[conn->wait];
-    if (conn->wait == WAIT_NONE)
-        return;
-    if (conn->wait_previous != NULL)
-        conn->wait_previous->wait_next = conn->wait_next;
-    else
-        list->first = conn->wait_next;
-    if (conn->wait_next != NULL)
-        conn->wait_next->wait_previous = conn->wait_previous;
-    else
-        list->last = conn->wait_previous;
-    conn->wait_next = conn->wait_previous = NULL;
-    conn->wait = WAIT_NONE;
-}
-
-static void wait_link(struct connection *conn, enum wait_kind kind)
-{
-    struct wait_list *list = &conn->loop->waits[kind];
-    conn->wait = kind;
-    if (kind == WAIT_NONE)
-        return;
-    conn->wait_until_ns = conn->loop->context.now_ns + list->length_ns;
-    conn->wait_previous = list->last;
-    if (list->last != NULL)
-        list->last->wait_next = conn;
-    else
-        list->first = conn;
-    list->last = conn;
-}
-
-static const struct request *reading_request(const struct connection *conn)
-{
-    return conn->last != NULL && conn->last->state == REQUEST_READING ? conn->last : NULL;
-}
-
-static enum wait_kind wait_due(const struct connection *conn)
-{
-    if (conn->write_busy)
-        return WAIT_WRITE;
-    if (conn->state == CONNECTION_HANDSHAKE)
-        return WAIT_HANDSHAKE;
-    if (conn->state == CONNECTION_LINGER)
-        return WAIT_LINGER;
-    if (conn->state == CONNECTION_OPEN && reading_request(conn) != NULL)
-        return WAIT_MESSAGE;
-    return conn->requests > 0 ? WAIT_NONE : WAIT_IDLE;
-}
-
-static void update_wait(struct connection *conn)
-{
-    enum wait_kind due = wait_due(conn);
-    const struct request *request = due == WAIT_MESSAGE ? reading_request(conn) : NULL;
-    bool same = due == conn->wait && request == conn->wait_request && !(due == WAIT_IDLE && conn->touched);
-    conn->touched = false;
-    if (same)
-        return;
-    wait_unlink(conn);
-    wait_link(conn, due);
-    conn->wait_request = request;
 }
 
 /* The FIFO of requests. */
@@ -117,7 +55,7 @@ static struct request *begin_request(struct connection *conn)
     return request;
 }
 
-static struct request *pop_request(struct connection *conn)
+struct request *connection__pop_request(struct connection *conn)
 {
     struct request *request = conn->first;
     conn->first = request->next;
@@ -131,10 +69,10 @@ static struct request *pop_request(struct connection *conn)
 static void drop_reading(struct connection *conn)
 {
     struct request *request = conn->last, *before = conn->first;
-    if (reading_request(conn) == NULL)
+    if (connection__reading(conn) == NULL)
         return;
     if (before == request) {
-        pop_request(conn);
+        connection__pop_request(conn);
     } else {
         while (before->next != request)
             before = before->next;
@@ -149,6 +87,8 @@ static void drop_reading(struct connection *conn)
 
 static void unlink_from_all(struct connection *conn)
 {
+    if (conn->loop->recheck_next == conn)
+        conn->loop->recheck_next = conn->next;
     if (conn->previous != NULL)
         conn->previous->next = conn->next;
     else
@@ -157,10 +97,16 @@ static void unlink_from_all(struct connection *conn)
         conn->next->previous = conn->previous;
 }
 
+void connection__recycle(struct connection *conn)
+{
+    unlink_from_all(conn);
+    conn->next = conn->loop->free_connections;
+    conn->loop->free_connections = conn;
+}
+
 static void on_closed(uv_handle_t *handle)
 {
     struct connection *conn = (struct connection *)handle;
-    struct loop *loop = conn->loop;
     ensure(conn->state == CONNECTION_CLOSING && conn->requests == 0 && !conn->marked && !conn->rearmed);
     tls_free(conn->tls);
     free(conn->names);
@@ -168,9 +114,14 @@ static void on_closed(uv_handle_t *handle)
     buffer_deinit(&conn->held_sealed);
     buffer_deinit(&conn->writing);
     buffer_deinit(&conn->backlog);
-    unlink_from_all(conn);
-    conn->next = loop->free_connections;
-    loop->free_connections = conn;
+    connection__recycle(conn);
+}
+
+static void unqueue(struct connection *conn)
+{
+    if (conn->is_queued)
+        TAILQ_REMOVE(&conn->loop->handshakes, conn, handshake);
+    conn->is_queued = false;
 }
 
 void connection_close(struct connection *conn)
@@ -179,12 +130,14 @@ void connection_close(struct connection *conn)
         return;
     if (conn->state == CONNECTION_HANDSHAKE)
         counter_add(conn->loop->context.counters, COUNTER_HANDSHAKES_FAILED, 1);
-    wait_unlink(conn);
-    set_state(conn, CONNECTION_CLOSING);
+    connection__wait_unlink(conn);
+    connection__set_state(conn, CONNECTION_CLOSING);
     while (conn->first != NULL)
-        request_release(conn->loop, pop_request(conn));
+        request_release(conn->loop, connection__pop_request(conn));
     counter_add(conn->loop->context.counters, COUNTER_CONNECTIONS_CLOSED, 1);
-    atomic_fetch_sub_explicit(&conn->listener->connections, 1, memory_order_relaxed);
+    connection__uncount(conn);
+    connection__know(conn);
+    unqueue(conn);
     uv_close((uv_handle_t *)&conn->tcp, on_closed);
 }
 
@@ -197,11 +150,11 @@ void connection_drain(struct connection *conn)
     if (conn->state != CONNECTION_OPEN)
         return;
     drop_reading(conn);
-    set_state(conn, CONNECTION_DRAINING);
+    connection__set_state(conn, CONNECTION_DRAINING);
     connection_mark(conn);
 }
 
-static struct connection *connection_new(struct loop *loop)
+struct connection *connection__new(struct loop *loop)
 {
     struct connection *conn = loop->free_connections;
     if (conn != NULL)
@@ -218,105 +171,6 @@ static struct connection *connection_new(struct loop *loop)
     return conn;
 }
 
-/* Writing. */
-
-static void on_written(uv_write_t *write, int status);
-
-/* libuv keeps pointers into `writing` until it calls back (PITFALLS U1); what comes meanwhile goes to
- * `backlog`. */
-static void write_rest(struct connection *conn)
-{
-    uv_buf_t piece = uv_buf_init(conn->writing.data, (unsigned)conn->writing.size);
-    conn->write_busy = true;
-    if (uv_write(&conn->write, (uv_stream_t *)&conn->tcp, &piece, 1, on_written) != 0)
-        connection_close(conn);
-}
-
-static void on_written(uv_write_t *write, int status)
-{
-    struct connection *conn = write->handle->data;
-    conn->write_busy = false;
-    buffer_clear(&conn->writing);
-    if (conn->state == CONNECTION_CLOSING)
-        return;
-    loop_begin_turn(conn->loop);
-    if (status != 0) {
-        connection_close(conn);
-        return;
-    }
-    struct buffer empty = conn->writing;
-    conn->writing = conn->backlog;
-    conn->backlog = empty;
-    if (conn->writing.size > 0)
-        write_rest(conn);
-    connection_mark(conn);
-}
-
-static void write_bytes(struct connection *conn, const struct buffer *bytes)
-{
-    size_t done = 0;
-    if (bytes->size == 0 || conn->state == CONNECTION_CLOSING)
-        return;
-    if (conn->write_busy) {
-        buffer_append(&conn->backlog, bytes->data, bytes->size);
-        return;
-    }
-    uv_buf_t piece = uv_buf_init(bytes->data, (unsigned)bytes->size);
-    int written = uv_try_write((uv_stream_t *)&conn->tcp, &piece, 1);
-    if (written < 0 && written != UV_EAGAIN) {
-        connection_close(conn);
-        return;
-    }
-    done = written > 0 ? (size_t)written : 0;
-    if (done == bytes->size)
-        return;
-    buffer_append(&conn->writing, bytes->data + done, bytes->size - done);
-    write_rest(conn);
-}
-
-/* Sends what OpenSSL has put into the shared output buffer. */
-static void write_sealed(struct connection *conn)
-{
-    write_bytes(conn, &conn->loop->sealed);
-    buffer_clear(&conn->loop->sealed);
-}
-
-static void write_answers(struct connection *conn, const struct buffer *answers)
-{
-    if (conn->tls == NULL) {
-        write_bytes(conn, answers);
-        return;
-    }
-    tls_set_window(conn->tls, NULL, 0, &conn->loop->sealed);
-    bool sealed = tls_write(conn->tls, answers->data, answers->size);
-    write_sealed(conn);
-    if (!sealed)
-        connection_close(conn);
-}
-
-/* Renders every answer that is due, in the order of the requests. */
-static void flush_answers(struct connection *conn)
-{
-    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    struct loop *loop = conn->loop;
-    buffer_clear(&loop->answers);
-    while (conn->first != NULL && conn->first->state == REQUEST_READY) {
-        struct request *request = pop_request(conn);
-        bool keep_alive = request->keep_alive && !loop->draining;
-        struct http_answer answer = {loop->date, keep_alive, request->head_only};
-        http_append_answer(&loop->answers, &request->exchange, &answer);
-        request_release(loop, request);
-        if (!keep_alive)
-            connection_drain(conn);
-    }
-    if (conn->first != NULL && conn->first->wants_continue && conn->first->state == REQUEST_READING) {
-        conn->first->wants_continue = false;
-        buffer_text(&loop->answers, go_on);
-    }
-    if (loop->answers.size > 0)
-        write_answers(conn, &loop->answers);
-}
-
 /* Reading. */
 
 static bool is_parked(const struct connection *conn)
@@ -327,8 +181,8 @@ static bool is_parked(const struct connection *conn)
 static bool may_read(const struct connection *conn)
 {
     bool open = conn->state == CONNECTION_HANDSHAKE || conn->state == CONNECTION_OPEN;
-    bool room = conn->requests < PIPELINE_MAX || reading_request(conn) != NULL;
-    return open && room && !conn->write_busy && !is_parked(conn);
+    bool room = conn->requests < PIPELINE_MAX || connection__reading(conn) != NULL;
+    return open && room && !conn->is_queued && !conn->write_busy && !is_parked(conn);
 }
 
 /* Feeds plain bytes; returns how many were taken before a pause or the end. */
@@ -336,7 +190,7 @@ static size_t parse(struct connection *conn, const char *data, size_t size)
 {
     size_t at = 0;
     while (at < size && may_read(conn)) {
-        struct request *request = reading_request(conn) != NULL ? conn->last : begin_request(conn);
+        struct request *request = connection__reading(conn) != NULL ? conn->last : begin_request(conn);
         size_t used;
         enum http_step step = request_feed(conn->loop, request, data + at, size - at, &used);
         at += used;
@@ -344,17 +198,6 @@ static size_t parse(struct connection *conn, const char *data, size_t size)
             connection_drain(conn);
     }
     return at;
-}
-
-static void keep_names(struct connection *conn)
-{
-    char names[NAMES_MAX];
-    conn->names_size = tls_peer_names(conn->tls, names, sizeof(names));
-    if (conn->names_size == 0)
-        return;
-    conn->names = malloc(conn->names_size);
-    ensure(conn->names != NULL);
-    memcpy(conn->names, names, conn->names_size);
 }
 
 /* The peer sends nothing more. */
@@ -368,6 +211,16 @@ static void input_ended(struct connection *conn)
     connection_mark(conn);
 }
 
+/* A device that is refused cannot tell its operator why. Who it is does not belong into a log. */
+static void tell_certificate(struct connection *conn)
+{
+    const char *fault = tls_certificate_fault(conn->tls);
+    if (fault == NULL)
+        return;
+    counter_add(conn->loop->context.counters, COUNTER_CERTIFICATES_REFUSED, 1);
+    log_write(LOG_WARNING, "ingest", "client certificate refused reason=\"%s\"", fault);
+}
+
 /* PITFALLS O3: reads until OpenSSL wants more, then always sends what it has to say. */
 static void unseal(struct connection *conn, const char *data, size_t size)
 {
@@ -378,8 +231,8 @@ static void unseal(struct connection *conn, const char *data, size_t size)
         size_t read;
         step = tls_read(conn->tls, loop->plain, sizeof(loop->plain), &read);
         if (conn->state == CONNECTION_HANDSHAKE && tls_is_established(conn->tls)) {
-            set_state(conn, CONNECTION_OPEN);
-            keep_names(conn);
+            connection__set_state(conn, CONNECTION_OPEN);
+            connection__keep_names(conn);
         }
         if (step != TLS_DATA)
             break;
@@ -389,7 +242,9 @@ static void unseal(struct connection *conn, const char *data, size_t size)
     size_t left = tls_input_left(conn->tls);
     if (step == TLS_DATA)
         buffer_append(&conn->held_sealed, data + size - left, left);
-    write_sealed(conn);
+    connection__write_sealed(conn);
+    if (step == TLS_FAILED && conn->state == CONNECTION_HANDSHAKE)
+        tell_certificate(conn);
     if (step == TLS_FAILED)
         connection_close(conn);
     else if (step == TLS_CLOSED)
@@ -401,14 +256,44 @@ static void unseal(struct connection *conn, const char *data, size_t size)
 static void acknowledge_now(struct connection *conn)
 {
     int fd, on = 1;
-    if ((conn->state == CONNECTION_HANDSHAKE || reading_request(conn) != NULL || conn->fresh) &&
+    if ((conn->state == CONNECTION_HANDSHAKE || connection__reading(conn) != NULL || conn->fresh) &&
         uv_fileno((uv_handle_t *)&conn->tcp, &fd) == 0)
         (void)setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
     conn->fresh = conn->state == CONNECTION_HANDSHAKE;
 }
 
+/* The handshake's bytes wait for their share of the turn. */
+static void queue_handshake(struct connection *conn, const char *data, size_t size)
+{
+    buffer_append(&conn->held_sealed, data, size);
+    if (!conn->is_queued)
+        TAILQ_INSERT_TAIL(&conn->loop->handshakes, conn, handshake);
+    conn->is_queued = true;
+}
+
+/* A full handshake costs as much as some twenty messages: a turn spends so much on them, whoever comes. */
+void handshakes_go_on(struct loop *loop)
+{
+    int64_t until_ns = clock_monotonic_ns() + HANDSHAKE_SHARE_NS;
+    for (struct connection *conn; (conn = TAILQ_FIRST(&loop->handshakes)) != NULL;) {
+        unqueue(conn);
+        if (conn->tls == NULL)
+            conn->tls = tls_new(loop->settings->tls);
+        if (conn->tls == NULL)
+            connection_close(conn);
+        connection_mark(conn);
+        connections_settle(loop);
+        if (clock_monotonic_ns() >= until_ns)
+            break;
+    }
+}
+
 static void take_bytes(struct connection *conn, const char *data, size_t size)
 {
+    if (conn->state == CONNECTION_HANDSHAKE) {
+        queue_handshake(conn, data, size);
+        return;
+    }
     if (conn->tls != NULL) {
         unseal(conn, data, size);
         return;
@@ -493,36 +378,18 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
 
 /* The end of a turn. */
 
-/* Shuts our side once everything has left; the peer's end closes it. */
-static void end_output(struct connection *conn)
-{
-    int fd;
-    if (conn->tls != NULL) {
-        tls_set_window(conn->tls, NULL, 0, &conn->loop->sealed);
-        tls_end(conn->tls);
-        write_sealed(conn);
-    }
-    if (conn->state == CONNECTION_CLOSING || conn->write_busy)
-        return;
-    if (conn->ended || uv_fileno((uv_handle_t *)&conn->tcp, &fd) != 0 || shutdown(fd, SHUT_WR) != 0) {
-        connection_close(conn);
-        return;
-    }
-    set_state(conn, CONNECTION_LINGER);
-}
-
 static void settle(struct connection *conn)
 {
     do {
         if (!conn->write_busy && conn->state != CONNECTION_CLOSING)
-            flush_answers(conn);
+            connection__flush_answers(conn);
     } while (take_held(conn));
     if (conn->state == CONNECTION_DRAINING && conn->requests == 0 && !conn->write_busy)
-        end_output(conn);
+        connection__end_output(conn);
     if (conn->state == CONNECTION_CLOSING)
         return;
     update_reading(conn);
-    update_wait(conn);
+    connection__update_wait(conn);
 }
 
 void connections_settle(struct loop *loop)
@@ -540,111 +407,4 @@ void connections_settle(struct loop *loop)
         if (conn->state != CONNECTION_CLOSING)
             settle(conn);
     }
-}
-
-static void expire(struct connection *conn)
-{
-    if (conn->wait == WAIT_MESSAGE) {
-        request_time_out(conn->loop, conn->last);
-        connection_drain(conn);
-        wait_unlink(conn);
-    } else {
-        connection_close(conn);
-    }
-}
-
-int64_t connections_expire(struct loop *loop, int64_t now_ns)
-{
-    int64_t earliest = INT64_MAX;
-    for (size_t kind = WAIT_NONE + 1; kind < WAIT_COUNT; kind++) {
-        struct wait_list *list = &loop->waits[kind];
-        while (list->first != NULL && list->first->wait_until_ns <= now_ns)
-            expire(list->first);
-        if (list->first != NULL && list->first->wait_until_ns < earliest)
-            earliest = list->first->wait_until_ns;
-    }
-    return earliest;
-}
-
-/* Accepting. */
-
-static void on_refused(uv_handle_t *handle)
-{
-    struct connection *conn = (struct connection *)handle;
-    unlink_from_all(conn);
-    conn->next = conn->loop->free_connections;
-    conn->loop->free_connections = conn;
-}
-
-static void set_socket_options(struct connection *conn)
-{
-    int fd;
-    unsigned timeout_ms = USER_TIMEOUT_MS;
-    (void)uv_tcp_nodelay(&conn->tcp, 1);
-    /* What is sent and not acknowledged ends the connection; a peer that only waits is judged by our
-     * deadlines. */
-    if (uv_fileno((uv_handle_t *)&conn->tcp, &fd) == 0)
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
-}
-
-void connection_accept(struct listener *listener)
-{
-    struct loop *loop = listener->loop;
-    struct connection *conn = connection_new(loop);
-    ensure(uv_tcp_init(&loop->uv, &conn->tcp) == 0);
-    conn->tcp.data = conn;
-    conn->listener = listener;
-    bool accepted = uv_accept((uv_stream_t *)&listener->tcp, (uv_stream_t *)&conn->tcp) == 0;
-    bool room = atomic_load_explicit(&listener->connections, memory_order_relaxed) < loop->connections_max;
-    if (accepted && room && !loop->draining && listener->with_tls)
-        conn->tls = tls_new(loop->tls);
-    if (!accepted || !room || loop->draining || (listener->with_tls && conn->tls == NULL)) {
-        conn->state = CONNECTION_CLOSING;
-        uv_close((uv_handle_t *)&conn->tcp, on_refused);
-        return;
-    }
-    conn->fresh = true;
-    conn->state = listener->with_tls ? CONNECTION_HANDSHAKE : CONNECTION_OPEN;
-    set_socket_options(conn);
-    counter_add(loop->context.counters, COUNTER_CONNECTIONS_OPENED, 1);
-    atomic_fetch_add_explicit(&listener->connections, 1, memory_order_relaxed);
-    connection_mark(conn);
-}
-
-/* Who speaks. */
-
-static const struct registry_source *resolve(struct connection *conn, struct slice authorization)
-{
-    const struct registry *registry = conn->loop->context.registry;
-    const struct registry_source *source = NULL;
-    struct slice token = http_bearer(authorization);
-    uint8_t digest[SHA256_BYTES];
-    if (authorization.data != NULL) {
-        if (token.data == NULL)
-            return NULL;
-        hash_sha256(token.data, token.size, digest);
-        return registry_source_by_token(registry, digest);
-    }
-    for (size_t at = 0; at < conn->names_size && source == NULL; at += strlen(conn->names + at) + 1)
-        source = registry_source_by_certificate(registry, conn->names + at);
-    return source;
-}
-
-/* The header's text is the key: a kept connection costs no digest a message. */
-const struct registry_source *connection_source(struct connection *conn, struct slice authorization)
-{
-    int64_t version = registry_version(conn->loop->context.registry);
-    bool keepable = authorization.size <= TOKEN_KEPT_MAX;
-    bool same = conn->source != NULL && conn->source_version == version && keepable &&
-                conn->token_size == authorization.size &&
-                (authorization.size == 0 || memcmp(conn->token, authorization.data, authorization.size) == 0);
-    if (same)
-        return conn->source;
-    const struct registry_source *source = resolve(conn, authorization);
-    conn->source = keepable ? source : NULL;
-    conn->source_version = version;
-    conn->token_size = keepable ? authorization.size : 0;
-    if (keepable && authorization.size > 0)
-        memcpy(conn->token, authorization.data, authorization.size);
-    return source;
 }

@@ -11,6 +11,7 @@
 #ifndef VIGIE_DAEMON_INGEST_CONNECTION_H
 #define VIGIE_DAEMON_INGEST_CONNECTION_H
 
+#include <sys/queue.h>
 #include <uv.h>
 
 #include "daemon/ingest/request.h"
@@ -28,7 +29,16 @@ enum connection_state {
 };
 
 /* What a connection waits for, and so which deadline it has. */
-enum wait_kind { WAIT_NONE, WAIT_HANDSHAKE, WAIT_MESSAGE, WAIT_IDLE, WAIT_WRITE, WAIT_LINGER, WAIT_COUNT };
+enum wait_kind {
+    WAIT_NONE,
+    WAIT_HANDSHAKE,
+    WAIT_FIRST, /* for a message of a peer that has not said who it is */
+    WAIT_MESSAGE,
+    WAIT_IDLE, /* for the next message of a known one */
+    WAIT_WRITE,
+    WAIT_LINGER,
+    WAIT_COUNT
+};
 
 enum { TOKEN_KEPT_MAX = 96, NAMES_MAX = 1024 };
 
@@ -43,6 +53,7 @@ struct connection {
     struct request *first, *last; /* in order; the last one may be READING */
     unsigned requests;
     bool reads, marked, rearmed, ended, write_busy, touched, fresh;
+    bool is_stranger, is_queued; /* in loop.strangers, in loop.handshakes */
     size_t lingered;
     struct buffer held_plain, held_sealed; /* came in while it was paused */
     struct buffer writing, backlog;        /* being written; waits for that */
@@ -53,6 +64,7 @@ struct connection {
     struct connection *wait_next, *wait_previous;
     struct connection *next, *previous; /* of all; of the free ones */
     struct connection *next_marked, *next_rearmed;
+    TAILQ_ENTRY(connection) stranger, handshake;
 
     /* Who it is, as long as the registry's version stays. */
     const struct registry_source *source;
@@ -61,10 +73,9 @@ struct connection {
     size_t token_size;
     char *names; /* of the client certificate, NUL after each; NULL without */
     size_t names_size;
+    int64_t names_until_s; /* the certificate ends then */
 };
 
-/* Takes the connection that waits at the listener. */
-void connection_accept(struct listener *listener);
 void connection_close(struct connection *connection);
 /* No more requests: closes when the last answer has left. */
 void connection_drain(struct connection *connection);
@@ -74,6 +85,14 @@ void connection_mark(struct connection *connection);
 void connections_settle(struct loop *loop);
 /* Ends what has waited too long; the earliest deadline left, INT64_MAX without. */
 int64_t connections_expire(struct loop *loop, int64_t now_ns);
+
+/* Goes on with handshakes for a share of the turn: those who are in are served first. */
+void handshakes_go_on(struct loop *loop);
+
+/* After a reload: judges every open connection's certificate by the new authorities and revocation lists,
+ * some a turn, and closes those that no longer hold. */
+void connections_recheck_begin(struct loop *loop);
+void connections_recheck(struct loop *loop);
 
 /* Who speaks: by `authorization`, else by its certificate; NULL: nobody known. */
 const struct registry_source *connection_source(struct connection *connection, struct slice authorization);

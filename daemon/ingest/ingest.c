@@ -10,13 +10,9 @@
  */
 #include "daemon/ingest/ingest.h"
 
-#include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
@@ -24,7 +20,6 @@
 #include "daemon/ingest/loop.h"
 
 enum {
-    BACKLOG = 1024,
     LINGER_MS = 5000,
     DRAIN_MS = 5000,          /* answers get this long to leave at a stop */
     DRAIN_TICKETS_MS = 30000, /* and the shards this long to give tickets back: a sync may stall as long */
@@ -49,6 +44,39 @@ static void read_date(struct loop *loop)
     http_format_date(now_ms, loop->date);
 }
 
+static void set_waits(struct loop *loop)
+{
+    const struct ingest_settings *settings = loop->settings;
+    loop->waits[WAIT_HANDSHAKE].length_ns = settings->handshake_timeout_ms * ns_per_ms;
+    loop->waits[WAIT_FIRST].length_ns = settings->first_byte_timeout_ms * ns_per_ms;
+    loop->waits[WAIT_MESSAGE].length_ns = settings->message_timeout_ms * ns_per_ms;
+    loop->waits[WAIT_WRITE].length_ns = settings->message_timeout_ms * ns_per_ms;
+    loop->waits[WAIT_IDLE].length_ns = settings->idle_timeout_ms * ns_per_ms;
+    loop->waits[WAIT_LINGER].length_ns = LINGER_MS * ns_per_ms;
+}
+
+/* A connection that waits already keeps its deadline; the next one is set by the new length. */
+static void take_settings(struct loop *loop)
+{
+    if (atomic_load_explicit(&loop->settings_waiting, memory_order_relaxed) == NULL)
+        return;
+    struct ingest_settings *taken =
+        atomic_exchange_explicit(&loop->settings_waiting, NULL, memory_order_acq_rel);
+    if (taken == NULL)
+        return;
+    ingest_settings_free(loop->settings);
+    loop->settings = taken;
+    set_waits(loop);
+    connections_recheck_begin(loop);
+}
+
+/* Between two callbacks nothing borrows the snapshot or the settings. */
+static void take_mail(struct loop *loop)
+{
+    loop->context.registry = mailbox_take(loop->options.mailbox, loop->context.registry);
+    take_settings(loop);
+}
+
 void loop_begin_turn(struct loop *loop)
 {
     const struct node_state *node = loop->options.node;
@@ -60,7 +88,7 @@ void loop_begin_turn(struct loop *loop)
     int64_t offset_ms = atomic_load_explicit(&node->engine_offset_ms, memory_order_relaxed);
     loop->context.engine_now_ms =
         held_ms != INSTANT_NONE ? held_ms : loop->context.now_ns / ns_per_ms + offset_ms;
-    loop->context.registry = mailbox_take(loop->options.mailbox, loop->context.registry);
+    take_mail(loop);
     read_date(loop);
 }
 
@@ -79,9 +107,9 @@ static void close_handle(uv_handle_t *handle)
 static void close_handles(struct ingest *ingest)
 {
     struct loop *loop = &ingest->loop;
-    for (size_t i = 0; i < LISTENERS; i++)
-        close_handle((uv_handle_t *)&loop->listeners[i].tcp);
+    listeners_close(loop);
     close_handle((uv_handle_t *)&loop->bell_poll);
+    close_handle((uv_handle_t *)&loop->handshake_turn);
     close_handle((uv_handle_t *)&loop->end_of_turn);
     close_handle((uv_handle_t *)&loop->deadline);
     close_handle((uv_handle_t *)&ingest->before_sleep);
@@ -92,8 +120,7 @@ static void begin_drain(struct loop *loop)
 {
     loop->draining = true;
     loop->drain_until_ns = loop->context.now_ns + DRAIN_MS * ns_per_ms;
-    for (size_t i = 0; i < LISTENERS; i++)
-        close_handle((uv_handle_t *)&loop->listeners[i].tcp);
+    listeners_close(loop);
     for (struct connection *conn = loop->all; conn != NULL; conn = conn->next)
         if (conn->requests == 0 && !conn->write_busy)
             connection_close(conn);
@@ -133,17 +160,42 @@ static void set_deadline(struct loop *loop, int64_t due_ns)
     (void)uv_timer_start(&loop->deadline, on_deadline, delay_ms > 0 ? (uint64_t)delay_ms : 1, 0);
 }
 
+/* Work that waits for its share of the next turn: the loop polls its sockets first, but does not sleep. */
+static void on_backlog(uv_idle_t *idle)
+{
+    loop_begin_turn(idle->data);
+}
+
+static bool loop_has_backlog(const struct loop *loop)
+{
+    return !TAILQ_EMPTY(&loop->handshakes) || loop->recheck_next != NULL;
+}
+
+static void wake_again(struct loop *loop, bool wanted)
+{
+    if (uv_is_closing((uv_handle_t *)&loop->handshake_turn))
+        return;
+    if (wanted)
+        (void)uv_idle_start(&loop->handshake_turn, on_backlog);
+    else
+        (void)uv_idle_stop(&loop->handshake_turn);
+}
+
 static void end_turn(struct loop *loop)
 {
     if (!loop->in_turn)
         return;
     connections_settle(loop);
     requests_resume(loop);
+    handshakes_go_on(loop);
+    connections_recheck(loop);
     int64_t due_ns = connections_expire(loop, loop->context.now_ns);
     connections_settle(loop);
     if (loop->draining)
         go_on_draining(loop);
+    due_ns = earlier(due_ns, listeners_resume(loop));
     set_deadline(loop, earlier(due_ns, requests_deadline_ns(loop)));
+    wake_again(loop, loop_has_backlog(loop));
     loop->in_turn = false;
 }
 
@@ -170,111 +222,13 @@ static void on_bell(uv_poll_t *poll, int status, int events)
     struct loop *loop = poll->data;
     loop_begin_turn(loop);
     wakeup_wait(loop->options.bell, 0);
+    take_mail(loop); /* it may have come after the turn began: nothing else would ring for it */
     requests_collect(loop);
     if (atomic_load_explicit(&loop->stopping, memory_order_acquire) && !loop->draining)
         begin_drain(loop);
 }
 
-static void on_connection(uv_stream_t *server, int status)
-{
-    struct listener *listener = server->data;
-    if (status < 0)
-        return; /* out of descriptors: libuv has made room by refusing one (PITFALLS U6) */
-    loop_begin_turn(listener->loop);
-    connection_accept(listener);
-}
-
-/* Binding. */
-
-static int port_of(const struct sockaddr_storage *address)
-{
-    return ntohs(address->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)address)->sin6_port
-                                                : ((const struct sockaddr_in *)address)->sin_port);
-}
-
-static void set_port(struct sockaddr_storage *address, int port)
-{
-    if (address->ss_family == AF_INET6)
-        ((struct sockaddr_in6 *)address)->sin6_port = htons((uint16_t)port);
-    else
-        ((struct sockaddr_in *)address)->sin_port = htons((uint16_t)port);
-}
-
-/* A socket bound to the shared port; -1 with errno. */
-static int bind_shared(const struct sockaddr_storage *address)
-{
-    int on = 1;
-    int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -1;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
-        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0 &&
-        bind(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
-        return fd;
-    int error = errno;
-    close(fd);
-    errno = error;
-    return -1;
-}
-
-static enum err open_listener(struct loop *loop, struct listener *listener, const char *setting,
-                              int shared_port)
-{
-    struct sockaddr_storage address;
-    socklen_t size = sizeof(address);
-    enum err error = config_address(setting, &address);
-    if (error == ERR_EMPTY)
-        return OK;
-    ensure(error == OK); /* the configuration is checked */
-    if (port_of(&address) == 0)
-        set_port(&address, shared_port);
-    int fd = bind_shared(&address);
-    if (fd < 0) {
-        log_write(LOG_ERROR, "ingest",
-                  "cannot bind listener=%s address=%s error=\"%s\" hint=\"is the port in use?\"",
-                  listener->protocol, setting, strerror(errno));
-        return errno == EACCES ? ERR_PERMISSION : ERR_UNAVAILABLE;
-    }
-    ensure(uv_tcp_init(&loop->uv, &listener->tcp) == 0 && uv_tcp_open(&listener->tcp, fd) == 0);
-    listener->tcp.data = listener;
-    if (getsockname(fd, (struct sockaddr *)&address, &size) != 0 ||
-        uv_listen((uv_stream_t *)&listener->tcp, BACKLOG, on_connection) != 0)
-        return ERR_OS;
-    listener->port = port_of(&address);
-    return OK;
-}
-
-static enum err open_listeners(struct loop *loop)
-{
-    const struct config *config = loop->options.config;
-    loop->listeners[LISTENER_HTTPS].protocol = "https";
-    loop->listeners[LISTENER_HTTPS].with_tls = true;
-    loop->listeners[LISTENER_HTTP].protocol = "http";
-    for (size_t i = 0; i < LISTENERS; i++)
-        loop->listeners[i].loop = loop;
-    enum err error = OK;
-    if (strcmp(config->listen_https, "off") != 0 && *config->listen_https != '\0')
-        error = tls_server_new(config, &loop->tls);
-    if (error == OK)
-        error = open_listener(loop, &loop->listeners[LISTENER_HTTPS], config->listen_https,
-                              loop->options.shared_port_https);
-    if (error == OK)
-        error = open_listener(loop, &loop->listeners[LISTENER_HTTP], config->listen_http,
-                              loop->options.shared_port_http);
-    return error;
-}
-
 /* Start and stop. */
-
-static void set_waits(struct loop *loop)
-{
-    const struct config *config = loop->options.config;
-    loop->waits[WAIT_HANDSHAKE].length_ns = config->listen_handshake_timeout * ns_per_ms;
-    loop->waits[WAIT_MESSAGE].length_ns = config->listen_message_timeout * ns_per_ms;
-    loop->waits[WAIT_WRITE].length_ns = config->listen_message_timeout * ns_per_ms;
-    loop->waits[WAIT_IDLE].length_ns = config->listen_idle_timeout * ns_per_ms;
-    loop->waits[WAIT_LINGER].length_ns = LINGER_MS * ns_per_ms;
-}
 
 static void init_handles(struct ingest *ingest)
 {
@@ -283,7 +237,9 @@ static void init_handles(struct ingest *ingest)
     ensure(uv_check_init(&loop->uv, &loop->end_of_turn) == 0);
     ensure(uv_prepare_init(&loop->uv, &ingest->before_sleep) == 0);
     ensure(uv_timer_init(&loop->uv, &loop->deadline) == 0);
+    ensure(uv_idle_init(&loop->uv, &loop->handshake_turn) == 0);
     loop->bell_poll.data = loop->end_of_turn.data = ingest->before_sleep.data = loop->deadline.data = loop;
+    loop->handshake_turn.data = loop;
     ensure(uv_poll_start(&loop->bell_poll, UV_READABLE, on_bell) == 0);
     ensure(uv_check_start(&loop->end_of_turn, on_end_of_turn) == 0);
     ensure(uv_prepare_start(&ingest->before_sleep, on_before_sleep) == 0);
@@ -324,7 +280,8 @@ static void ingest_free(struct ingest *ingest)
     request_pool_deinit(&loop->requests);
     buffer_deinit(&loop->answers);
     buffer_deinit(&loop->sealed);
-    tls_server_free(loop->tls);
+    ingest_settings_free(loop->settings);
+    ingest_settings_free(atomic_load_explicit(&loop->settings_waiting, memory_order_acquire));
     if (loop->context.doors != NULL)
         doors_free(loop->context.doors);
     /* Tickets that a shard never gave back stay: it may still write into them. */
@@ -340,21 +297,25 @@ enum err ingest_start(const struct ingest_options *options, struct ingest **ret_
         return ERR_NO_MEMORY;
     struct loop *loop = &ingest->loop;
     loop->options = *options;
-    loop->connections_max = options->config->listen_connections_max;
+    TAILQ_INIT(&loop->handshakes);
+    TAILQ_INIT(&loop->strangers);
     loop->deadline_ns = INT64_MAX;
     loop->date_second = -1;
     ensure(uv_loop_init(&loop->uv) == 0);
     fill_context(loop);
-    set_waits(loop);
     init_handles(ingest);
-    enum err error = ERR_NO_MEMORY;
+    enum err error = ingest_settings_new(options->config, 0, &loop->settings);
+    if (error != OK)
+        goto fail_free;
+    set_waits(loop);
+    error = ERR_NO_MEMORY;
     loop->tickets = ticket_pool_new(TICKETS_PER_LOOP);
     if (loop->tickets == NULL)
         goto fail_free;
     error = doors_new(&loop->context, &loop->context.doors);
     if (error != OK)
         goto fail_free;
-    error = open_listeners(loop);
+    error = listeners_open(loop);
     if (error != OK)
         goto fail_free;
     error = pthread_create(&ingest->thread, NULL, run, ingest) == 0 ? OK : ERR_OS;
@@ -384,10 +345,17 @@ int ingest_port(const struct ingest *ingest, const char *protocol)
     return listener != NULL ? listener->port : 0;
 }
 
-int64_t ingest_connections(const struct ingest *ingest, const char *protocol)
+void ingest_reconfigure(struct ingest *ingest, struct ingest_settings *settings)
 {
-    const struct listener *listener = listener_of(ingest, protocol);
-    return listener != NULL ? atomic_load_explicit(&listener->connections, memory_order_relaxed) : 0;
+    struct loop *loop = &ingest->loop;
+    /* release: the loop that takes the pointer sees what it points to; one it has not looked at goes */
+    ingest_settings_free(atomic_exchange_explicit(&loop->settings_waiting, settings, memory_order_acq_rel));
+    wakeup_ring(loop->options.bell);
+}
+
+int64_t ingest_generation(const struct ingest *ingest)
+{
+    return atomic_load_explicit(&ingest->loop.settled_generation, memory_order_acquire);
 }
 
 void ingest_stop(struct ingest *ingest)

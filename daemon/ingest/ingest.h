@@ -20,7 +20,19 @@ struct node_state {
     _Atomic int64_t engine_held_ms;   /* engine time while held by the test clock, else INSTANT_NONE */
 };
 
+struct ingest_settings;
+struct quota;
+
+/* What the loops have in common; service owns it, its counts are relaxed atomics. */
+enum ingest_listener { LISTENER_HTTPS, LISTENER_HTTP, LISTENERS };
+struct ingest_shared {
+    _Atomic int64_t connections[LISTENERS]; /* open ones over all loops: connections_max is of a listener */
+    struct quota *quota;                    /* NULL: out of memory at the start, nothing is limited */
+};
+
 struct ingest_options {
+    struct ingest_shared *shared;
+    struct wakeup *settled_bell; /* rung when new settings are in force here */
     const struct config *config;
     unsigned index; /* 0 .. loops - 1 */
     uint32_t shards;
@@ -41,8 +53,10 @@ struct ingest;
 MUST_CHECK enum err ingest_start(const struct ingest_options *options, struct ingest **ret_ingest);
 /* The port bound for "https" or "http"; 0 when not open. */
 int ingest_port(const struct ingest *ingest, const char *protocol);
-/* Open connections of "https" or "http"; any thread. */
-int64_t ingest_connections(const struct ingest *ingest, const char *protocol);
+/* Takes new settings (settings.h): in force from the loop's next turn on. Main alone. */
+void ingest_reconfigure(struct ingest *ingest, struct ingest_settings *settings);
+/* The generation of the settings in force here, certificates of open connections judged anew. Any thread. */
+int64_t ingest_generation(const struct ingest *ingest);
 /* Stops accepting, answers what is in flight (bounded), closes, joins. */
 void ingest_stop(struct ingest *ingest);
 

@@ -7,10 +7,12 @@
 #define VIGIE_DAEMON_INGEST_LOOP_H
 
 #include <pthread.h>
+#include <sys/queue.h>
 #include <uv.h>
 
 #include "daemon/ingest/connection.h"
 #include "daemon/ingest/request.h"
+#include "daemon/ingest/settings.h"
 #include "daemon/ingest/tls.h"
 
 enum {
@@ -22,15 +24,13 @@ enum {
 };
 
 struct listener {
-    uv_tcp_t tcp;
+    uv_poll_t poll;
     struct loop *loop;
-    const char *protocol; /* key in [listen]; NULL: not open */
-    bool with_tls;
-    int port;
-    _Atomic int64_t connections; /* read by the metrics */
+    const char *protocol; /* key in [listen] */
+    enum ingest_listener kind;
+    bool with_tls, open;
+    int fd, port;
 };
-
-enum { LISTENER_HTTPS, LISTENER_HTTP, LISTENERS };
 
 /* Connections in the order of their deadlines: all of one list wait equally long. */
 struct wait_list {
@@ -45,10 +45,14 @@ struct loop {
     uv_timer_t deadline;
     int64_t deadline_ns; /* that the timer is set to; INT64_MAX: off */
     struct listener listeners[LISTENERS];
-    struct tls_server *tls;
+    uv_idle_t handshake_turn; /* runs while something waits for its share of a turn */
     struct ingest_options options;
     struct loop_context context;
-    int64_t connections_max;
+    struct ingest_settings *settings;                   /* in force on this loop */
+    _Atomic(struct ingest_settings *) settings_waiting; /* given by main, taken by the loop */
+    _Atomic int64_t settled_generation;                 /* written by the loop, read by main */
+    int64_t accept_again_ns; /* listeners wait for descriptors until then; 0: they do not */
+    int descriptors_max;     /* accepting stops when as many are open (PITFALLS U6) */
 
     bool in_turn, draining;
     _Atomic bool stopping; /* set by ingest_stop() */
@@ -62,6 +66,9 @@ struct loop {
     struct request_pool requests;
     struct connection *all, *free_connections;
     struct connection *marked, *rearmed; /* to settle, to read again at the end of the turn */
+    struct connection *recheck_next;     /* whose certificate is judged anew next; NULL: all are */
+    TAILQ_HEAD(, connection) handshakes; /* bytes have come; each turn goes on with some of them */
+    TAILQ_HEAD(, connection) strangers;  /* nobody has said who they are; oldest first */
     struct wait_list waits[WAIT_COUNT];
 
     /* Shared by all connections, used within one call. */
@@ -71,5 +78,11 @@ struct loop {
 
 /* Reads the clocks and the mail once a turn; every callback calls it first. */
 void loop_begin_turn(struct loop *loop);
+
+/* accept.c: the listeners of [listen], bound on ports that all loops share. */
+MUST_CHECK enum err listeners_open(struct loop *loop);
+void listeners_close(struct loop *loop);
+/* Accepts again once there are descriptors; when to look again, INT64_MAX: nothing waits. */
+int64_t listeners_resume(struct loop *loop);
 
 #endif

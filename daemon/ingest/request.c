@@ -23,6 +23,7 @@ enum request_refusal {
     REFUSE_NOT_ACCEPTING,
     REFUSE_BUSY,
     REFUSE_NOT_DURABLE,
+    REFUSE_QUOTA,
 };
 
 static const struct http_fault refusals[] = {
@@ -38,6 +39,7 @@ static const struct http_fault refusals[] = {
     [REFUSE_NOT_ACCEPTING] = {503, "overloaded", "readings are not accepted at the moment, try again"},
     [REFUSE_BUSY] = {503, "overloaded", "too many messages are under way, try again"},
     [REFUSE_NOT_DURABLE] = {503, "overloaded", "not everything could be kept, send it again"},
+    [REFUSE_QUOTA] = {429, "too-many-requests", "this source sends more than its quota, see Retry-After"},
 };
 
 enum { RETRY_NOT_ACCEPTING_S = 5, RETRY_BUSY_S = 1 };
@@ -324,6 +326,22 @@ static void count_readings(struct loop *loop, const struct ticket *ticket, bool 
             counter_add(loop->context.counters, ids[i], counts[i]);
 }
 
+/* True when the source has sent too much: answered with the time after which to try again. */
+static bool refuse_by_quota(struct loop *loop, struct request *request)
+{
+    const struct registry_source *source =
+        connection_source(request->connection, request->reader.request.authorization);
+    unsigned wait_s = source == NULL ? 0
+                                     : quota_take_message(loop->options.shared->quota, &loop->settings->quota,
+                                                          source->source_id, loop->context.now_ns);
+    if (wait_s == 0)
+        return false;
+    counter_add(loop->context.counters, COUNTER_QUOTA_REFUSALS, 1);
+    request->exchange.retry_after_s = (int)wait_s;
+    request_refuse(loop, request, &refusals[REFUSE_QUOTA]);
+    return true;
+}
+
 static void submit(struct loop *loop, struct request *request)
 {
     struct ticket *ticket = request->exchange.ticket;
@@ -356,8 +374,12 @@ static void open_door(struct loop *loop, struct request *request)
     if (exchange->ticket != NULL)
         exchange->ticket->started_ns = loop->context.now_ns;
     counter_add(loop->context.counters, COUNTER_MESSAGES, exchange->ticket != NULL);
+    int64_t source_id = exchange->source != NULL ? exchange->source->source_id : 0;
     enum door_step step = door->handle(&loop->context, exchange);
     exchange->source = NULL;
+    if (exchange->ticket != NULL)
+        quota_charge_readings(loop->options.shared->quota, &loop->settings->quota, source_id,
+                              exchange->ticket->count, loop->context.now_ns);
     if (step == DOOR_SUBMITTED) {
         submit(loop, request);
         return;
@@ -372,7 +394,7 @@ static void park(struct loop *loop, struct request *request)
 {
     struct request_pool *pool = &loop->requests;
     request->state = REQUEST_PARKED;
-    request->parked_until_ns = loop->context.now_ns + loop->options.config->listen_pause_max * 1000000;
+    request->parked_until_ns = loop->context.now_ns + loop->settings->pause_max_ms * 1000000;
     if (pool->parked_last != NULL)
         pool->parked_last->next_parked = request;
     else
@@ -392,6 +414,8 @@ static void dispatch(struct loop *loop, struct request *request)
         open_door(loop, request);
     } else if (!accepting || loop->draining) {
         request_refuse(loop, request, &refusals[REFUSE_NOT_ACCEPTING]);
+    } else if (refuse_by_quota(loop, request)) {
+        return;
     } else if (loop->requests.parked_first != NULL ||
                (request->exchange.ticket = ticket_get(loop->tickets)) == NULL) {
         park(loop, request);

@@ -3,18 +3,21 @@
  * idle (PITFALLS O1: SSL_MODE_RELEASE_BUFFERS; O2: ciphertext lives in our own buffers). */
 #include "daemon/ingest/tls.h"
 
-#include <limits.h>
 #include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/base/log.h"
+#include "daemon/ingest/tls_internal.h"
 
-struct tls_server {
-    SSL_CTX *context;
-    BIO_METHOD *window;
+/* Records that a peer may send beyond what its data are worth (PITFALLS O9): a record takes one, data pay
+ * back. A request sent byte by byte passes, a flood of key updates or of tiny records does not. */
+enum {
+    EMPTY_RECORDS_MAX = 32, /* without data: key updates, refused renegotiations */
+    EMPTY_RECORD_BYTES = 65536,
+    TINY_RECORDS_MAX = 1 << 16,
+    TINY_RECORD_BYTES = 16,
 };
 
 struct tls {
@@ -22,6 +25,8 @@ struct tls {
     const char *input;
     size_t input_left;
     struct buffer *output;
+    /* Since the handshake: records that came, those that carried data, bytes of data. */
+    uint64_t records, data_records, data_bytes;
 };
 
 /* The window. */
@@ -54,132 +59,42 @@ static long window_control(BIO *bio, int command, long number, void *pointer)
     return command == BIO_CTRL_FLUSH;
 }
 
-static BIO_METHOD *window_new(void)
-{
-    BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "window");
-    if (method == NULL)
-        return NULL;
-    BIO_meth_set_read(method, window_read);
-    BIO_meth_set_write(method, window_write);
-    BIO_meth_set_ctrl(method, window_control);
-    return method;
-}
+/* One for the process: a BIO does not keep its method alive, and connections outlive their server. */
+static BIO_METHOD *window;
+static pthread_once_t window_once = PTHREAD_ONCE_INIT;
 
-/* The server. */
-
-/* HTTP/1.1 for those who ask; others are served the same. */
-static int select_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_size,
-                           const unsigned char *in, unsigned in_size, void *context)
+static void make_window(void)
 {
-    static const unsigned char http[] = "\x08http/1.1";
-    for (unsigned at = 0; at < in_size; at += 1u + in[at])
-        if (in[at] == http[0] && at + http[0] < in_size && memcmp(in + at, http, sizeof(http) - 1) == 0) {
-            *out = in + at + 1;
-            *out_size = http[0];
-            return SSL_TLSEXT_ERR_OK;
-        }
-    return SSL_TLSEXT_ERR_NOACK;
-}
-
-/* Logs OpenSSL's word on what the operator must mend. */
-static enum err refuse_setting(const char *key, const char *setting, const char *hint)
-{
-    char reason[160];
-    ERR_error_string_n(ERR_peek_last_error(), reason, sizeof(reason));
-    ERR_clear_error();
-    log_write(LOG_ERROR, "ingest", "cannot use %s found=%s error=\"%s\" hint=\"%s\"", key, setting, reason,
-              hint);
-    return ERR_CONFIG;
-}
-
-static enum err load_identity(SSL_CTX *context, const struct config *config)
-{
-    char path[PATH_MAX];
-    if (config_file(config->tls_certificate, path, sizeof(path)) != OK ||
-        SSL_CTX_use_certificate_chain_file(context, path) != 1)
-        return refuse_setting("[tls] certificate", config->tls_certificate,
-                              "a PEM chain, the server's certificate first");
-    if (config_file(config->tls_key, path, sizeof(path)) != OK ||
-        SSL_CTX_use_PrivateKey_file(context, path, SSL_FILETYPE_PEM) != 1)
-        return refuse_setting("[tls] key", config->tls_key,
-                              "the PEM key of the certificate, without a passphrase");
-    if (SSL_CTX_check_private_key(context) != 1)
-        return refuse_setting("[tls] key", config->tls_key, "certificate and key do not belong together");
-    return OK;
-}
-
-/* A client certificate is asked for, not demanded (INTERFACES.md section 4); one that is shown must verify.
- */
-static enum err load_client_authorities(SSL_CTX *context, const struct config *config)
-{
-    if (*config->tls_client_ca == '\0')
-        return OK;
-    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(config->tls_client_ca);
-    if (names == NULL || SSL_CTX_load_verify_locations(context, config->tls_client_ca, NULL) != 1)
-        return refuse_setting("[tls] client_ca", config->tls_client_ca,
-                              "PEM certificates of the authorities");
-    SSL_CTX_set_client_CA_list(context, names);
-    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
-    if (*config->tls_crl == '\0')
-        return OK;
-    if (SSL_CTX_load_verify_file(context, config->tls_crl) != 1)
-        return refuse_setting("[tls] crl", config->tls_crl, "PEM revocation lists of client_ca");
-    /* PITFALLS O8: without the flag a revocation list is loaded and ignored. */
-    X509_STORE_set_flags(SSL_CTX_get_cert_store(context), X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
-    return OK;
-}
-
-static void set_policy(SSL_CTX *context, const struct config *config)
-{
-    SSL_CTX_set_min_proto_version(context, strcmp(config->tls_min_version, "1.3") == 0 ? TLS1_3_VERSION
-                                                                                       : TLS1_2_VERSION);
-    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
-    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
-    /* Nothing is resumed: no tickets, no cache that could grow (PITFALLS O6, O7). */
-    SSL_CTX_set_num_tickets(context, 0);
-    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_alpn_select_cb(context, select_protocol, NULL);
-}
-
-enum err tls_server_new(const struct config *config, struct tls_server **ret_server)
-{
-    struct tls_server *server = calloc(1, sizeof(*server));
-    if (server == NULL)
-        return ERR_NO_MEMORY;
-    ERR_clear_error();
-    server->context = SSL_CTX_new(TLS_server_method());
-    server->window = window_new();
-    enum err error = server->context == NULL || server->window == NULL ? ERR_NO_MEMORY : OK;
-    if (error != OK)
-        goto fail;
-    set_policy(server->context, config);
-    error = load_identity(server->context, config);
-    if (error == OK)
-        error = load_client_authorities(server->context, config);
-    if (error != OK)
-        goto fail;
-    *ret_server = server;
-    return OK;
-fail:
-    tls_server_free(server);
-    return error;
-}
-
-void tls_server_free(struct tls_server *server)
-{
-    if (server == NULL)
-        return;
-    SSL_CTX_free(server->context);
-    BIO_meth_free(server->window);
-    free(server);
+    window = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "window");
+    ensure(window != NULL);
+    BIO_meth_set_read(window, window_read);
+    BIO_meth_set_write(window, window_write);
+    BIO_meth_set_ctrl(window, window_control);
 }
 
 /* A connection's. */
 
+/* OpenSSL shows every record's header before its content. */
+static void count_record(int is_ours, int version, int type, const void *data, size_t size, SSL *ssl,
+                         void *context)
+{
+    struct tls *tls = context;
+    if (!is_ours && type == SSL3_RT_HEADER && SSL_is_init_finished(ssl))
+        tls->records++;
+}
+
+static bool is_flood(const struct tls *tls)
+{
+    uint64_t empty = tls->records - tls->data_records;
+    return empty > EMPTY_RECORDS_MAX + tls->data_bytes / EMPTY_RECORD_BYTES ||
+           tls->data_records > TINY_RECORDS_MAX + tls->data_bytes / TINY_RECORD_BYTES;
+}
+
 struct tls *tls_new(struct tls_server *server)
 {
     struct tls *tls = calloc(1, sizeof(*tls));
-    BIO *bio = BIO_new(server->window);
+    (void)pthread_once(&window_once, make_window);
+    BIO *bio = BIO_new(window);
     SSL *ssl = SSL_new(server->context);
     if (tls == NULL || bio == NULL || ssl == NULL) {
         SSL_free(ssl);
@@ -191,6 +106,8 @@ struct tls *tls_new(struct tls_server *server)
     BIO_set_init(bio, 1);
     SSL_set_bio(ssl, bio, bio); /* takes the BIO */
     SSL_set_accept_state(ssl);
+    SSL_set_msg_callback(ssl, count_record);
+    SSL_set_msg_callback_arg(ssl, tls);
     tls->ssl = ssl;
     return tls;
 }
@@ -220,20 +137,26 @@ bool tls_is_established(const struct tls *tls)
     return SSL_is_init_finished(tls->ssl);
 }
 
+/* Without SSL_MODE_AUTO_RETRY a read ends after each record that carries no data, so each one is judged. */
 enum tls_step tls_read(struct tls *tls, char *out, size_t capacity, size_t *ret_size)
 {
     ensure(tls->output != NULL && capacity > 0);
-    ERR_clear_error(); /* PITFALLS O12 */
-    if (SSL_read_ex(tls->ssl, out, capacity, ret_size) == 1)
-        return TLS_DATA;
-    switch (SSL_get_error(tls->ssl, 0)) {
-    case SSL_ERROR_WANT_READ:
-        return TLS_MORE;
-    case SSL_ERROR_ZERO_RETURN:
-        return TLS_CLOSED;
-    default:
+    for (;;) {
+        size_t left = tls->input_left;
+        ERR_clear_error(); /* PITFALLS O12 */
+        if (SSL_read_ex(tls->ssl, out, capacity, ret_size) == 1) {
+            tls->data_records++;
+            tls->data_bytes += *ret_size;
+            return is_flood(tls) ? TLS_FAILED : TLS_DATA;
+        }
+        int error = SSL_get_error(tls->ssl, 0);
         ERR_clear_error();
-        return TLS_FAILED;
+        if (error == SSL_ERROR_ZERO_RETURN)
+            return TLS_CLOSED;
+        if (error != SSL_ERROR_WANT_READ || is_flood(tls))
+            return TLS_FAILED;
+        if (tls->input_left == 0 || tls->input_left == left)
+            return TLS_MORE;
     }
 }
 
@@ -279,19 +202,41 @@ static size_t put_dns_names(char *out, size_t capacity, size_t used, const X509 
     return used;
 }
 
-size_t tls_peer_names(const struct tls *tls, char *out, size_t capacity)
+static int64_t seconds_of(const ASN1_TIME *time)
 {
-    X509 *certificate = SSL_get1_peer_certificate(tls->ssl);
-    if (certificate == NULL || SSL_get_verify_result(tls->ssl) != X509_V_OK) {
-        X509_free(certificate);
+    struct tm parts;
+    return time != NULL && ASN1_TIME_to_tm(time, &parts) == 1 ? (int64_t)timegm(&parts) : INT64_MIN;
+}
+
+size_t tls_peer_names(const struct tls *tls, char *out, size_t capacity, int64_t *ret_until_s)
+{
+    X509 *certificate = SSL_get0_peer_certificate(tls->ssl);
+    if (certificate == NULL || SSL_get_verify_result(tls->ssl) != X509_V_OK)
         return 0;
-    }
     size_t used = 0;
     X509_NAME *subject = X509_get_subject_name(certificate);
     int index = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
     if (index >= 0)
         used = put_name(out, capacity, used, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, index)));
-    used = put_dns_names(out, capacity, used, certificate);
-    X509_free(certificate);
-    return used;
+    *ret_until_s = seconds_of(X509_get0_notAfter(certificate));
+    return put_dns_names(out, capacity, used, certificate);
+}
+
+bool tls_peer_holds(const struct tls *tls, const struct tls_server *server)
+{
+    X509 *certificate = SSL_get0_peer_certificate(tls->ssl);
+    X509_STORE_CTX *trial = X509_STORE_CTX_new();
+    ensure(certificate != NULL && trial != NULL);
+    bool holds = X509_STORE_CTX_init(trial, SSL_CTX_get_cert_store(server->context), certificate,
+                                     SSL_get_peer_cert_chain(tls->ssl)) == 1 &&
+                 X509_STORE_CTX_set_default(trial, "ssl_client") == 1 && X509_verify_cert(trial) == 1;
+    X509_STORE_CTX_free(trial);
+    ERR_clear_error();
+    return holds;
+}
+
+const char *tls_certificate_fault(const struct tls *tls)
+{
+    long result = SSL_get_verify_result(tls->ssl);
+    return result == X509_V_OK ? NULL : X509_verify_cert_error_string(result);
 }
