@@ -142,21 +142,30 @@ static void set_times(const struct engine *engine, struct fields *fields, const 
     version->valid_from_ms = version->moved ? earliest_ms : asked_ms;
 }
 
+static void refresh_one(struct engine *engine, struct patient *patient, const char *id)
+{
+    patient_refresh_rule(engine, patient, id);
+    patient_schedule(engine, patient);
+}
+
 /* Everybody in scope, now or before, in the order of their numbers. */
 static void refresh(struct engine *engine, const struct addition *addition, const char *id)
 {
     char text[2 * REF_BYTES_MAX + 2];
+    if (addition->patient !=
+        NULL) { /* an enrolment brings one such rule a patient: no walk over all of them */
+        refresh_one(engine, addition->patient, id);
+        return;
+    }
     for (size_t i = 0; i < engine->patients_count; i++) {
         struct patient *patient = engine->patients[i];
         struct rule_subject subject = patient_subject(engine, patient);
-        bool concerned = patient == addition->patient;
-        for (size_t m = 0; addition->patient == NULL && m < patient->memberships_count; m++)
+        bool concerned = false;
+        for (size_t m = 0; m < patient->memberships_count; m++)
             concerned |= strcmp(subject_scope(&subject, addition->layer, &patient->memberships[m], text),
                                 addition->scope) == 0;
-        if (!concerned)
-            continue;
-        patient_refresh_rule(engine, patient, id);
-        patient_schedule(engine, patient);
+        if (concerned)
+            refresh_one(engine, patient, id);
     }
 }
 

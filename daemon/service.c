@@ -72,7 +72,12 @@ static enum err start_secrets(struct service *service)
     uint8_t key[16];
     hash_derive(service->identifier_key, sizeof service->identifier_key, "vigie reading id", key, sizeof key);
     memcpy(&service->reading_key, key, sizeof key);
-    return OK;
+    uint8_t master[CIPHER_KEY_BYTES];
+    error = config_secret(service->config, service->config->journal_key, "journal-key", master);
+    if (error == OK)
+        error = cipher_keys_add(&service->keys, master);
+    explicit_bzero(master, sizeof master);
+    return error;
 }
 
 /* ---- shards: journals open and replayed, each on a thread of its own ---- */
@@ -318,6 +323,7 @@ static enum err start_registry(struct service *service)
         .loops = service->loops,
         .mailboxes = service->mailbox,
         .shard_versions = versions,
+        .keys = &service->keys,
     };
     memcpy(options.identifier_key, service->identifier_key, sizeof options.identifier_key);
     return registry_service_start(&options, &service->registry);

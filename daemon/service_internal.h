@@ -6,6 +6,7 @@
 
 #include "alerting/publisher.h"
 #include "daemon/admin/admin.h"
+#include "daemon/base/cipher.h"
 #include "daemon/identity.h"
 #include "daemon/ingest/ingest.h"
 #include "daemon/ingest/quota.h"
@@ -25,6 +26,7 @@ struct service {
     bool identity_is_open;
     uint8_t identifier_key[32];
     struct sip_key reading_key;
+    struct cipher_keys keys; /* of everything sealed below state_dir */
     uint32_t shards;
     unsigned loops;
 

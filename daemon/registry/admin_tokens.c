@@ -1,4 +1,5 @@
-/* The file is the table as text, a line a token: SHA-256 in hex, role, name. Few rows: found by walking.
+/* The file is the table as text, sealed, a line a token: SHA-256 in hex, role, name. Few rows: found by
+ * walking.
  *
  *   registry thread: table ──> set ──exchange──> offered ──exchange──> held :admin loop
  */
@@ -9,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/base/file.h"
 #include "daemon/base/log.h"
+#include "daemon/base/sealed_file.h"
 
 enum { FILE_BYTES_MAX = 1 << 20, NAME_HEX = 12 };
 
@@ -23,6 +24,7 @@ struct admin_tokens {
     _Atomic(struct token_set *) offered; /* by the registry thread; NULL: the admin loop has taken it */
     struct token_set *held;              /* the admin loop's */
     struct buffer text;                  /* the registry thread's: the file's content */
+    const struct cipher_keys *keys;
     char path[4200];
 };
 
@@ -60,13 +62,14 @@ static void take(struct admin_tokens *tokens, struct buffer *text)
     tokens->text = *text; /* takes */
 }
 
-struct admin_tokens *admin_tokens_new(const char *path)
+struct admin_tokens *admin_tokens_new(const char *path, const struct cipher_keys *keys)
 {
     struct admin_tokens *tokens = calloc(1, sizeof(*tokens));
     struct buffer text = {.data = NULL};
     ensure(tokens != NULL);
     snprintf(tokens->path, sizeof(tokens->path), "%s", path);
-    enum err error = file_read(path, FILE_BYTES_MAX, &text);
+    tokens->keys = keys;
+    enum err error = sealed_file_read(path, keys, "admin-tokens", FILE_BYTES_MAX, &text);
     if (error == OK) {
         take(tokens, &text);
         return tokens;
@@ -126,7 +129,8 @@ enum err admin_tokens_load(struct admin_tokens *tokens, struct postgres *postgre
         return OK;
     }
     take(tokens, &text);
-    error = file_replace(tokens->path, tokens->text.data, tokens->text.size, 0600);
+    error = sealed_file_replace(tokens->path, tokens->keys, "admin-tokens", tokens->text.data,
+                                tokens->text.size, 0600);
     if (error != OK)
         log_write(LOG_ERROR, "registry",
                   "cannot write the tokens of the admin port path=%s error=%s hint=a start without "

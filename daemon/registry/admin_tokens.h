@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "daemon/base/cipher.h"
 #include "daemon/base/hash.h"
 #include "daemon/base/limits.h"
 #include "daemon/registry/registry_transaction.h"
@@ -19,8 +20,8 @@ struct admin_token {
 
 struct admin_tokens;
 
-/* Reads the file at `path` if there is one. */
-struct admin_tokens *admin_tokens_new(const char *path);
+/* Reads the file at `path` if there is one; `keys` is borrowed. */
+struct admin_tokens *admin_tokens_new(const char *path, const struct cipher_keys *keys);
 void admin_tokens_free(struct admin_tokens *tokens);
 
 bool admin_tokens_find(struct admin_tokens *tokens, const uint8_t sha256[SHA256_BYTES],

@@ -182,7 +182,7 @@ static void take_rule_commit(struct row_rule *rule, unsigned line, const json_t 
         from_ms = rule->requested_from > commit_ms ? rule->requested_from : commit_ms;
     rule->committed_at = commit_ms;
     rule->valid_from = from_ms;
-    rule->row.unwritten = true;
+    rule->row.unwritten = result->commits = true;
     note_moved(result, line, rule->requested_from, from_ms);
 }
 
@@ -198,7 +198,7 @@ static void take_commit(const struct registry_command *item, struct deliver_resu
         patient->row.waiting = false;
         if (patient->enrolled_at == INSTANT_NONE && reply_time(reply, "commit") != INSTANT_NONE) {
             patient->enrolled_at = reply_time(reply, "commit");
-            patient->row.unwritten = true;
+            patient->row.unwritten = result->commits = true;
         }
         break;
     case COMMAND_SUSPENSION:
@@ -347,21 +347,38 @@ static bool removes(const struct row_change *change)
     }
 }
 
+/* Whether snapshots are made from the row: rules and what else shards alone judge by leave the loops as they
+ * are, so a change of a limit costs no snapshot of everybody. */
+static bool concerns_loops(const struct row_change *change)
+{
+    switch ((change->after != NULL ? change->after : change->before)->table) {
+    case ROW_PATIENT:
+    case ROW_IDENTIFIER:
+    case ROW_DEVICE:
+    case ROW_ASSIGNMENT:
+    case ROW_SOURCE:
+        return true;
+    default:
+        return false;
+    }
+}
+
 void deliver_changes(struct deliver *deliver, const struct row_changes *changes,
                      struct deliver_result *result)
 {
     struct registry_commands commands = {.items = NULL};
     const struct registry_targets targets = {.rows = deliver->rows, .shards = deliver->shards};
-    bool removal = false;
+    bool removal = false, snapshot = false;
     for (uint32_t i = 0; i < changes->count; i++) {
         removal = removal || removes(&changes->items[i]);
+        snapshot = snapshot || concerns_loops(&changes->items[i]);
         registry_commands_add(&commands, &targets, &changes->items[i]);
     }
     registry_commands_sort(&commands);
     if (removal && commands.count > 0)
         post_snapshot(deliver); /* without the patients that are new: they wait for their shards */
     send_commands(deliver, &commands, result);
-    if (changes->count > 0)
+    if (snapshot)
         post_snapshot(deliver);
     registry_commands_deinit(&commands);
 }

@@ -34,6 +34,7 @@ struct deliver {
 struct deliver_result {
     unsigned refused_line;
     bool refused;
+    bool commits;        /* a commit was learnt: PostgreSQL lacks it */
     char refusal[700];   /* JSON object of the engine: found, expected, hint */
     struct buffer moved; /* JSON array: {"line","valid_from"} */
 };

@@ -23,6 +23,7 @@
 
 enum {
     REQUESTS_MAX = 64, /* asked by one admin loop and not yet answered */
+    QUIET_MS = 3000,   /* without a change: time to make the file anew */
     POLL_MS = 1000,    /* "taken over within 1 s" even if a notification is lost */
     POSTGRES_TIMEOUT_MS = 10000,
     STALE_TRIES_MAX = 5
@@ -44,7 +45,11 @@ struct registry_service {
     bool presets_are_loaded;
     struct deliver deliver;
     struct admin_tokens *tokens;
-    char path[4200];
+    struct registry_file *file;
+    bool is_served;                     /* false: neither PostgreSQL nor the file gave a registry */
+    bool commits_wait;                  /* PostgreSQL lacks commits of earlier sets */
+    int64_t shard_versions[SHARDS_MAX]; /* after recovery */
+    int64_t quiet_since_ms;
 };
 
 /* ---- connection ---- */
@@ -94,47 +99,75 @@ static void note_failure(struct registry_service *service, const char *what, enu
 
 /* ---- after a set of changes ---- */
 
-static bool has_unwritten(const struct registry_service *service)
-{
-    for (struct row *row = rows_first(service->rows, ROW_RULE); row != NULL; row = row->next)
-        if (row->unwritten)
-            return true;
-    for (struct row *row = rows_first(service->rows, ROW_PATIENT); row != NULL; row = row->next)
-        if (row->unwritten)
-            return true;
-    return false;
-}
-
 static void write_commits(struct registry_service *service)
 {
-    if (service->postgres == NULL || !has_unwritten(service))
+    if (service->postgres == NULL || !service->commits_wait)
         return;
     enum err error = registry_postgres_write_commits(service->postgres, service->rows, &service->version);
+    service->commits_wait = error != OK;
     if (error != OK)
         note_failure(service, "commits cannot be written back", error);
 }
 
-/* Commits first: if we die in between, the shards are told again and answer the same. */
-static void settle(struct registry_service *service)
+static void note_file(enum err error)
+{
+    if (error != OK)
+        log_write(
+            LOG_ERROR, "registry",
+            "cannot write the registry file error=%s hint=free disk space below state_dir: a start without "
+            "PostgreSQL would serve the one before",
+            err_text(error));
+}
+
+/* Everything of a set is in force by now. Commits first: if we die in between, the shards are told again and
+ * answer the same. The file comes before the answer: a right that was withdrawn stays so over a crash, with
+ * PostgreSQL away too. */
+static void settle(struct registry_service *service, const struct row_changes *changes)
 {
     write_commits(service);
     if (service->version != service->version_sent)
         deliver_version(&service->deliver, service->version);
     service->version_sent = service->version;
-    enum err error = registry_file_write(service->path, service->rows, service->version);
-    if (error != OK)
-        log_write(LOG_ERROR, "registry",
-                  "cannot write the registry path=%s error=%s hint=a start without PostgreSQL "
-                  "would serve the one before",
-                  service->path, err_text(error));
+    note_file(registry_file_save(service->file, service->rows, changes, service->version));
+    service->quiet_since_ms = clock_monotonic_ms();
 }
 
 static void deliver_and_settle(struct registry_service *service, struct row_changes *changes,
                                struct deliver_result *result)
 {
     deliver_changes(&service->deliver, changes, result);
+    service->commits_wait = service->commits_wait || result->commits;
+    settle(service, changes);
     changes_keep(changes);
-    settle(service);
+}
+
+/* What the shards know is worth nothing when PostgreSQL has gone back behind it: versions are used again. */
+static void choose_known(const struct registry_service *service, int64_t known[SHARDS_MAX])
+{
+    for (uint32_t i = 0; i < service->deliver.shards; i++) {
+        known[i] = service->shard_versions[i];
+        if (known[i] <= service->version)
+            continue;
+        log_write(LOG_WARNING, "registry",
+                  "the registry is behind the journal found=version %lld expected=%lld or more "
+                  "hint=rules that only the journal has stay in force",
+                  (long long)service->version, (long long)known[i]);
+        known[i] = -1;
+    }
+}
+
+/* The first registry of this process: every row that a shard lacks, then the first snapshot. */
+static void deliver_first(struct registry_service *service)
+{
+    const struct row_changes none = {.items = NULL};
+    struct deliver_result result = {.refused = false};
+    int64_t known[SHARDS_MAX];
+    choose_known(service, known);
+    deliver_everything(&service->deliver, known, &result);
+    service->is_served = true;
+    service->commits_wait = result.commits;
+    settle(service, &none);
+    buffer_deinit(&result.moved);
 }
 
 /* ---- what others wrote ---- */
@@ -191,10 +224,15 @@ static bool sync_with_postgres(struct registry_service *service)
     }
     struct row_changes changes = {.items = NULL};
     struct deliver_result result = {.refused = false};
-    if (version != service->version) {
+    if (version != service->version || !service->is_served) {
         if (load_changes(service, &changes) != OK)
             return false;
-        deliver_and_settle(service, &changes, &result);
+        if (service->is_served) {
+            deliver_and_settle(service, &changes, &result);
+        } else {
+            changes_keep(&changes);
+            deliver_first(service);
+        }
     }
     if (!service->presets_are_loaded) {
         load_presets(service, &changes);
@@ -375,10 +413,6 @@ static bool take_notifications(struct registry_service *service)
     bool any = false;
     if (service->postgres == NULL)
         return false;
-    if (!postgres_is_alive(service->postgres)) {
-        disconnect(service);
-        return false;
-    }
     for (PGnotify *notify; (notify = PQnotifies(postgres_connection(service->postgres))) != NULL; any = true)
         PQfreemem(notify);
     return any;
@@ -392,22 +426,38 @@ static void wait_for_something(struct registry_service *service)
     if (poll(polled, 2, POLL_MS) < 0)
         ensure(errno == EINTR);
     wakeup_wait(service->bell, 0);
+    if (service->postgres != NULL && !postgres_is_alive(service->postgres))
+        disconnect(service);
+}
+
+static void renew_file_when_quiet(struct registry_service *service)
+{
+    if (!service->is_served || !registry_file_is_grown(service->file) ||
+        clock_monotonic_ms() - service->quiet_since_ms < QUIET_MS)
+        return;
+    note_file(registry_file_renew(service->file, service->rows, service->version));
+    service->quiet_since_ms = clock_monotonic_ms();
 }
 
 static void *registry_thread(void *argument)
 {
     struct registry_service *service = argument;
     int64_t synced_ms = clock_monotonic_ms();
+    bool notified = false;
     while (!atomic_load(&service->stopping)) {
-        wait_for_something(service);
+        if (!notified)
+            wait_for_something(service);
         for (struct registry_request *request; (request = ring_pop(service->requests)) != NULL;)
             serve(service, request);
-        bool notified = take_notifications(service);
+        notified = take_notifications(service) || notified;
         if (notified || clock_monotonic_ms() - synced_ms >= POLL_MS) {
             if (!atomic_load(&service->stopping))
                 sync_with_postgres(service);
             synced_ms = clock_monotonic_ms();
+            /* what was notified while we read lies in libpq, and no socket wakes us for it */
+            notified = take_notifications(service);
         }
+        renew_file_when_quiet(service);
         deliver_free_snapshots(&service->deliver, false);
     }
     for (struct registry_request *request; (request = ring_pop(service->requests)) != NULL;)
@@ -417,57 +467,47 @@ static void *registry_thread(void *argument)
 
 /* ---- start and stop ---- */
 
-static enum err load_file(struct registry_service *service)
+/* A file that cannot be used, whatever is wrong with it, is none: PostgreSQL has the registry. */
+static bool load_file(struct registry_service *service)
 {
-    enum err error = registry_file_read(service->path, &service->rows, &service->version);
+    enum err error = registry_file_load(service->file, &service->rows, &service->version);
     if (error == OK)
-        return OK;
+        return true;
     if (error != ERR_NOT_FOUND)
-        log_write(LOG_ERROR, "registry",
-                  "the registry file is not used path=%s error=%s hint=PostgreSQL has the registry; "
-                  "without it nobody is known",
-                  service->path, err_text(error));
+        log_write(
+            LOG_ERROR, "registry",
+            "the registry file cannot be used found=%s expected=the file that this state_dir and key wrote "
+            "hint=PostgreSQL has the registry; until it answers, readings are refused with 503",
+            err_text(error));
     service->rows = rows_new();
     service->version = 0;
-    return error == ERR_NOT_FOUND || error == ERR_CORRUPT ? OK : error;
+    return false;
 }
 
-/* What the shards know is worth nothing when PostgreSQL has gone back behind it: versions are used again. */
-static void choose_known(const struct registry_service *service, const int64_t *shard_versions,
-                         int64_t known[SHARDS_MAX])
-{
-    for (uint32_t i = 0; i < service->deliver.shards; i++) {
-        known[i] = shard_versions[i];
-        if (shard_versions[i] <= service->version)
-            continue;
-        log_write(LOG_WARNING, "registry",
-                  "the registry is behind the journal found=version %lld expected=%lld or more "
-                  "hint=rules that only the journal has stay in force",
-                  (long long)service->version, (long long)shard_versions[i]);
-        known[i] = -1;
-    }
-}
-
-static void start_rows(struct registry_service *service, const int64_t *shard_versions)
+/* With neither PostgreSQL nor a file nobody is known, which is not the same as unknown: a sender that hears
+ * unknown-patient may throw its reading away. No snapshot is posted, and loops answer 503 until there is one.
+ */
+static void start_rows(struct registry_service *service, bool has_file)
 {
     struct row_changes changes = {.items = NULL};
-    struct deliver_result result = {.refused = false};
-    int64_t known[SHARDS_MAX];
     if (connect_postgres(service) && load_changes(service, &changes) == OK) {
         changes_keep(&changes);
         load_presets(service, &changes);
         changes_keep(&changes);
         if (service->postgres != NULL)
             load_tokens(service);
-    } else {
+    } else if (has_file) {
         log_write(LOG_WARNING, "registry",
                   "no PostgreSQL at the start: the registry of the file is served version=%lld",
                   (long long)service->version);
+    } else {
+        log_write(LOG_ERROR, "registry",
+                  "no registry found=neither PostgreSQL nor a file expected=one of them hint=readings are "
+                  "refused with "
+                  "503 until PostgreSQL answers; rules of the journal stay in force");
+        return;
     }
-    choose_known(service, shard_versions, known);
-    deliver_everything(&service->deliver, known, &result);
-    settle(service);
-    buffer_deinit(&result.moved);
+    deliver_first(service);
 }
 
 static struct registry_service *service_new(const struct registry_options *options)
@@ -478,9 +518,12 @@ static struct registry_service *service_new(const struct registry_options *optio
     service->bell = options->bell;
     service->version_sent = -1;
     memcpy(service->identifier_key, options->identifier_key, sizeof(service->identifier_key));
-    snprintf(service->path, sizeof(service->path), "%s/admin-tokens", options->config->node_state_dir);
-    service->tokens = admin_tokens_new(service->path);
-    snprintf(service->path, sizeof(service->path), "%s/registry", options->config->node_state_dir);
+    memcpy(service->shard_versions, options->shard_versions, options->shards * sizeof(int64_t));
+    char path[4200];
+    snprintf(path, sizeof(path), "%s/admin-tokens", options->config->node_state_dir);
+    service->tokens = admin_tokens_new(path, options->keys);
+    snprintf(path, sizeof(path), "%s/registry", options->config->node_state_dir);
+    service->file = registry_file_new(path, options->keys);
     service->deliver = (struct deliver){.shards = options->shards,
                                         .loops = options->loops,
                                         .inlets = options->inlets,
@@ -496,6 +539,7 @@ static void service_free(struct registry_service *service)
     rows_free(service->rows);
     postgres_close(service->postgres);
     admin_tokens_free(service->tokens);
+    registry_file_free(service->file);
     ring_free(service->requests);
     wakeup_close(&service->quit);
     explicit_bzero(service->identifier_key, sizeof(service->identifier_key));
@@ -508,26 +552,22 @@ enum err registry_service_start(const struct registry_options *options, struct r
     enum err error = wakeup_open(&service->quit);
     if (error != OK) {
         admin_tokens_free(service->tokens);
+        registry_file_free(service->file);
         free(service);
         return error;
     }
     service->requests = ring_new(REQUESTS_MAX);
     ensure(service->requests != NULL);
-    error = load_file(service);
-    if (error != OK)
-        goto fail;
+    bool has_file = load_file(service);
     service->deliver.rows = service->rows;
-    start_rows(service, options->shard_versions);
+    start_rows(service, has_file);
     service->deliver.loops_run = true;
     if (pthread_create(&service->thread, NULL, registry_thread, service) != 0) {
-        error = ERR_OS;
-        goto fail;
+        service_free(service);
+        return ERR_OS;
     }
     *ret_service = service;
     return OK;
-fail:
-    service_free(service);
-    return error;
 }
 
 void registry_service_stop(struct registry_service *service)

@@ -10,6 +10,7 @@
 
 #include "config/config.h"
 #include "daemon/base/buffer.h"
+#include "daemon/base/cipher.h"
 #include "daemon/model/inlet.h"
 #include "daemon/registry/admin_tokens.h"
 #include "daemon/registry/mailbox.h"
@@ -24,6 +25,7 @@ struct registry_options {
     const int64_t
         *shard_versions; /* [shards]: engine_registry_version() after recovery, before the threads start */
     uint8_t identifier_key[32];
+    const struct cipher_keys *keys; /* of what is kept in state_dir; borrowed */
 };
 
 struct registry_service;

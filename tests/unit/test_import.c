@@ -451,48 +451,154 @@ static void test_commands_in_order(void)
     site_deinit(&site);
 }
 
-static void read_file(const char *path, struct buffer *buffer)
+/* ---- the file ---- */
+
+struct file_site {
+    struct site site;
+    struct cipher_keys keys;
+    char path[64], delta[80];
+};
+
+static void file_site_init(struct file_site *at)
 {
-    buffer_clear(buffer);
-    CU_ASSERT_EQUAL_FATAL(file_read(path, 1 << 20, buffer), OK);
+    const uint8_t master[CIPHER_KEY_BYTES] = {7};
+    *at = (struct file_site){.keys = {.count = 0}};
+    snprintf(at->path, sizeof(at->path), "/tmp/vigie-registry-%d", (int)getpid());
+    snprintf(at->delta, sizeof(at->delta), "%s.delta", at->path);
+    CU_ASSERT_EQUAL_FATAL(cipher_keys_add(&at->keys, master), OK);
+    site_init(&at->site);
 }
 
+static void file_site_deinit(struct file_site *at)
+{
+    unlink(at->path);
+    unlink(at->delta);
+    site_deinit(&at->site);
+}
+
+static enum err load(struct file_site *at, struct rows **ret_rows, int64_t *ret_version)
+{
+    struct registry_file *file = registry_file_new(at->path, &at->keys);
+    enum err error = registry_file_load(file, ret_rows, ret_version);
+    registry_file_free(file);
+    return error;
+}
+
+static void expect_same_rows(const struct rows *a, const struct rows *b)
+{
+    for (unsigned table = 0; table < ROW_TABLES; table++) {
+        CU_ASSERT_EQUAL(rows_count(a, table), rows_count(b, table));
+        for (struct row *row = rows_first(a, table); row != NULL; row = row->next) {
+            const struct row *other = rows_find_same_key(b, row);
+            CU_ASSERT(other != NULL && row_equal(row, other) && row->changed == other->changed);
+        }
+    }
+}
+
+static void expect_on_disk(struct file_site *at, int64_t version)
+{
+    struct rows *rows;
+    int64_t found;
+    CU_ASSERT_EQUAL_FATAL(load(at, &rows, &found), OK);
+    CU_ASSERT_EQUAL(found, version);
+    expect_same_rows(at->site.rows, rows);
+    expect_same_rows(rows, at->site.rows);
+    rows_free(rows);
+}
+
+/* A base, then changes of every sort in the delta: new, changed, taken out, all over again. */
 static void test_file(void)
 {
-    char path[64], again[80];
-    struct site site;
+    struct file_site at;
     struct rows *rows;
-    struct buffer first = {.data = NULL}, second = {.data = NULL};
     int64_t version;
-    snprintf(path, sizeof(path), "/tmp/vigie-registry-%d", (int)getpid());
-    snprintf(again, sizeof(again), "%s.again", path);
-    site_init(&site);
-    must_import(&site, everything, 18);
-    CU_ASSERT_EQUAL(registry_file_read(path, &rows, &version), ERR_NOT_FOUND);
-    CU_ASSERT_EQUAL_FATAL(registry_file_write(path, site.rows, 17), OK);
-    CU_ASSERT_EQUAL_FATAL(registry_file_read(path, &rows, &version), OK);
-    CU_ASSERT_EQUAL(version, 17);
-    CU_ASSERT_EQUAL(registry_file_write(again, rows, 17), OK);
-    read_file(path, &first);
-    read_file(again, &second);
-    CU_ASSERT(first.size == second.size && memcmp(first.data, second.data, first.size) == 0);
-    CU_ASSERT_PTR_NULL(memmem(first.data, first.size, "\"Patient\"", 9)); /* no identifier in clear */
+    file_site_init(&at);
+    CU_ASSERT_EQUAL(load(&at, &rows, &version), ERR_NOT_FOUND);
+    struct registry_file *file = registry_file_new(at.path, &at.keys);
+    must_import(&at.site, everything, 18);
+    CU_ASSERT_EQUAL_FATAL(registry_file_save(file, at.site.rows, &at.site.changes, 17), OK);
+    CU_ASSERT_NOT_EQUAL(access(at.delta, F_OK), 0);
+    changes_keep(&at.site.changes);
+    expect_on_disk(&at, 17);
+    struct row *source = rows_first(at.site.rows, ROW_SOURCE),
+               *first = rows_first(at.site.rows, ROW_ASSIGNMENT);
+    struct row_source *changed = row_copy(source);
+    row_set_text(&changed->token_sha256, NULL);
+    changes_put(&at.site.changes, at.site.rows, &changed->row, 0);
+    changes_remove(&at.site.changes, at.site.rows, first);
+    CU_ASSERT_EQUAL(registry_file_save(file, at.site.rows, &at.site.changes, 18), OK);
+    changes_keep(&at.site.changes);
+    expect_on_disk(&at, 18);
+    registry_file_free(file);
+    file = registry_file_new(at.path, &at.keys); /* a restart goes on where the delta ends */
+    CU_ASSERT_EQUAL_FATAL(registry_file_load(file, &rows, &version), OK);
     rows_free(rows);
-    for (size_t size = 0; size < first.size; size += 7) { /* torn anywhere */
-        CU_ASSERT_EQUAL(file_replace(path, first.data, size, 0600), OK);
-        CU_ASSERT_EQUAL(registry_file_read(path, &rows, &version), ERR_CORRUPT);
+    changes_remove(&at.site.changes, at.site.rows, rows_first(at.site.rows, ROW_IDENTIFIER));
+    CU_ASSERT_EQUAL(registry_file_save(file, at.site.rows, &at.site.changes, 19), OK);
+    changes_keep(&at.site.changes);
+    expect_on_disk(&at, 19);
+    CU_ASSERT_EQUAL(registry_file_renew(file, at.site.rows, 20), OK);
+    expect_on_disk(&at, 20); /* beside the delta of the base before */
+    CU_ASSERT_EQUAL(access(at.delta, F_OK), 0);
+    registry_file_free(file);
+    file_site_deinit(&at);
+}
+
+static void expect_unusable(struct file_site *at)
+{
+    struct rows *rows;
+    int64_t version;
+    enum err error = load(at, &rows, &version);
+    CU_ASSERT(error != OK && error != ERR_NOT_FOUND);
+    if (error == OK)
+        rows_free(rows);
+}
+
+static void damage(struct file_site *at, const char *path)
+{
+    struct buffer bytes = {.data = NULL};
+    CU_ASSERT_EQUAL_FATAL(file_read(path, 1 << 20, &bytes), OK);
+    for (size_t size = 1; size < bytes.size; size += 37) {
+        CU_ASSERT_EQUAL(file_replace(path, bytes.data, size, 0600), OK);
+        expect_unusable(at);
     }
-    for (size_t at = 0; at<first.size; at += at + 80> first.size ? 1 : 11) { /* a bit */
-        first.data[at] ^= 4;
-        CU_ASSERT_EQUAL(file_replace(path, first.data, first.size, 0600), OK);
-        CU_ASSERT_EQUAL(registry_file_read(path, &rows, &version), ERR_CORRUPT);
-        first.data[at] ^= 4;
+    for (size_t byte = 0; byte < bytes.size; byte += 29) {
+        bytes.data[byte] ^= 4;
+        CU_ASSERT_EQUAL(file_replace(path, bytes.data, bytes.size, 0600), OK);
+        expect_unusable(at);
+        bytes.data[byte] ^= 4;
     }
-    unlink(path);
-    unlink(again);
-    buffer_deinit(&first);
-    buffer_deinit(&second);
-    site_deinit(&site);
+    CU_ASSERT_EQUAL(file_replace(path, bytes.data, bytes.size, 0600), OK);
+    buffer_deinit(&bytes);
+}
+
+/* Torn, damaged, under another key, the plain file of an older version: never rows, never "there is none". */
+static void test_file_damaged(void)
+{
+    static const char plain[] = "{\"version\":12,\"rows\":0,\"checksum\":\"0123456789abcdef\"}\n";
+    struct file_site at;
+    struct buffer bytes = {.data = NULL};
+    file_site_init(&at);
+    must_import(&at.site, everything, 18);
+    struct registry_file *file = registry_file_new(at.path, &at.keys);
+    CU_ASSERT_EQUAL_FATAL(registry_file_save(file, at.site.rows, &at.site.changes, 17), OK);
+    changes_keep(&at.site.changes);
+    changes_remove(&at.site.changes, at.site.rows, rows_first(at.site.rows, ROW_ASSIGNMENT));
+    CU_ASSERT_EQUAL(registry_file_save(file, at.site.rows, &at.site.changes, 18), OK);
+    changes_keep(&at.site.changes);
+    registry_file_free(file);
+    damage(&at, at.path);
+    damage(&at, at.delta); /* it may hold a right withdrawn: the base alone would give it back */
+    expect_on_disk(&at, 18);
+    CU_ASSERT_EQUAL(file_read(at.path, 1 << 20, &bytes), OK);
+    CU_ASSERT_PTR_NULL(memmem(bytes.data, bytes.size, "P-1", 3));
+    buffer_deinit(&bytes);
+    at.keys.key[0].master[0] ^= 1;
+    expect_unusable(&at);
+    at.keys.key[0].master[0] ^= 1;
+    CU_ASSERT_EQUAL(file_replace(at.path, plain, sizeof(plain) - 1, 0600), OK);
+    expect_unusable(&at);
+    file_site_deinit(&at);
 }
 
 static void test_refs(void)
@@ -518,6 +624,7 @@ SUITE(import) = {
     {"owners of received readings", test_owners},
     {"tokens", test_tokens},
     {"commands in order", test_commands_in_order},
-    {"the file: round trip, torn, damaged", test_file},
+    {"the file: base and delta", test_file},
+    {"the file: torn, damaged, sealed under another key", test_file_damaged},
     {NULL, NULL},
 };
