@@ -127,7 +127,7 @@ static void carry_left(struct engine *engine, struct fields *fields)
     at_ms = at_ms == INSTANT_NONE || moved ? fields->commit_ms : at_ms;
     if (patient->left_at_ms == INT64_MAX || patient->left_at_ms > engine->unit.now_ms) {
         patient->left_at_ms = at_ms;
-        free(patient->left_reason);
+        slab_give(patient->left_reason);
         patient->left_reason = copied(reason);
         patient_refresh(engine, patient);
         if (at_ms <= engine->unit.now_ms)

@@ -21,6 +21,7 @@ struct engine *engine_new(const struct engine_settings *settings, const struct e
     engine->settings = *settings;
     engine->out = *out;
     engine->now_ms = INT64_MIN;
+    (void)buffer_reserve(&engine->json, EVENT_JSON_BYTES_MAX);
     return engine;
 }
 
@@ -40,15 +41,15 @@ void engine_free(struct engine *engine)
     index_map_deinit(&engine->ledgers_by_episode);
     spans_deinit(&engine->outages);
     buffer_deinit(&engine->json);
-    free(engine->patients);
-    free(engine->heap);
-    free(engine->zones);
-    free(engine->unit.items);
-    free(engine->stories.items);
-    free(engine->notes.items);
-    free(engine->arrivals);
-    free(engine->touched);
-    free(engine);
+    slab_give(engine->patients);
+    slab_give(engine->heap);
+    slab_give(engine->zones);
+    slab_give(engine->unit.items);
+    slab_give(engine->stories.items);
+    slab_give(engine->notes.items);
+    slab_give(engine->arrivals);
+    slab_give(engine->touched);
+    slab_give(engine);
 }
 
 /* Engine time never goes back. */

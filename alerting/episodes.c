@@ -13,7 +13,7 @@
 
 void story_deinit(struct story *story)
 {
-    free(story->items);
+    slab_give(story->items);
     *story = (struct story){0};
 }
 
@@ -57,14 +57,14 @@ static void episode_free(struct engine *engine, struct episode *episode)
 {
     index_map_remove(&engine->ledgers_by_episode, short_id(episode->id));
     story_deinit(&episode->story);
-    free(episode);
+    slab_give(episode);
 }
 
 void ledger_deinit(struct ledger *ledger, struct engine *engine)
 {
     for (size_t i = 0; i < ledger->count; i++)
         episode_free(engine, ledger->items[i]);
-    free(ledger->items);
+    slab_give(ledger->items);
     ledger->items = NULL;
     ledger->count = ledger->capacity = 0;
 }

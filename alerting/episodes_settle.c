@@ -233,5 +233,5 @@ void ledger_settle(const struct scene *scene, struct story *stories, size_t coun
     }
     for (size_t i = 0; i < count; i++)
         carry_out(scene, &claims[i]);
-    free(claims);
+    slab_give(claims);
 }

@@ -26,7 +26,7 @@ const char *exact_json_string(const json_t *value);
 /* The value as compact JSON, numbers as they were written, keys in their order. */
 void exact_json_render(struct buffer *buffer, const json_t *value);
 
-/* The same as text of its own; free() it. */
+/* The same as text of its own; slab_give() it. */
 char *exact_json_text(const json_t *value);
 
 #endif

@@ -1,13 +1,14 @@
-/* grow: room in an array that doubles, so that growth costs nothing when amortised. Memory is ensure():
- * without it the process cannot go on honestly. Threads: pure functions. */
+/* grow: room in an array that doubles, so that growth costs nothing when amortised. All memory of the engine
+ * comes from the slab of the thread that calls it (daemon/base/slab.h): the shard's while it decides and
+ * while it recovers; malloc() where none is in use. Threads: pure functions. */
 #ifndef VIGIE_ALERTING_GROW_H
 #define VIGIE_ALERTING_GROW_H
 
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/base/ensure.h"
+#include "daemon/base/slab.h"
 
 /* `items` with room for `need` items of `size` bytes; *capacity follows. Call as: x = grow(x, n, &c, sizeof
  * *x). */
@@ -15,18 +16,15 @@ static inline void *grow(void *items, size_t need, size_t *capacity, size_t size
 {
     if (need <= *capacity)
         return items;
-    size_t wanted = *capacity < 4 ? 4 : *capacity * 2;
-    *capacity = wanted < need ? need : wanted;
-    void *grown = realloc(items, *capacity * size);
-    ensure(grown != NULL);
-    return grown;
+    size_t wanted = *capacity < 2 ? 2 : *capacity * 2;
+    wanted = wanted < need ? need : wanted;
+    *capacity = slab_fit(wanted * size) / size; /* what the block has anyway */
+    return slab_resize(items, *capacity * size);
 }
 
 static inline void *zeroed(size_t size)
 {
-    void *memory = calloc(1, size);
-    ensure(memory != NULL);
-    return memory;
+    return slab_take_zeroed(size);
 }
 
 /* Copies a text into an array of `size` bytes that holds it. */
@@ -39,9 +37,7 @@ static inline void copy_text(char *to, size_t size, const char *from)
 
 static inline char *copied(const char *text)
 {
-    char *copy = strdup(text == NULL ? "" : text);
-    ensure(copy != NULL);
-    return copy;
+    return slab_take_text(text == NULL ? "" : text);
 }
 
 #endif

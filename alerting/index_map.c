@@ -8,7 +8,7 @@
 
 void index_map_deinit(struct index_map *map)
 {
-    free(map->slots);
+    slab_give(map->slots);
     *map = (struct index_map){0};
 }
 
@@ -34,7 +34,7 @@ static void widen(struct index_map *map)
     for (size_t i = 0; i < old.capacity; i++)
         if (old.slots[i].value != NULL)
             map->slots[slot_of(map, old.slots[i].key)] = old.slots[i];
-    free(old.slots);
+    slab_give(old.slots);
 }
 
 void index_map_put(struct index_map *map, uint64_t key, void *value)

@@ -13,7 +13,7 @@ void judge_state_init(struct judge_state *state)
 
 void judge_state_deinit(struct judge_state *state)
 {
-    free(state->window.items);
+    slab_give(state->window.items);
     judge_state_init(state);
 }
 

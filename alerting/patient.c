@@ -34,22 +34,22 @@ static void free_registry(struct patient *patient)
 {
     rulebook_deinit(&patient->own);
     for (size_t i = 0; i < patient->memberships_count; i++) {
-        free(patient->memberships[i].line);
-        free(patient->memberships[i].team);
+        slab_give(patient->memberships[i].line);
+        slab_give(patient->memberships[i].team);
     }
     for (size_t i = 0; i < patient->confirmations_count; i++) {
-        free(patient->confirmations[i].line);
-        free(patient->confirmations[i].author);
+        slab_give(patient->confirmations[i].line);
+        slab_give(patient->confirmations[i].author);
     }
     for (size_t i = 0; i < patient->references_count; i++) {
-        free(patient->references[i].name);
-        free(patient->references[i].author);
+        slab_give(patient->references[i].name);
+        slab_give(patient->references[i].author);
     }
-    free(patient->memberships);
-    free(patient->confirmations);
-    free(patient->references);
-    free(patient->zones);
-    free(patient->left_reason);
+    slab_give(patient->memberships);
+    slab_give(patient->confirmations);
+    slab_give(patient->references);
+    slab_give(patient->zones);
+    slab_give(patient->left_reason);
 }
 
 void patient_free(struct patient *patient, struct engine *engine)
@@ -60,12 +60,12 @@ void patient_free(struct patient *patient, struct engine *engine)
         technical_free(patient->technicals[i], engine);
     for (size_t i = 0; i < patient->series_count; i++)
         series_free(patient->series[i]);
-    free(patient->tracks);
-    free(patient->technicals);
-    free(patient->series);
+    slab_give(patient->tracks);
+    slab_give(patient->technicals);
+    slab_give(patient->series);
     names_deinit(&patient->names);
     free_registry(patient);
-    free(patient);
+    slab_give(patient);
 }
 
 struct series *patient_series(const struct patient *patient, enum parameter parameter)

@@ -70,5 +70,5 @@ void patient_sweep_names(struct patient *patient)
     for (size_t i = 0; i < patient->technicals_count; i++)
         name_ledger(named, &patient->technicals[i]->ledger);
     names_sweep(&patient->names, named);
-    free(named);
+    slab_give(named);
 }

@@ -11,6 +11,7 @@
 #include "alerting/exact_json.h"
 #include "daemon/base/file.h"
 #include "daemon/base/instant.h"
+#include "daemon/base/slab.h"
 
 enum { FILE_BYTES_MAX = 1 << 20, PATH_BYTES_MAX = 4096 };
 
@@ -151,7 +152,7 @@ void preset_free(struct preset *preset)
     if (preset == NULL)
         return;
     for (size_t i = 0; i < preset->rules_count; i++) {
-        free(preset->rules[i].json);
+        slab_give(preset->rules[i].json);
         rule_free(preset->rules[i].rule);
     }
     free(preset->rules);

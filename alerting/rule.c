@@ -8,6 +8,7 @@
 
 #include "alerting/rule_fields.h"
 #include "daemon/base/ensure.h"
+#include "daemon/base/slab.h"
 
 static const char *const kind_words[] = {
     [RULE_LIMIT] = "limit",
@@ -19,10 +20,10 @@ void rule_free(struct rule *rule)
 {
     if (rule == NULL)
         return;
-    free(rule->text_fr);
-    free(rule->text_en);
-    free(rule->parameters_json);
-    free(rule);
+    slab_give(rule->text_fr);
+    slab_give(rule->text_en);
+    slab_give(rule->parameters_json);
+    slab_give(rule);
 }
 
 const char *rule_id(const struct rule *rule)

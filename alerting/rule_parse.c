@@ -12,6 +12,7 @@
 #include "alerting/rule.h"
 #include "alerting/rule_fields.h"
 #include "daemon/base/instant.h"
+#include "daemon/base/slab.h"
 
 enum {
     DAY_MS = 86400000,
@@ -127,7 +128,7 @@ static enum err refuse_value(struct parse *parse, const char *key, const json_t 
     char *found = exact_json_text(value);
     ensure(found != NULL);
     enum err error = refuse(parse, key, found, expected);
-    free(found);
+    slab_give(found);
     return error;
 }
 
@@ -336,8 +337,8 @@ static enum err parse_words(struct parse *parse)
                *en = exact_json_string(json_object_get(text, "en"));
     fr = fr != NULL ? fr : en != NULL ? en : parse->rule->id;
     en = en != NULL ? en : fr;
-    parse->rule->text_fr = strdup(fr);
-    parse->rule->text_en = strdup(en);
+    parse->rule->text_fr = slab_take_text(fr);
+    parse->rule->text_en = slab_take_text(en);
     ensure(parse->rule->text_fr != NULL && parse->rule->text_en != NULL);
     return OK;
 }
@@ -676,7 +677,7 @@ static enum err parse_inherit(struct parse *parse)
     enum err error = check_keys(parse, IN_INHERIT, "that inherits");
     if (error == OK)
         error = parse_words(parse);
-    parse->rule->parameters_json = strdup("{}");
+    parse->rule->parameters_json = slab_take_text("{}");
     ensure(parse->rule->parameters_json != NULL);
     return error;
 }
@@ -716,7 +717,7 @@ enum err rule_parse(const json_t *exact, const struct rule_bounds *bounds, struc
 
     if (!json_is_object(exact))
         return refuse_value(&parse, "rule", exact, "an object");
-    parse.rule = calloc(1, sizeof(*parse.rule));
+    parse.rule = slab_take_zeroed(sizeof(*parse.rule));
     ensure(parse.rule != NULL);
     parse.rule->parameter = PARAMETER_COUNT;
     parse.rule->enabled = true;

@@ -28,26 +28,26 @@ void rule_version_free(struct rule_version *version)
     if (version == NULL)
         return;
     rule_free(version->rule);
-    free(version->author);
-    free(version->role);
-    free(version->reason);
-    free(version);
+    slab_give(version->author);
+    slab_give(version->role);
+    slab_give(version->reason);
+    slab_give(version);
 }
 
 static void definition_free(struct definition *definition)
 {
     for (size_t i = 0; i < definition->count; i++)
         rule_version_free(definition->versions[i]);
-    free(definition->versions);
-    free(definition->scope);
-    free(definition);
+    slab_give(definition->versions);
+    slab_give(definition->scope);
+    slab_give(definition);
 }
 
 void rulebook_deinit(struct rulebook *book)
 {
     for (size_t i = 0; i < book->count; i++)
         definition_free(book->items[i]);
-    free(book->items);
+    slab_give(book->items);
     *book = (struct rulebook){0};
 }
 

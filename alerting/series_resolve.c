@@ -227,7 +227,7 @@ void series__resolve_all(struct series *series, const struct names *names)
         }
         set_member(series, names, i, member);
     }
-    free(r.parent);
-    free(r.winner);
-    free(r.carriers);
+    slab_give(r.parent);
+    slab_give(r.winner);
+    slab_give(r.carriers);
 }

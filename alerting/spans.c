@@ -10,7 +10,7 @@
 
 void spans_deinit(struct spans *spans)
 {
-    free(spans->items);
+    slab_give(spans->items);
     *spans = (struct spans){0};
 }
 

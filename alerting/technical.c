@@ -27,7 +27,7 @@ const struct technical_row *technical_row(int id)
 void technical_free(struct technical *technical, struct engine *engine)
 {
     ledger_deinit(&technical->ledger, engine);
-    free(technical);
+    slab_give(technical);
 }
 
 static struct ledger new_ledger(int row, struct patient *patient, enum parameter parameter,

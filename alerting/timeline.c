@@ -215,12 +215,12 @@ void timeline_build(struct timeline *timeline, const struct rule_subject *subjec
         if (next.state == SEGMENT_LEFT)
             break;
     }
-    free(instants.items);
+    slab_give(instants.items);
 }
 
 void timeline_deinit(struct timeline *timeline)
 {
-    free(timeline->items);
+    slab_give(timeline->items);
     *timeline = (struct timeline){0};
 }
 

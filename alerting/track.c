@@ -44,13 +44,13 @@ void track_free(struct track *track, struct engine *engine)
         judge_state_deinit(&side->tip);
         if (side->base != NULL)
             judge_state_deinit(side->base);
-        free(side->base);
+        slab_give(side->base);
         story_deinit(&side->base_open);
         ledger_deinit(&side->ledger, engine);
     }
     spans_deinit(&track->silence.suspensions);
     timeline_deinit(&track->timeline);
-    free(track);
+    slab_give(track);
 }
 
 /* What a walk over one side meets. */

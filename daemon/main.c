@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "config/config.h"
+#include "daemon/base/library_memory.h"
 #include "daemon/base/log.h"
 #include "daemon/check.h"
 #include "daemon/model/parameter.h"
@@ -89,6 +90,7 @@ static int serve(const struct config *config)
 
 int main(int argc, char **argv)
 {
+    library_memory_use_slabs(); /* before any library takes its first block */
     struct arguments arguments;
     int ended = take_arguments(argc, argv, &arguments);
     if (ended != 0)

@@ -110,6 +110,7 @@ static struct shard_options shard_options(struct service *service, uint32_t inde
         .node = &service->node,
         .engine_now_ms = &service->engine_now_ms,
         .counters = shard_counters(service, index),
+        .memory_bytes = (size_t)config->node_max_memory / service->shards,
         .durable = on_durable,
         .context = service,
     };

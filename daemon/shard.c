@@ -383,6 +383,7 @@ static bool turn_is_wanted(struct shard *shard)
 static void *run(void *argument)
 {
     struct shard *shard = argument;
+    slab_use(shard->slab);
     shard_turn(shard, true);
     while (!atomic_load_explicit(&shard->stopping, memory_order_acquire)) {
         if (turn_is_wanted(shard))
@@ -403,22 +404,30 @@ enum err shard_new(const struct shard_options *options, struct shard **ret_shard
         return ERR_NO_MEMORY;
     shard->options = *options;
     shard->last_tick_ms = INSTANT_NONE;
-    enum err error = wakeup_open(&shard->bell);
+    enum err error = slab_new(options->memory_bytes, &shard->slab);
+    if (error != OK)
+        goto fail_free;
+    error = wakeup_open(&shard->bell);
     if (error != OK)
         goto fail_free;
     error = journal_open(&options->journal, &shard->journal);
     if (error != OK)
         goto fail_close_bell;
+    slab_use(shard->slab);
     shard->engine =
         engine_new(&options->engine, &(struct engine_out){.event = collect_event, .context = shard});
+    (void)buffer_reserve(&shard->decided, DECIDED_BYTES);
     error = shard__recover(shard);
     if (error != OK)
         goto fail_free_engine;
+    slab_use(NULL);
     *ret_shard = shard;
     return OK;
 
 fail_free_engine:
     engine_free(shard->engine);
+    buffer_deinit(&shard->decided);
+    slab_use(NULL);
     journal_close(shard->journal);
 fail_close_bell:
     wakeup_close(&shard->bell);
@@ -432,11 +441,13 @@ void shard_free(struct shard *shard)
     if (shard == NULL)
         return;
     ensure(!shard->started);
+    slab_use(shard->slab);
     engine_free(shard->engine);
+    buffer_deinit(&shard->decided);
+    slab_use(NULL);
     journal_close(shard->journal);
     wakeup_close(&shard->bell);
-    buffer_deinit(&shard->decided);
-    free(shard);
+    free(shard); /* its slab stays, slab.h says why */
 }
 
 struct wakeup *shard_bell(struct shard *shard)
@@ -469,6 +480,11 @@ int64_t shard_registry_version(const struct shard *shard)
 struct journal *shard_journal(const struct shard *shard)
 {
     return shard->journal;
+}
+
+const struct slab *shard_slab(const struct shard *shard)
+{
+    return shard->slab;
 }
 
 enum err shard_start(struct shard *shard, const struct engine_time *time)

@@ -9,6 +9,7 @@
 
 #include "alerting/engine.h"
 #include "daemon/base/counters.h"
+#include "daemon/base/slab.h"
 #include "daemon/engine_time.h"
 #include "daemon/ingest/ingest.h"
 #include "daemon/model/inlet.h"
@@ -22,6 +23,7 @@ struct shard_options {
     struct node_state *node;        /* shard 0 writes the engine time that loops read */
     _Atomic int64_t *engine_now_ms; /* shard 0 writes; the loader makes partitions by it */
     struct counters *counters;
+    size_t memory_bytes;                         /* planned for its patients: [node] max_memory / shards */
     void (*durable)(void *context, bool events); /* called after each commit: sinks are woken */
     void *context;
 };
@@ -41,6 +43,8 @@ int64_t shard_last_tick_ms(const struct shard *shard); /* INSTANT_NONE: an empty
 enum engine_pace shard_last_pace(const struct shard *shard);
 int64_t shard_registry_version(const struct shard *shard);
 struct journal *shard_journal(const struct shard *shard);
+/* Its memory: any thread may read the figures. */
+const struct slab *shard_slab(const struct shard *shard);
 
 /* Starts the thread at the engine time that service chose for all shards; writes the first tick. */
 MUST_CHECK enum err shard_start(struct shard *shard, const struct engine_time *time);

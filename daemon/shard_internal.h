@@ -14,6 +14,7 @@ enum {
     TURN_READINGS_MAX = 16384,  /* about 2 ms of deciding: what is left forms the next batch */
     UNIT_SLOTS = 32768,         /* power of two, > 2 * MESSAGE_READINGS_MAX: probes stay short */
     HEARTBEAT_MS = 1000,        /* an idle shard writes a tick this often: up time lost to a kill */
+    DECIDED_BYTES = 1 << 20,    /* events of a unit, room at the start; more is kept once it was needed */
     CLOCK_STEPS_PER_TURN = 256, /* ticks of the test clock that share one sync */
 };
 
@@ -43,6 +44,7 @@ struct turn {
 
 struct shard {
     /* the shard thread's */
+    struct slab *slab; /* of everything below that grows; used by the recovering thread before */
     struct engine *engine;
     struct journal *journal;
     struct inlet *inlets[SHARD_INLETS_MAX];

@@ -6,12 +6,12 @@
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/base/decimal.h"
 #include "daemon/base/ensure.h"
 #include "daemon/base/instant.h"
+#include "daemon/base/slab.h"
 
 enum { CAPACITY_MIN = 256 };
 
@@ -19,7 +19,7 @@ void buffer_deinit(struct buffer *buffer)
 {
     if (buffer == NULL)
         return;
-    free(buffer->data);
+    slab_give(buffer->data);
     *buffer = (struct buffer){0};
 }
 
@@ -36,8 +36,7 @@ char *buffer_reserve(struct buffer *buffer, size_t more)
         size_t capacity = buffer->capacity < CAPACITY_MIN ? CAPACITY_MIN : buffer->capacity * 2;
         if (capacity < wanted)
             capacity = wanted;
-        buffer->data = realloc(buffer->data, capacity);
-        ensure(buffer->data != NULL);
+        buffer->data = slab_resize(buffer->data, capacity);
         buffer->capacity = capacity;
     }
     return buffer->data + buffer->size;

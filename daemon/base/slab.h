@@ -1,5 +1,5 @@
 /* slab: the memory of one thread: blocks by size class, reserved at the start, without lock or system call.
- * Owner:   service makes one a shard and one a loop and frees them when their threads are joined.
+ * Owner:   a shard and a loop make one each, which lives as long as the process.
  * Threads: one thread (at a time) uses a slab: slab_use(). The same calls without a slab in use are malloc(),
  *          so the engine, the decoders and OpenSSL ask slab_take() wherever they run. A block may be given
  *          back on any thread: its address tells whose it is, and the owner takes it in at its next take.
@@ -22,6 +22,8 @@ struct slab;
 
 /* `planned_bytes`: what it may hold by plan; only what is taken is ever backed by memory. */
 MUST_CHECK enum err slab_new(size_t planned_bytes, struct slab **ret_slab);
+/* Never of a thread that calls OpenSSL: what a library keeps for the whole process lies in the slab of
+ * whoever came first, so shards and loops leave theirs to the end of the process. */
 void slab_free(struct slab *slab);
 
 /* The calling thread takes from this slab from now on; NULL: from the system. */

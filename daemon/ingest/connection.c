@@ -13,8 +13,10 @@
 
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
+#include "daemon/base/slab.h"
 #include "daemon/ingest/connection_internal.h"
 #include "daemon/ingest/loop.h"
+#include "daemon/ingest/tls_record.h"
 
 enum { HANDSHAKE_SHARE_NS = 1000000 };
 
@@ -109,7 +111,8 @@ static void on_closed(uv_handle_t *handle)
     struct connection *conn = (struct connection *)handle;
     ensure(conn->state == CONNECTION_CLOSING && conn->requests == 0 && !conn->marked && !conn->rearmed);
     tls_free(conn->tls);
-    free(conn->names);
+    slab_give(conn->names);
+    buffer_deinit(&conn->partial);
     buffer_deinit(&conn->held_plain);
     buffer_deinit(&conn->held_sealed);
     buffer_deinit(&conn->writing);
@@ -160,8 +163,7 @@ struct connection *connection__new(struct loop *loop)
     if (conn != NULL)
         loop->free_connections = conn->next;
     else
-        conn = malloc(sizeof(*conn));
-    ensure(conn != NULL);
+        conn = slab_take(sizeof(*conn));
     memset(conn, 0, sizeof(*conn));
     conn->loop = loop;
     conn->next = loop->all;
@@ -251,6 +253,28 @@ static void unseal(struct connection *conn, const char *data, size_t size)
         input_ended(conn);
 }
 
+/* OpenSSL sees whole records only: of a record that comes slowly it would pin a buffer of 16 KB. What has
+ * come of the next one waits here; its memory goes with the record. */
+static void unseal_records(struct connection *conn, const char *data, size_t size)
+{
+    if (conn->partial.size == 0) {
+        size_t whole = tls_record_whole(data, size);
+        buffer_append(&conn->partial, data + whole, size - whole);
+        if (whole > 0)
+            unseal(conn, data, whole);
+        return;
+    }
+    buffer_append(&conn->partial, data, size);
+    size_t whole = tls_record_whole(conn->partial.data, conn->partial.size);
+    if (whole == 0)
+        return;
+    struct buffer records = conn->partial;
+    conn->partial = (struct buffer){0};
+    buffer_append(&conn->partial, records.data + whole, records.size - whole);
+    unseal(conn, records.data, whole);
+    buffer_deinit(&records);
+}
+
 /* Many a small sender writes head and body apart and has Nagle's algorithm on: without an acknowledgement now
  * it holds the body back until our delayed one comes, 40 ms later. */
 static void acknowledge_now(struct connection *conn)
@@ -262,10 +286,18 @@ static void acknowledge_now(struct connection *conn)
     conn->fresh = conn->state == CONNECTION_HANDSHAKE;
 }
 
-/* The handshake's bytes wait for their share of the turn. */
+/* The handshake's whole records wait for their share of the turn. */
 static void queue_handshake(struct connection *conn, const char *data, size_t size)
 {
-    buffer_append(&conn->held_sealed, data, size);
+    buffer_append(&conn->partial, data, size);
+    size_t whole = tls_record_whole(conn->partial.data, conn->partial.size);
+    if (whole == 0)
+        return;
+    struct buffer records = conn->partial;
+    conn->partial = (struct buffer){0};
+    buffer_append(&conn->partial, records.data + whole, records.size - whole);
+    buffer_append(&conn->held_sealed, records.data, whole);
+    buffer_deinit(&records);
     if (!conn->is_queued)
         TAILQ_INSERT_TAIL(&conn->loop->handshakes, conn, handshake);
     conn->is_queued = true;
@@ -295,7 +327,7 @@ static void take_bytes(struct connection *conn, const char *data, size_t size)
         return;
     }
     if (conn->tls != NULL) {
-        unseal(conn, data, size);
+        unseal_records(conn, data, size);
         return;
     }
     size_t used = parse(conn, data, size);

@@ -56,6 +56,7 @@ struct connection {
     bool is_stranger, is_queued; /* in loop.strangers, in loop.handshakes */
     size_t lingered;
     struct buffer held_plain, held_sealed; /* came in while it was paused */
+    struct buffer partial;                 /* of a TLS record whose end has not come */
     struct buffer writing, backlog;        /* being written; waits for that */
 
     enum wait_kind wait;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/base/slab.h"
 #include "daemon/ingest/connection_internal.h"
 #include "daemon/ingest/loop.h"
 
@@ -21,8 +22,7 @@ void connection__keep_names(struct connection *conn)
     conn->names_size = tls_peer_names(conn->tls, names, sizeof(names), &conn->names_until_s);
     if (conn->names_size == 0)
         return;
-    conn->names = malloc(conn->names_size);
-    ensure(conn->names != NULL);
+    conn->names = slab_take(conn->names_size);
     memcpy(conn->names, names, conn->names_size);
 }
 

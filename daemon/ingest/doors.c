@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/base/slab.h"
 #include "daemon/ingest/fhir.h"
 #include "daemon/ingest/readings.h"
 #include "daemon/ingest/slice.h"
@@ -57,7 +58,7 @@ void doors_free(void *doors_)
     struct doors *memory = doors_;
     if (memory == NULL)
         return;
-    free(memory->scratch.data);
+    slab_give(memory->scratch.data); /* it may have grown */
     free(memory->entries);
     free(memory);
 }

@@ -16,6 +16,7 @@
 
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
+#include "daemon/base/slab.h"
 #include "daemon/ingest/doors.h"
 #include "daemon/ingest/loop.h"
 
@@ -262,6 +263,7 @@ static void fill_context(struct loop *loop)
 static void *run(void *context)
 {
     struct ingest *ingest = context;
+    slab_use(ingest->loop.slab);
     loop_begin_turn(&ingest->loop); /* takes the first mail */
     uv_run(&ingest->loop.uv, UV_RUN_DEFAULT);
     return NULL;
@@ -275,7 +277,7 @@ static void ingest_free(struct ingest *ingest)
     ensure(uv_loop_close(&loop->uv) == 0);
     for (struct connection *next, *conn = loop->free_connections; conn != NULL; conn = next) {
         next = conn->next;
-        free(conn);
+        slab_give(conn);
     }
     request_pool_deinit(&loop->requests);
     buffer_deinit(&loop->answers);
@@ -287,7 +289,18 @@ static void ingest_free(struct ingest *ingest)
     /* Tickets that a shard never gave back stay: it may still write into them. */
     if (loop->tickets != NULL && loop->tickets_out == 0)
         ticket_pool_free(loop->tickets);
-    free(ingest);
+    free(ingest); /* its slab stays: OpenSSL keeps tables there */
+}
+
+/* What a loop holds by plan; beside max_memory, and only what is used is ever taken. */
+static size_t plan_memory(const struct ingest_options *options)
+{
+    size_t sum = 0;
+    sum += (size_t)options->config->listen_connections_max * CONNECTION_BYTES_PLANNED; /* all on one loop */
+    sum += (size_t)LARGE_BODIES_MAX * BODY_LARGE;
+    sum += (size_t)TICKETS_PER_LOOP * TICKET_BYTES_PLANNED;
+    sum += (size_t)REQUESTS_KEPT_MAX * (sizeof(struct request) + BODY_SMALL);
+    return sum;
 }
 
 enum err ingest_start(const struct ingest_options *options, struct ingest **ret_ingest)
@@ -308,6 +321,9 @@ enum err ingest_start(const struct ingest_options *options, struct ingest **ret_
     if (error != OK)
         goto fail_free;
     set_waits(loop);
+    error = slab_new(plan_memory(options), &loop->slab);
+    if (error != OK)
+        goto fail_free;
     error = ERR_NO_MEMORY;
     loop->tickets = ticket_pool_new(TICKETS_PER_LOOP);
     if (loop->tickets == NULL)

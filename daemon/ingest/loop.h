@@ -21,6 +21,8 @@ enum {
     PLAIN_BYTES_MAX = 16384, /* a TLS record's most */
     PIPELINE_MAX = 16,       /* requests of one connection at once; beyond, it is not read */
     LINGER_BYTES_MAX = 16 << 20,
+    CONNECTION_BYTES_PLANNED = 20 << 10, /* DESIGN.md section 9: a TLS connection */
+    TICKET_BYTES_PLANNED = 16 << 10,     /* of a message of about 50 readings */
 };
 
 struct listener {
@@ -40,6 +42,7 @@ struct wait_list {
 
 struct loop {
     uv_loop_t uv;
+    struct slab *slab; /* of all that comes and goes here, OpenSSL's and libuv's too */
     uv_poll_t bell_poll;
     uv_check_t end_of_turn;
     uv_timer_t deadline;

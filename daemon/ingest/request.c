@@ -4,9 +4,9 @@
  */
 #include "daemon/ingest/request.h"
 
-#include <stdlib.h>
 #include <string.h>
 
+#include "daemon/base/slab.h"
 #include "daemon/ingest/doors.h"
 #include "daemon/ingest/loop.h"
 
@@ -55,9 +55,8 @@ static char *large_body_get(struct request_pool *pool)
     }
     if (pool->large_made == LARGE_BODIES_MAX)
         return NULL;
-    body = malloc(BODY_LARGE + 1);
-    pool->large_made += body != NULL;
-    return body;
+    pool->large_made++;
+    return slab_take(BODY_LARGE + 1);
 }
 
 static void large_body_put(struct request_pool *pool, char *body)
@@ -70,8 +69,8 @@ static void request_free(struct request *request)
 {
     buffer_deinit(&request->exchange.out);
     buffer_deinit(&request->exchange.state);
-    free(request->small_body);
-    free(request);
+    slab_give(request->small_body);
+    slab_give(request);
 }
 
 void request_pool_deinit(struct request_pool *pool)
@@ -81,7 +80,7 @@ void request_pool_deinit(struct request_pool *pool)
         request_free(request);
     }
     while (pool->large_free != NULL)
-        free(large_body_get(pool));
+        slab_give(large_body_get(pool));
     *pool = (struct request_pool){0};
 }
 
@@ -112,10 +111,9 @@ struct request *request_new(struct loop *loop, struct connection *connection)
         pool->free = request->next;
         pool->kept--;
     } else {
-        request = calloc(1, sizeof(*request));
-        ensure(request != NULL);
-        request->small_body = malloc(BODY_SMALL + 1);
-        ensure(request->small_body != NULL);
+        request = slab_take_zeroed(sizeof(*request));
+        request->small_body = slab_take(BODY_FIRST + 1);
+        request->small_capacity = BODY_FIRST;
         request->exchange.body = request->small_body;
     }
     request_reset(request);
@@ -243,10 +241,24 @@ static enum http_step answer_now(struct loop *loop, struct request *request, con
     return READ_FAULT;
 }
 
+/* A body grows as its bytes come, so that one who sends them slowly holds no more than they are; what it grew
+ * to stays with the request. */
+static void small_body_grow(struct request *request, size_t size)
+{
+    size_t capacity = 2 * request->small_capacity > size ? 2 * request->small_capacity : size;
+    request->small_capacity = capacity < BODY_SMALL ? capacity : BODY_SMALL;
+    request->small_body = slab_resize(request->small_body, request->small_capacity + 1);
+    request->exchange.body = request->small_body;
+}
+
 static bool body_reserve(struct loop *loop, struct request *request, size_t size)
 {
-    if (size <= BODY_SMALL || request->exchange.body != request->small_body)
+    if (request->exchange.body != request->small_body || size <= request->small_capacity)
         return true;
+    if (size <= BODY_SMALL) {
+        small_body_grow(request, size);
+        return true;
+    }
     char *large = large_body_get(&loop->requests);
     if (large == NULL)
         return false;
@@ -269,7 +281,7 @@ static enum http_step take_head(struct loop *loop, struct request *request)
     request->keep_alive = head->keep_alive;
     request->head_only = head->is_head;
     const struct http_fault *fault = judge_head(loop, request);
-    if (fault == NULL && head->content_length > 0 &&
+    if (fault == NULL && head->content_length > BODY_SMALL &&
         !body_reserve(loop, request, (size_t)head->content_length))
         fault = &refusals[REFUSE_BUSY];
     if (fault != NULL)

@@ -17,7 +17,13 @@ enum request_state {
     REQUEST_READY,     /* answered; leaves when those before it have */
 };
 
-enum { BODY_SMALL = 16384, BODY_LARGE = MESSAGE_BYTES_MAX, REQUESTS_KEPT_MAX = 1024, LARGE_BODIES_MAX = 64 };
+enum {
+    BODY_FIRST = 1023,
+    BODY_SMALL = 16384,
+    BODY_LARGE = MESSAGE_BYTES_MAX,
+    REQUESTS_KEPT_MAX = 1024,
+    LARGE_BODIES_MAX = 64
+};
 
 struct request {
     struct exchange exchange;      /* first: ticket->exchange points here */
@@ -30,7 +36,8 @@ struct request {
     struct http_fault refusal; /* decided, answered when the body has passed by */
     int64_t parked_until_ns;
     struct request *next, *next_parked;
-    char *small_body; /* where exchange.body points, or to a large one */
+    size_t small_capacity; /* BODY_FIRST to BODY_SMALL, and a NUL */
+    char *small_body;      /* where exchange.body points, or to a large one */
     struct http_reader reader;
 };
 

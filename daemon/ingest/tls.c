@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/base/slab.h"
 #include "daemon/ingest/tls_internal.h"
 
 /* Records that a peer may send beyond what its data are worth (PITFALLS O9): a record takes one, data pay
@@ -92,14 +93,14 @@ static bool is_flood(const struct tls *tls)
 
 struct tls *tls_new(struct tls_server *server)
 {
-    struct tls *tls = calloc(1, sizeof(*tls));
+    struct tls *tls = slab_take_zeroed(sizeof(*tls));
     (void)pthread_once(&window_once, make_window);
     BIO *bio = BIO_new(window);
     SSL *ssl = SSL_new(server->context);
-    if (tls == NULL || bio == NULL || ssl == NULL) {
+    if (bio == NULL || ssl == NULL) {
         SSL_free(ssl);
         BIO_free(bio);
-        free(tls);
+        slab_give(tls);
         return NULL;
     }
     BIO_set_data(bio, tls);
@@ -117,7 +118,7 @@ void tls_free(struct tls *tls)
     if (tls == NULL)
         return;
     SSL_free(tls->ssl);
-    free(tls);
+    slab_give(tls);
 }
 
 void tls_set_window(struct tls *tls, const char *data, size_t size, struct buffer *out)

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/base/slab.h"
+
 #include "daemon/base/ensure.h"
 
 enum {
@@ -22,8 +24,8 @@ struct ticket_pool {
 
 static bool ticket_init(struct ticket *ticket)
 {
-    ticket->heads = malloc(WARM_READINGS * sizeof(*ticket->heads));
-    ticket->tails = malloc(WARM_TAIL_BYTES);
+    ticket->heads = slab_take(WARM_READINGS * sizeof(*ticket->heads));
+    ticket->tails = slab_take(WARM_TAIL_BYTES);
     ticket->capacity = WARM_READINGS;
     ticket->tails_capacity = WARM_TAIL_BYTES;
     return ticket->heads != NULL && ticket->tails != NULL;
@@ -54,8 +56,8 @@ void ticket_pool_free(struct ticket_pool *pool)
     if (pool == NULL)
         return;
     for (uint32_t i = 0; i < pool->count; i++) {
-        free(pool->tickets[i].heads);
-        free(pool->tickets[i].tails);
+        slab_give(pool->tickets[i].heads);
+        slab_give(pool->tickets[i].tails);
     }
     free(pool);
 }
@@ -98,13 +100,13 @@ static void grow(struct ticket *ticket)
     if (ticket->count == ticket->capacity) {
         uint32_t capacity =
             ticket->capacity * 2 < MESSAGE_READINGS_MAX ? ticket->capacity * 2 : MESSAGE_READINGS_MAX;
-        ticket->heads = realloc(ticket->heads, capacity * sizeof(*ticket->heads));
+        ticket->heads = slab_resize(ticket->heads, capacity * sizeof(*ticket->heads));
         ensure(ticket->heads != NULL);
         ticket->capacity = capacity;
     }
     if (ticket->tails_capacity - ticket->tails_size < TAIL_BYTES_MAX) {
         ticket->tails_capacity *= 2;
-        ticket->tails = realloc(ticket->tails, ticket->tails_capacity);
+        ticket->tails = slab_resize(ticket->tails, ticket->tails_capacity);
         ensure(ticket->tails != NULL);
     }
 }

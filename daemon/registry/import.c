@@ -13,6 +13,7 @@
 #include "alerting/exact_json.h"
 #include "daemon/base/hash.h"
 #include "daemon/base/instant.h"
+#include "daemon/base/slab.h"
 #include "daemon/registry/import_private.h"
 
 enum { LINE_BYTES_MAX = 64 * 1024, NAME_BYTES_MAX = 200, TEXT_BYTES_MAX = 1000 };
@@ -293,7 +294,7 @@ static enum err check_keys(struct import *import, const struct import_type *type
             continue;
         char *found = exact_json_text(value);
         enum err error = import_refuse(import, name, found, forms[key->form].expected, "correct the value");
-        free(found);
+        slab_give(found);
         return error;
     }
     for (unsigned i = 0; i < type->keys_count; i++)

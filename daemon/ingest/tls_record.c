@@ -1,0 +1,30 @@
+/* tls_record: RFC 8446 section 5.1 (and RFC 5246 section 6.2.1): type (20 to 24), version 3.x, length of what
+ * follows in two bytes, at most 2^14 + 2,048. */
+#include "daemon/ingest/tls_record.h"
+
+#include <stdbool.h>
+
+enum { RECORD_HEAD = 5, RECORD_BODY_MAX = 16384 + 2048, TYPE_FIRST = 20, TYPE_LAST = 24 };
+
+static bool may_be_record(const unsigned char *head, size_t size)
+{
+    return (size < 1 || (head[0] >= TYPE_FIRST && head[0] <= TYPE_LAST)) && (size < 2 || head[1] == 3) &&
+           (size < RECORD_HEAD || ((size_t)head[3] << 8 | head[4]) <= RECORD_BODY_MAX);
+}
+
+size_t tls_record_whole(const char *data, size_t size)
+{
+    const unsigned char *bytes = (const unsigned char *)data;
+    size_t at = 0;
+    for (;;) {
+        size_t left = size - at;
+        if (!may_be_record(bytes + at, left))
+            return size;
+        if (left < RECORD_HEAD)
+            return at;
+        size_t record = RECORD_HEAD + ((size_t)bytes[at + 3] << 8 | bytes[at + 4]);
+        if (left < record)
+            return at;
+        at += record;
+    }
+}
