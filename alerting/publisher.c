@@ -275,7 +275,9 @@ static void finish(struct publisher *publisher)
 static void *publisher_main(void *argument)
 {
     struct publisher *publisher = argument;
+    heartbeat_adopt(&publisher->options.counters->heartbeat);
     while (!atomic_load_explicit(&publisher->stop, memory_order_acquire)) {
+        heartbeat_beat();
         publisher->now_ms = clock_monotonic_ms();
         tend_producer(publisher);
         bool more = publisher__feed(publisher);

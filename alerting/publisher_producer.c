@@ -11,6 +11,7 @@
 #include <sys/uio.h>
 
 #include "alerting/kafka_topic.h"
+#include "daemon/base/heartbeat.h"
 #include "daemon/base/instant.h"
 #include "daemon/base/log.h"
 
@@ -119,7 +120,9 @@ static enum err ask(struct producer *producer, struct topic *topic)
 {
     const struct rd_kafka_metadata *metadata = NULL;
     rd_kafka_topic_t *handle = topic != NULL ? topic->handle : NULL;
+    enum heartbeat_doing doing = heartbeat_does(HEARTBEAT_AWAITS);
     rd_kafka_resp_err_t code = rd_kafka_metadata(producer->handle, 0, handle, &metadata, PROBE_MS);
+    (void)heartbeat_does(doing);
     producer->connected = code == RD_KAFKA_RESP_ERR_NO_ERROR;
     if (!producer->connected)
         return ERR_UNAVAILABLE;

@@ -25,6 +25,7 @@ struct control {
     uv_poll_t bell;
     struct ring *registry_done; /* from the registry thread */
     unsigned outstanding;       /* fanouts and registry requests under way */
+    bool serving;
 };
 
 /* ---- shards ---- */
@@ -352,16 +353,28 @@ static const struct admin_route routes[] = {
     {0, NULL, 0, NULL},
 };
 
+static void tell_starting(const struct service *service, struct buffer *json)
+{
+    char text[80] = "not accepting: draining";
+    if (service->starting != NULL && strcmp(service->starting, "recovery") == 0)
+        snprintf(text, sizeof text, "not accepting: replaying %u %%", service_replayed_percent(service));
+    else if (service->starting != NULL)
+        snprintf(text, sizeof text, "not accepting: starting %s", service->starting);
+    render_text(json, text);
+}
+
 /* Appends what keeps readings from being accepted. */
 static bool is_ready(void *context, struct buffer *json)
 {
     const struct service *service = ((struct control *)context)->service;
     bool ready = true;
-    if (!atomic_load(&service->node.accepting)) {
-        render_text(json, "not accepting: starting or draining");
+    if (service->starting != NULL || !atomic_load(&service->node.accepting)) {
+        tell_starting(service, json);
         ready = false;
     }
-    for (uint32_t i = 0; i < service->shards; i++) {
+    if (watchdog_tell(&service->watchdog, clock_monotonic_ms(), json))
+        ready = false;
+    for (uint32_t i = 0; i < service->shards && service->journal[i] != NULL; i++) {
         struct journal_figures figures;
         journal_figures(service->journal[i], &figures);
         if (figures.free_bytes >= (uint64_t)service->config->journal_low_water)
@@ -394,7 +407,7 @@ static void read_metrics(void *context, struct metrics_sources *ret)
         .postgres = &service->postgres,
         .kafka = &service->kafka,
         .journals = service->journal,
-        .journals_count = service->shards,
+        .journals_count = service->journal[0] != NULL ? service->shards : 0,
         .quarantine_rows = atomic_load(&service->postgres.quarantine_rows),
         .connections = count_connections,
         .connections_context = service,
@@ -412,6 +425,11 @@ static void on_bell(uv_poll_t *poll, int status, int events)
     collect_registry(control);
 }
 
+static bool is_serving(void *context)
+{
+    return ((struct control *)context)->serving;
+}
+
 enum err control_start(struct service *service, struct control **ret_control)
 {
     struct control *control = calloc(1, sizeof *control);
@@ -419,14 +437,12 @@ enum err control_start(struct service *service, struct control **ret_control)
     control->service = service;
     control->registry_done = ring_new(REGISTRY_DONE_SLOTS);
     ensure(control->registry_done != NULL);
-    ensure(uv_poll_init(&service->admin_loop, &control->bell, service->admin_bell.fd) == 0);
-    control->bell.data = control;
-    uv_poll_start(&control->bell, UV_READABLE, on_bell);
     *ret_control = control;
     const struct admin_options options = {
         .config = service->config,
         .routes = routes,
         .roles_of_token = roles_of_token,
+        .is_serving = is_serving,
         .is_ready = is_ready,
         .read_metrics = read_metrics,
         .context = control,
@@ -439,14 +455,31 @@ int control_port(const struct control *control)
     return admin_port(control->admin);
 }
 
+void control_serve(struct control *control)
+{
+    struct service *service = control->service;
+    ensure(uv_poll_init(&service->admin_loop, &control->bell, service->admin_bell.fd) == 0);
+    control->bell.data = control;
+    ensure(uv_poll_start(&control->bell, UV_READABLE, on_bell) == 0);
+    control->serving = true;
+}
+
+void control_end_service(struct control *control)
+{
+    if (control == NULL || !control->serving)
+        return;
+    control->serving = false;
+    while (control->outstanding > 0) /* shards and registry still run: what was asked is answered */
+        uv_run(&control->service->admin_loop, UV_RUN_ONCE);
+    uv_close((uv_handle_t *)&control->bell, NULL);
+    uv_run(&control->service->admin_loop, UV_RUN_NOWAIT); /* closed before its bell is */
+}
+
 void control_stop(struct control *control)
 {
     if (control == NULL)
         return;
     uv_loop_t *loop = &control->service->admin_loop;
-    while (control->outstanding > 0) /* shards and registry still run: what was asked is answered */
-        uv_run(loop, UV_RUN_ONCE);
-    uv_close((uv_handle_t *)&control->bell, NULL);
     if (control->admin != NULL)
         admin_stop(control->admin);
     uv_run(loop, UV_RUN_DEFAULT);

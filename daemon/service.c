@@ -18,6 +18,8 @@
 #include "daemon/service_internal.h"
 #include "storage/loader_session.h"
 
+enum { REPLAY_TELL_MS = 1000, REPLAY_PATIENCE_US = 90000000 };
+
 static struct counters *loop_counters(struct service *service, unsigned loop)
 {
     return &service->counters[COUNTERS_FIXED + loop];
@@ -111,6 +113,7 @@ static struct shard_options shard_options(struct service *service, uint32_t inde
         .engine_now_ms = &service->engine_now_ms,
         .counters = shard_counters(service, index),
         .memory_bytes = (size_t)config->node_max_memory / service->shards,
+        .replayed_percent = &service->replayed_percent[index],
         .durable = on_durable,
         .context = service,
     };
@@ -123,6 +126,8 @@ struct recovery {
     uint32_t index;
     enum err error;
     pthread_t thread;
+    uv_async_t *done; /* rung at the end */
+    _Atomic bool ended;
 };
 
 static void *recover_shard(void *argument)
@@ -132,7 +137,55 @@ static void *recover_shard(void *argument)
     struct shard_options options =
         shard_options(recovery->service, recovery->index, directory, sizeof directory);
     recovery->error = shard_new(&options, &recovery->service->shard[recovery->index]);
+    atomic_store(&recovery->ended, true);
+    uv_async_send(recovery->done); /* joined before it is closed, PITFALLS U8 */
     return NULL;
+}
+
+unsigned service_replayed_percent(const struct service *service)
+{
+    unsigned least = 100;
+    for (uint32_t i = 0; i < service->shards; i++) {
+        unsigned percent = atomic_load_explicit(&service->replayed_percent[i], memory_order_relaxed);
+        least = percent < least ? percent : least;
+    }
+    return least;
+}
+
+static void on_recovered(uv_async_t *done)
+{
+}
+
+/* A replay may take long: while it advances, systemd gives it time. */
+static void tell_replay(uv_timer_t *timer)
+{
+    struct service *service = timer->data;
+    (void)sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%d\nSTATUS=replaying %u %%", REPLAY_PATIENCE_US,
+                     service_replayed_percent(service));
+}
+
+static bool all_ended(const struct service *service, const struct recovery *recovery)
+{
+    for (uint32_t i = 0; i < service->shards; i++)
+        if (!atomic_load(&recovery[i].ended))
+            return false;
+    return true;
+}
+
+/* The admin port answers meanwhile. */
+static void serve_recovery(struct service *service, const struct recovery *recovery)
+{
+    uv_timer_t timer;
+    ensure(uv_timer_init(&service->admin_loop, &timer) == 0);
+    timer.data = service;
+    ensure(uv_timer_start(&timer, tell_replay, REPLAY_TELL_MS, REPLAY_TELL_MS) == 0);
+    while (!all_ended(service, recovery))
+        uv_run(&service->admin_loop, UV_RUN_ONCE);
+    for (uint32_t i = 0; i < service->shards; i++)
+        pthread_join(recovery[i].thread, NULL);
+    uv_close((uv_handle_t *)&timer, NULL);
+    uv_close((uv_handle_t *)recovery[0].done, NULL);
+    uv_run(&service->admin_loop, UV_RUN_NOWAIT); /* both are closed when their memory goes */
 }
 
 static enum err start_shards(struct service *service)
@@ -142,13 +195,15 @@ static enum err start_shards(struct service *service)
     if (mkdir(service->journal_directory, 0700) != 0 && errno != EEXIST)
         return err_from_errno(errno);
     struct recovery recovery[SHARDS_MAX];
+    uv_async_t done;
+    ensure(uv_async_init(&service->admin_loop, &done, on_recovered) == 0);
     for (uint32_t i = 0; i < service->shards; i++) {
-        recovery[i] = (struct recovery){.service = service, .index = i};
+        recovery[i] = (struct recovery){.service = service, .index = i, .done = &done};
         ensure(pthread_create(&recovery[i].thread, NULL, recover_shard, &recovery[i]) == 0);
     }
+    serve_recovery(service, recovery);
     enum err error = OK;
     for (uint32_t i = 0; i < service->shards; i++) {
-        pthread_join(recovery[i].thread, NULL);
         if (recovery[i].error != OK && error == OK)
             error = recovery[i].error;
     }
@@ -325,6 +380,7 @@ static enum err start_registry(struct service *service)
         .mailboxes = service->mailbox,
         .shard_versions = versions,
         .keys = &service->keys,
+        .heartbeat = &service->counters[COUNTERS_REGISTRY].heartbeat,
     };
     memcpy(options.identifier_key, service->identifier_key, sizeof options.identifier_key);
     return registry_service_start(&options, &service->registry);
@@ -374,11 +430,93 @@ static enum err start_admin(struct service *service)
     return control_start(service, &service->control);
 }
 
+static enum err start_control(struct service *service)
+{
+    control_serve(service->control);
+    return OK;
+}
+
+static void stop_control(struct service *service)
+{
+    control_end_service(service->control);
+}
+
 static void stop_admin(struct service *service)
 {
     control_stop(service->control);
     uv_run(&service->admin_loop, UV_RUN_DEFAULT);
     ensure(uv_loop_close(&service->admin_loop) == 0);
+}
+
+/* ---- watchdog ---- */
+
+static void knock_loader(void *target)
+{
+    loader_knock(target);
+}
+
+static void wake_publisher(void *target)
+{
+    publisher_wake(target);
+}
+
+static void ring_bell(void *target)
+{
+    wakeup_ring(target);
+}
+
+static void watch(struct service *service, const char *role, unsigned index, const struct watched *thread)
+{
+    struct watched watched = *thread;
+    snprintf(watched.name, sizeof watched.name, "%s-%u", role, index);
+    watchdog_add(&service->watchdog, &watched);
+}
+
+/* What `systemctl status` shows: who is away, what waits. */
+static void say_status(void *context, char *text, size_t size)
+{
+    const struct service *service = context;
+    snprintf(text, size, "accepting readings; behind: PostgreSQL %llu%s, Kafka %llu%s",
+             (unsigned long long)atomic_load(&service->postgres.records_lag),
+             atomic_load(&service->postgres.state) == SINK_CONNECTED ? "" : " (away)",
+             (unsigned long long)atomic_load(&service->kafka.records_lag),
+             atomic_load(&service->kafka.state) == SINK_CONNECTED ? "" : " (away)");
+}
+
+static enum err start_watchdog(struct service *service)
+{
+    watchdog_init(&service->watchdog, watchdog_period_ms());
+    service->watchdog.status = say_status;
+    service->watchdog.context = service;
+    for (unsigned i = 0; i < service->loops; i++)
+        watch(service, "ingest", i,
+              &(struct watched){.heartbeat = &loop_counters(service, i)->heartbeat,
+                                .ring = ring_bell,
+                                .target = &service->loop_bell[i]});
+    for (uint32_t i = 0; i < service->shards; i++)
+        watch(service, "shard", i,
+              &(struct watched){.heartbeat = &shard_counters(service, i)->heartbeat,
+                                .ring = ring_bell,
+                                .target = shard_bell(service->shard[i])});
+    watch(service, "loader", 0,
+          &(struct watched){.heartbeat = &service->counters[COUNTERS_LOADER].heartbeat,
+                            .ring = knock_loader,
+                            .target = service->loader});
+    watch(service, "publisher", 0,
+          &(struct watched){.heartbeat = &service->counters[COUNTERS_PUBLISHER].heartbeat,
+                            .ring = wake_publisher,
+                            .target = service->publisher});
+    watch(service, "registry", 0,
+          &(struct watched){.heartbeat = &service->counters[COUNTERS_REGISTRY].heartbeat,
+                            .ring = ring_bell,
+                            .target = &service->registry_bell});
+    watchdog_start(&service->watchdog, &service->admin_loop);
+    return OK;
+}
+
+static void stop_watchdog(struct service *service)
+{
+    watchdog_stop(&service->watchdog);
 }
 
 /* ---- accepting ---- */
@@ -415,13 +553,14 @@ static enum err start_accepting(struct service *service)
     snprintf(path, sizeof path, "%s/ports.json", service->config->node_state_dir);
     atomic_store(&service->node.accepting, true);
     enum err error = write_ports(service, path);
-    sd_notify(0, "READY=1");
+    if (error == OK)
+        sd_notify(0, "READY=1\nSTATUS=accepting readings");
     return error;
 }
 
 static void stop_accepting(struct service *service)
 {
-    sd_notify(0, "STOPPING=1");
+    sd_notify(0, "STOPPING=1\nSTATUS=draining");
     atomic_store(&service->node.accepting, false);
     char path[4096];
     snprintf(path, sizeof path, "%s/ports.json", service->config->node_state_dir);
@@ -436,8 +575,9 @@ static const struct step {
     void (*stop)(struct service *service);
 } steps[] = {
     {"identity", start_identity,
-     stop_identity},                  /* the lock comes first: nothing of state_dir is touched without it */
-    {"secrets", start_secrets, NULL}, /* reading ids and patient matching need them */
+     stop_identity},                    /* the lock comes first: nothing of state_dir is touched without it */
+    {"secrets", start_secrets, NULL},   /* reading ids and patient matching need them */
+    {"admin", start_admin, stop_admin}, /* health, while the rest takes its time */
     {"recovery", start_shards, stop_shards},        /* state = f(journal), before anyone can ask */
     {"wiring", start_wiring, stop_wiring},          /* bells and rings, before any thread runs */
     {"loader", start_loader, stop_loader},          /* a shard wakes it after its first commit */
@@ -445,7 +585,8 @@ static const struct step {
     {"shards", start_threads, stop_threads},        /* the registry's commands need them */
     {"registry", start_registry, stop_registry},    /* loops admit nothing without a snapshot */
     {"loops", start_loops, stop_loops},             /* listeners bind last of what serves readings */
-    {"admin", start_admin, stop_admin},             /* control calls reach registry and shards */
+    {"control", start_control, stop_control},       /* calls reach registry and shards */
+    {"watchdog", start_watchdog, stop_watchdog},    /* every thread runs */
     {"accepting", start_accepting, stop_accepting}, /* everything stands: say so */
 };
 
@@ -470,6 +611,7 @@ enum err service_start(const struct config *config, struct service **ret_service
     service->config = config;
     atomic_store(&service->node.engine_held_ms, INSTANT_NONE);
     for (unsigned i = 0; i < STEPS; i++) {
+        service->starting = steps[i].name;
         enum err error = steps[i].start(service);
         service->started = i + 1;
         if (error == OK)
@@ -479,6 +621,7 @@ enum err service_start(const struct config *config, struct service **ret_service
         undo_steps(service);
         return error;
     }
+    service->starting = NULL;
     *ret_service = service;
     return OK;
 }

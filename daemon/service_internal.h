@@ -13,10 +13,11 @@
 #include "daemon/registry/registry_service.h"
 #include "daemon/service.h"
 #include "daemon/shard.h"
+#include "daemon/watchdog.h"
 #include "storage/loader.h"
 
 /* Counter blocks: one a thread. */
-enum { COUNTERS_LOADER, COUNTERS_PUBLISHER, COUNTERS_FIXED };
+enum { COUNTERS_LOADER, COUNTERS_PUBLISHER, COUNTERS_REGISTRY, COUNTERS_FIXED };
 
 struct control;
 
@@ -53,12 +54,23 @@ struct service {
     uv_signal_t terminate, interrupt;
     struct control *control;
     char journal_directory[4096];
-    unsigned started; /* steps of the start table that are done */
+    struct watchdog watchdog;
+    _Atomic unsigned replayed_percent[SHARDS_MAX]; /* written by the recovering threads */
+    unsigned started;                              /* steps of the start table that are done */
+    const char *starting;                          /* the step under way, NULL: all stand */
 };
 
-/* control: the admin port and socket, and the routes behind them; runs on service.admin_loop. */
+/* control: the admin port and socket, and the routes behind them; runs on service.admin_loop. It opens before
+ * recovery, so that operators see how far a start is: until control_serve() all but health is answered 503.
+ */
 MUST_CHECK enum err control_start(struct service *service, struct control **ret_control);
 int control_port(const struct control *control); /* 0: only the socket */
 void control_stop(struct control *control);
+/* From when registry and shards stand, until they stop: what is under way then is answered first. */
+void control_serve(struct control *control);
+void control_end_service(struct control *control);
+
+/* How much of the journal has been replayed, the shard that is furthest behind. */
+unsigned service_replayed_percent(const struct service *service);
 
 #endif

@@ -189,7 +189,9 @@ static void commit_turn(struct shard *shard)
     if (journal_turn_is_empty(shard->journal))
         return;
     int64_t before_ns = clock_monotonic_ns();
+    enum heartbeat_doing doing = heartbeat_does(HEARTBEAT_SYNCS);
     enum err error = journal_commit(shard->journal);
+    (void)heartbeat_does(doing);
     if (error != OK) { /* PITFALLS F1: nothing in memory can be trusted to be on disk */
         log_write(LOG_ERROR, "journal",
                   "cannot write or sync; found=%s expected=a durable turn hint=check the disk; "
@@ -384,8 +386,10 @@ static void *run(void *argument)
 {
     struct shard *shard = argument;
     slab_use(shard->slab);
+    heartbeat_adopt(&shard->options.counters->heartbeat);
     shard_turn(shard, true);
     while (!atomic_load_explicit(&shard->stopping, memory_order_acquire)) {
+        heartbeat_beat();
         if (turn_is_wanted(shard))
             shard_turn(shard, false);
         else

@@ -24,6 +24,7 @@ struct shard_options {
     _Atomic int64_t *engine_now_ms; /* shard 0 writes; the loader makes partitions by it */
     struct counters *counters;
     size_t memory_bytes;                         /* planned for its patients: [node] max_memory / shards */
+    _Atomic unsigned *replayed_percent;          /* recovery tells how far it is; NULL: nobody asks */
     void (*durable)(void *context, bool events); /* called after each commit: sinks are woken */
     void *context;
 };

@@ -18,6 +18,7 @@ struct replay {
     size_t met;
     int64_t now_ms, progress_ms;
     uint64_t records;
+    uint64_t first_segment; /* of what is replayed; 0: not met yet */
 };
 
 static uint64_t event_digest(const struct alert_event *event, const void *json, size_t json_size)
@@ -128,10 +129,27 @@ static void replay_record(struct replay *replay, const struct record *record)
     replay->records++;
 }
 
+/* In bytes of the journal, from the first record that is replayed. */
+static void tell_percent(struct replay *replay, const struct record *record, uint64_t durable)
+{
+    const struct shard_options *options = &replay->shard->options;
+    uint64_t done = record->position >> 32, whole = durable >> 32, part = (uint32_t)record->position;
+    if (options->replayed_percent == NULL)
+        return;
+    if (replay->first_segment == 0)
+        replay->first_segment = done;
+    done = (done - replay->first_segment) * options->journal.segment_bytes + part;
+    whole = (whole - replay->first_segment) * options->journal.segment_bytes + (uint32_t)durable;
+    uint64_t percent = whole == 0 ? 0 : done * 100 / whole;
+    atomic_store_explicit(options->replayed_percent, percent < 100 ? (unsigned)percent : 99,
+                          memory_order_relaxed);
+}
+
 static void report_progress(struct replay *replay, const struct record *record, uint64_t durable)
 {
     if ((replay->records & 0xfff) != 0)
         return;
+    tell_percent(replay, record, durable);
     int64_t now_ms = clock_monotonic_ms();
     if (now_ms - replay->progress_ms < PROGRESS_MS)
         return;

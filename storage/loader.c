@@ -68,7 +68,9 @@ static void set_state(struct loader *loader, enum sink_state state)
 static void pause_ms(const struct loader *loader, int64_t ms)
 {
     struct pollfd quit = {.fd = loader->quit.fd, .events = POLLIN};
+    enum heartbeat_doing doing = heartbeat_does(HEARTBEAT_AWAITS);
     (void)poll(&quit, 1, (int)ms);
+    (void)heartbeat_does(doing);
 }
 
 /* ---- figures */
@@ -314,7 +316,9 @@ static void *run(void *context)
 {
     struct loader *loader = context;
     bool ending = false;
+    heartbeat_adopt(&loader->options.counters->heartbeat);
     while (!ending) {
+        heartbeat_beat();
         ending = is_quitting(loader); /* one last batch of what is durable by now */
         enum err error = loader->session == NULL ? open_session(loader) : OK;
         if (error == OK)
@@ -368,6 +372,11 @@ void loader_wake(struct loader *loader)
     uint64_t none = 0; /* until the thread has counted: nobody may read "nothing is behind" now */
     atomic_compare_exchange_strong_explicit(&loader->options.figures->records_lag, &none, 1,
                                             memory_order_relaxed, memory_order_relaxed);
+    wakeup_ring(&loader->work);
+}
+
+void loader_knock(struct loader *loader)
+{
     wakeup_ring(&loader->work);
 }
 

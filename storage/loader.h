@@ -40,6 +40,8 @@ struct loader;
 MUST_CHECK enum err loader_start(const struct loader_options *options, struct loader **ret_loader);
 /* Any thread: something new is durable. */
 void loader_wake(struct loader *loader);
+/* Any thread: wakes it without news; it answers by its heartbeat. */
+void loader_knock(struct loader *loader);
 /* Ends at a batch edge, within a bound. */
 void loader_stop(struct loader *loader);
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "daemon/base/clock.h"
+#include "daemon/base/heartbeat.h"
 #include "daemon/base/log.h"
 
 enum { COPY_CHUNK_BYTES = 64 << 10 };
@@ -60,7 +61,9 @@ static enum err wait_socket(struct postgres *postgres, short events, int64_t *de
         int64_t now_ms = clock_monotonic_ms();
         if (now_ms >= *deadline_ms)
             return lost(postgres, "the server is silent");
+        enum heartbeat_doing doing = heartbeat_does(HEARTBEAT_AWAITS);
         int count = poll(fds, postgres->quit_fd >= 0 ? 2 : 1, (int)(*deadline_ms - now_ms));
+        (void)heartbeat_does(doing);
         if (count < 0 && errno != EINTR)
             return lost(postgres, "poll failed");
         if (count <= 0)
@@ -109,7 +112,9 @@ enum err postgres_open(const struct postgres_options *options, struct postgres *
     postgres->timeout_ms = options->timeout_ms;
     postgres->quit_fd = options->quit_fd;
     *ret_postgres = postgres;
+    enum heartbeat_doing doing = heartbeat_does(HEARTBEAT_AWAITS); /* a resolver, PITFALLS P10 */
     postgres->connection = PQconnectStartParams(keywords, values, 1);
+    (void)heartbeat_does(doing);
     if (postgres->connection == NULL || PQstatus(postgres->connection) == CONNECTION_BAD) {
         note_error(postgres, NULL);
         return ERR_UNAVAILABLE;

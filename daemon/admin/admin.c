@@ -346,6 +346,10 @@ static struct verdict_of_head judge(struct call *call)
         return (struct verdict_of_head){.route = route, .context = admin};
     if (call->others != 0)
         return (struct verdict_of_head){.status = 405, .code = "method", .text = "this path takes GET"};
+    if (!admin->options.is_serving(admin->options.context))
+        return (struct verdict_of_head){.status = 503,
+                                        .code = "overloaded",
+                                        .text = "vigied is starting or stopping: /readyz says how far"};
     find_caller(call);
     if (call->request.roles == 0 && !call->conn->is_local)
         return (struct verdict_of_head){

@@ -67,6 +67,8 @@ struct admin_options {
     /* Roles of a token and its name for `author`; 0: unknown. NULL: no token is known. */
     unsigned (*roles_of_token)(void *context, const uint8_t sha256[SHA256_BYTES],
                                char author[REF_BYTES_MAX + 1]);
+    /* False while starting and stopping: routes that need a role are answered 503. */
+    bool (*is_serving)(void *context);
     /* True when readings are accepted; else appends JSON strings of what is not ready to the open array. */
     bool (*is_ready)(void *context, struct buffer *json);
     void (*read_metrics)(void *context, struct metrics_sources *ret);

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/base/heartbeat.h"
+
 #define COUNTER_ROWS(COUNTER)                                                                                \
     COUNTER(READINGS_ACCEPTED)                                                                               \
     COUNTER(READINGS_DUPLICATE)                                                                              \
@@ -55,6 +57,7 @@ struct counters {
     _Alignas(64) _Atomic uint64_t value[COUNTER_COUNT];
     struct histogram histogram[HISTOGRAM_COUNT];
     _Atomic uint64_t alerts[EVENT_KINDS][PRIORITIES]; /* events decided, by kind and priority */
+    struct heartbeat heartbeat;                       /* of the thread: read by the watchdog */
 };
 
 static inline void counter_add(struct counters *counters, enum counter_id id, uint64_t amount)

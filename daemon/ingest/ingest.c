@@ -84,6 +84,7 @@ void loop_begin_turn(struct loop *loop)
     if (loop->in_turn)
         return;
     loop->in_turn = true;
+    heartbeat_beat();
     loop->context.now_ns = clock_monotonic_ns();
     int64_t held_ms = atomic_load_explicit(&node->engine_held_ms, memory_order_relaxed);
     int64_t offset_ms = atomic_load_explicit(&node->engine_offset_ms, memory_order_relaxed);
@@ -264,6 +265,7 @@ static void *run(void *context)
 {
     struct ingest *ingest = context;
     slab_use(ingest->loop.slab);
+    heartbeat_adopt(&ingest->loop.options.counters->heartbeat);
     loop_begin_turn(&ingest->loop); /* takes the first mail */
     uv_run(&ingest->loop.uv, UV_RUN_DEFAULT);
     return NULL;

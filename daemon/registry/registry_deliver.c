@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "daemon/base/clock.h"
+#include "daemon/base/heartbeat.h"
 #include "daemon/base/instant.h"
 #include "daemon/base/log.h"
 #include "daemon/registry/registry_build.h"
@@ -124,6 +125,7 @@ static void wait_until_taken(const struct deliver *deliver)
     int64_t since_ms = clock_monotonic_ms();
     while (deliver->loops_run && oldest_taken(deliver) < deliver->serial && !atomic_load(deliver->stopping)) {
         clock_sleep_ms(TAKEN_POLL_MS);
+        heartbeat_beat(); /* loops and shards have heartbeats of their own */
         if (clock_monotonic_ms() - since_ms < TAKEN_WARN_MS)
             continue;
         since_ms = clock_monotonic_ms();
@@ -270,6 +272,7 @@ static void send_round(struct deliver *deliver, const struct registry_commands *
     bool under_way = true;
     while (under_way) {
         under_way = false;
+        heartbeat_beat();
         for (uint32_t shard = 0; shard < deliver->shards; shard++) {
             collect_some(deliver, shard, &routes[shard], result);
             send_some(deliver, commands, shard, &routes[shard]);

@@ -33,6 +33,7 @@ struct registry_service {
     const struct config *config;
     uint8_t identifier_key[32];
     struct wakeup *bell;
+    struct heartbeat *heartbeat;
     struct ring *requests; /* pushed by the admin loop, popped by the thread */
     pthread_t thread;
     atomic_bool stopping; /* written by registry_service_stop() */
@@ -442,9 +443,11 @@ static void renew_file_when_quiet(struct registry_service *service)
 static void *registry_thread(void *argument)
 {
     struct registry_service *service = argument;
+    heartbeat_adopt(service->heartbeat);
     int64_t synced_ms = clock_monotonic_ms();
     bool notified = false;
     while (!atomic_load(&service->stopping)) {
+        heartbeat_beat();
         if (!notified)
             wait_for_something(service);
         for (struct registry_request *request; (request = ring_pop(service->requests)) != NULL;)
@@ -517,6 +520,7 @@ static struct registry_service *service_new(const struct registry_options *optio
     service->config = options->config;
     service->bell = options->bell;
     service->version_sent = -1;
+    service->heartbeat = options->heartbeat;
     memcpy(service->identifier_key, options->identifier_key, sizeof(service->identifier_key));
     memcpy(service->shard_versions, options->shard_versions, options->shards * sizeof(int64_t));
     char path[4200];
@@ -566,6 +570,7 @@ enum err registry_service_start(const struct registry_options *options, struct r
         service_free(service);
         return ERR_OS;
     }
+    (void)pthread_setname_np(service->thread, "registry");
     *ret_service = service;
     return OK;
 }

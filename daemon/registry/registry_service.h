@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "daemon/base/buffer.h"
 #include "daemon/base/cipher.h"
+#include "daemon/base/heartbeat.h"
 #include "daemon/model/inlet.h"
 #include "daemon/registry/admin_tokens.h"
 #include "daemon/registry/mailbox.h"
@@ -26,6 +27,7 @@ struct registry_options {
         *shard_versions; /* [shards]: engine_registry_version() after recovery, before the threads start */
     uint8_t identifier_key[32];
     const struct cipher_keys *keys; /* of what is kept in state_dir; borrowed */
+    struct heartbeat *heartbeat;    /* of the thread */
 };
 
 struct registry_service;
