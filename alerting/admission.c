@@ -31,6 +31,7 @@ static void arrive(struct engine *engine, const struct reading *reading)
     };
 }
 
+/* A name that is new here means a reading that is new here: what is a duplicate leaves no name behind. */
 static struct held to_held(const struct engine *engine, struct patient *patient,
                            const struct reading *reading, const uint8_t *tail)
 {
@@ -88,6 +89,7 @@ static void quarantine(struct engine *engine, struct patient *patient, struct re
     reading->verdict = arrival.duplicate ? VERDICT_DUPLICATE : VERDICT_QUARANTINED;
     if (arrival.duplicate)
         return;
+    engine->unit.kept = true;
     bound_aside(aside);
     technical_quarantine(engine, patient, held, (enum parameter)reading->parameter,
                          (enum quarantine_reason)reading->quarantine);
@@ -99,6 +101,7 @@ static void pass_by(struct engine *engine, struct patient *patient, struct readi
 {
     reading->flags |= FLAG_LATE_UNJUDGED | FLAG_CHECK_OLDER;
     reading->verdict = VERDICT_ACCEPTED;
+    engine->unit.kept = true;
     technical_late(engine, patient, held, (enum parameter)reading->parameter);
 }
 
@@ -112,6 +115,7 @@ static void hold(struct engine *engine, struct patient *patient, struct reading 
     reading->verdict = arrival.duplicate ? VERDICT_DUPLICATE : VERDICT_ACCEPTED;
     if (arrival.duplicate)
         return;
+    engine->unit.kept = true;
     touch(engine, series);
     if (arrival.same_instant)
         reading->flags |= FLAG_SAME_INSTANT;
@@ -125,12 +129,13 @@ static void hold(struct engine *engine, struct patient *patient, struct reading 
 
 /* If-None-Exist: a reading of its source and parameter carries the identifier: that one is the answer,
  * whatever value came with it now. */
-static bool exists_already(struct patient *patient, struct reading *reading, const struct series *series)
+static bool exists_already(const struct patient *patient, struct reading *reading)
 {
+    const struct series *series = patient_series(patient, (enum parameter)reading->parameter);
     const struct series *held_in = series;
     const struct held *known = series_by_alias(series, reading->alias_hash);
     struct series_arrival arrival;
-    if (known == NULL) {
+    if (known == NULL && series != NULL) {
         held_in = series->aside;
         known = series_by_alias(series->aside, reading->alias_hash);
     }
@@ -143,16 +148,38 @@ static bool exists_already(struct patient *patient, struct reading *reading, con
     return true;
 }
 
+/* Makes room before what is kept; a duplicate moves nothing, for it is not journaled and a replay would not
+ * know of it. True: it is one. */
+static bool let_go(struct engine *engine, struct patient *patient, struct series *series,
+                   struct reading *reading, const struct held *held)
+{
+    struct series_arrival known = {.duplicate = false};
+    if (!patient_lets_go(engine, series))
+        return false;
+    if (held->key.ms >= engine->unit.now_ms - 2 * engine_lookback_ms(engine, series->parameter))
+        series_look_up(series, &patient->names, held, &known);
+    if (!known.duplicate && series->aside != NULL)
+        series_look_up(series->aside, &patient->names, held, &known);
+    if (known.duplicate) {
+        reading->verdict = VERDICT_DUPLICATE;
+        reading->revision = known.revision;
+    } else {
+        patient_let_go(engine, patient, series);
+    }
+    return known.duplicate;
+}
+
 void admission_take(struct engine *engine, struct patient *patient, struct reading *reading,
                     const uint8_t *tail)
 {
+    bool only_new = reading->flags & FLAG_IF_NONE_EXIST;
+    reading->flags &= (uint16_t)~FLAG_IF_NONE_EXIST;
+    if (only_new && exists_already(patient, reading))
+        return;
     struct held held = to_held(engine, patient, reading, tail);
     struct series *series = patient_add_series(patient, (enum parameter)reading->parameter);
     int64_t late_ms = reading->received_at_ms - reading->measured_at_ms;
-    patient_let_go(engine, patient, series);
-    bool only_new = reading->flags & FLAG_IF_NONE_EXIST;
-    reading->flags &= (uint16_t)~FLAG_IF_NONE_EXIST;
-    if (only_new && exists_already(patient, reading, series))
+    if (let_go(engine, patient, series, reading, &held))
         return;
     if (reading->status == STATUS_VOID && reading->quarantine != QUARANTINE_NONE)
         reading->quarantine = QUARANTINE_NONE;

@@ -38,6 +38,12 @@ void fields_not_found(struct fields *fields, const char *what)
     answer(fields, ERR_NOT_FOUND, pairs, 3);
 }
 
+void fields_pass(struct fields *fields)
+{
+    fields->command->outcome = OK;
+    fields->good = false;
+}
+
 void fields_answer(struct fields *fields, int64_t commit_ms, int64_t in_force_from_ms, bool moved)
 {
     struct buffer *reply = &fields->command->reply;

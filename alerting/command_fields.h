@@ -37,6 +37,8 @@ int64_t field_value(struct fields *fields, enum parameter parameter);
 
 void fields_refuse(struct fields *fields, const char *what, const char *found, const char *expected,
                    const char *hint);
+/* It is done already: the state that was loaded has it. */
+void fields_pass(struct fields *fields);
 void fields_not_found(struct fields *fields, const char *what);
 void fields_answer(struct fields *fields, int64_t commit_ms, int64_t in_force_from_ms, bool moved);
 

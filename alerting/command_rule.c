@@ -36,6 +36,8 @@ static void read_scope(struct engine *engine, struct fields *fields, struct addi
     addition->patient = index_map_get(&engine->patients_by_id, (uint64_t)field_integer(fields, "scope", 0));
     if (fields_are_good(fields) && addition->patient == NULL)
         fields_not_found(fields, "scope");
+    else if (fields_are_good(fields) && addition->patient->dormant)
+        fields_pass(fields);
     if (addition->patient != NULL)
         addition->book = &addition->patient->own;
 }

@@ -20,7 +20,7 @@ static const int64_t DAY_MS = 86400000;
 /* ------------------------------------------------------------------------------------------------- patients
  */
 
-static const struct zone *zone_by_name(struct engine *engine, const char *name)
+const struct zone *engine_zone(struct engine *engine, const char *name)
 {
     for (size_t i = 0; i < engine->zones_count; i++)
         if (strcmp(zone_name(engine->zones[i]), name) == 0)
@@ -74,13 +74,15 @@ static void carry_patient(struct engine *engine, struct fields *fields)
     const char *line = field_ref(fields, "line", NULL), *team = field_ref(fields, "team", "");
     const char *zone_text = field_text(fields, "time_zone", NULL);
     int64_t enrolled_ms = field_instant(fields, "enrolled_at", INSTANT_NONE);
-    const struct zone *zone = fields_are_good(fields) ? zone_by_name(engine, zone_text) : NULL;
+    const struct zone *zone = fields_are_good(fields) ? engine_zone(engine, zone_text) : NULL;
     if (fields_are_good(fields) && zone == NULL)
         fields_refuse(fields, "time_zone", zone_text, "a time zone that the system has, e.g. Europe/Paris",
                       NULL);
     if (fields_are_good(fields) && !line_has_silence(engine, line))
         fields_refuse(fields, "line", line, "a line with a silence rule", "import the line's rules first");
     struct patient *patient = index_map_get(&engine->patients_by_id, (uint64_t)patient_id);
+    if (fields_are_good(fields) && patient != NULL && patient->dormant)
+        fields_pass(fields);
     if (fields_are_good(fields) && patient != NULL && strcmp(patient->organization, organization) != 0)
         fields_refuse(fields, "organization", organization,
                       "the same: a patient does not change organisation", NULL);
@@ -113,6 +115,8 @@ static struct patient *patient_of(struct engine *engine, struct fields *fields)
     struct patient *patient = index_map_get(&engine->patients_by_id, (uint64_t)patient_id);
     if (fields_are_good(fields) && patient == NULL)
         fields_not_found(fields, "patient_id");
+    if (fields_are_good(fields) && patient->dormant)
+        fields_pass(fields);
     return fields_are_good(fields) ? patient : NULL;
 }
 
@@ -290,6 +294,8 @@ static void carry_acknowledge(struct engine *engine, struct fields *fields)
     struct episode *episode = fields_are_good(fields) ? find_episode(engine, text, &ledger) : NULL;
     if (fields_are_good(fields) && episode == NULL)
         fields_not_found(fields, "episode");
+    else if (fields_are_good(fields) && ledger->patient != NULL && ledger->patient->dormant)
+        fields_pass(fields);
     else if (fields_are_good(fields) && episode->cancelled)
         fields_refuse(fields, "episode", "cancelled", "an episode that is not cancelled", NULL);
     if (!fields_are_good(fields))

@@ -35,7 +35,7 @@ void engine_free(struct engine *engine)
         zone_free(engine->zones[i]);
     for (size_t i = 0; i < engine->stories.capacity && i < engine->stories.count; i++)
         story_deinit(&engine->stories.items[i]);
-    ledger_deinit(&engine->outage.ledger, engine);
+    technical_free(engine->outage, engine);
     rulebook_deinit(&engine->rules);
     index_map_deinit(&engine->patients_by_id);
     index_map_deinit(&engine->ledgers_by_episode);
@@ -124,8 +124,6 @@ void engine_decide(struct engine *engine, struct patient *patient, struct readin
     move_time(engine, now_ms);
     unit_begin(&engine->unit, engine->now_ms, "late-data", false);
     engine->arrivals_count = engine->touched_count = 0;
-    if (names_are_many(&patient->names))
-        patient_sweep_names(patient);
     for (uint32_t i = first; i != READING_CHAIN_END; i = heads[i].next)
         admission_take(engine, patient, &heads[i], tails + heads[i].tail_offset);
     for (size_t i = 0; i < engine->touched_count; i++)
@@ -135,6 +133,8 @@ void engine_decide(struct engine *engine, struct patient *patient, struct readin
             silence_receive(engine, patient->tracks[i]);
     patient_schedule(engine, patient);
     unit_publish(engine);
+    if (engine->unit.kept && names_are_many(&patient->names))
+        patient_sweep_names(patient);
 }
 
 int64_t engine_registry_version(const struct engine *engine)

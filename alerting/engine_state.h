@@ -41,7 +41,7 @@ struct engine {
     struct patient **heap; /* by (due_ms, patient_id) */
     size_t heap_count, heap_capacity;
     struct spans outages;
-    struct technical outage; /* own outage; shard 0 */
+    struct technical *outage; /* own outage; shard 0; NULL: never one */
     struct zone **zones;
     size_t zones_count, zones_capacity;
     struct unit unit;
@@ -52,7 +52,11 @@ struct engine {
     struct series **touched; /* scratch of a request */
     size_t touched_count, touched_capacity;
     struct buffer json;
+    size_t dormant; /* patients that are dormant */
 };
+
+/* By IANA name, loaded once; NULL: the system does not have it. */
+const struct zone *engine_zone(struct engine *engine, const char *name);
 
 /* Timers: one a patient, at the earliest of what it waits for. */
 void timers_set(struct engine *engine, struct patient *patient, int64_t due_ms);

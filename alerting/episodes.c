@@ -168,6 +168,13 @@ struct pending *episode_emit_transition(const struct scene *scene, struct episod
     return pending;
 }
 
+void ledger_take_episode(struct engine *engine, struct ledger *ledger, struct episode *episode)
+{
+    ledger->items = grow(ledger->items, ledger->count + 1, &ledger->capacity, sizeof ledger->items[0]);
+    ledger->items[ledger->count++] = episode;
+    index_map_put(&engine->ledgers_by_episode, short_id(episode->id), ledger);
+}
+
 struct episode *ledger_add_episode(const struct scene *scene, const struct reading_key *began)
 {
     struct ledger *ledger = scene->ledger;
@@ -177,9 +184,7 @@ struct episode *ledger_add_episode(const struct scene *scene, const struct readi
         generation += reading_key_equal(&ledger->items[i]->id_began, began);
     episode->id_began = *began;
     episode_identify(ledger, began, generation, episode->id);
-    ledger->items = grow(ledger->items, ledger->count + 1, &ledger->capacity, sizeof ledger->items[0]);
-    ledger->items[ledger->count++] = episode;
-    index_map_put(&scene->engine->ledgers_by_episode, short_id(episode->id), ledger);
+    ledger_take_episode(scene->engine, ledger, episode);
     return episode;
 }
 

@@ -16,6 +16,8 @@ int64_t story_end_ms(const struct story *story); /* INT64_MAX while open */
 
 void ledger_deinit(struct ledger *ledger, struct engine *engine);
 struct episode *ledger_open_episode(const struct ledger *ledger);
+/* Takes an episode whose id is set; it is found by that id from now on. */
+void ledger_take_episode(struct engine *engine, struct ledger *ledger, struct episode *episode);
 
 /* What a difference is taken in. */
 struct scene {

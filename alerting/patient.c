@@ -92,14 +92,26 @@ int64_t engine_lookback_ms(const struct engine *engine, enum parameter parameter
     return continuous ? engine->settings.lookback_continuous_ms : engine->settings.lookback_ms;
 }
 
-void patient_let_go(struct engine *engine, struct patient *patient, struct series *series)
+static size_t held_max(const struct series *series)
 {
     bool continuous = parameter_row(series->parameter)->class == CLASS_CONTINUOUS;
-    size_t held_max = continuous ? SERIES_HELD_CONTINUOUS_MAX : SERIES_HELD_MAX, count = 0;
+    return continuous ? SERIES_HELD_CONTINUOUS_MAX : SERIES_HELD_MAX;
+}
+
+bool patient_lets_go(const struct engine *engine, const struct series *series)
+{
+    int64_t cut_ms = engine->unit.now_ms - 2 * engine_lookback_ms(engine, series->parameter);
+    return series->count > held_max(series) || (series->count > 0 && series_item(series, 0)->key.ms < cut_ms);
+}
+
+void patient_let_go(struct engine *engine, struct patient *patient, struct series *series)
+{
+    size_t count = 0;
     int64_t cut_ms = engine->unit.now_ms - 2 * engine_lookback_ms(engine, series->parameter);
     while (count < series->count && series_item(series, count)->key.ms < cut_ms)
         count++;
-    while (series->count - count > held_max) { /* denser than what is held: its look-back is what is held */
+    while (series->count - count >
+           held_max(series)) { /* denser than what is held: its look-back is what is held */
         cut_ms = series_item(series, count)->key.ms + 1;
         while (count < series->count && series_item(series, count)->key.ms < cut_ms)
             count++;

@@ -15,6 +15,7 @@ void patient_free(struct patient *patient, struct engine *engine);
 struct series *patient_series(const struct patient *patient, enum parameter parameter);
 struct series *patient_add_series(struct patient *patient, enum parameter parameter);
 /* Lets go of what is older than 2 L, or beyond what is held of a series. */
+bool patient_lets_go(const struct engine *engine, const struct series *series); /* would it? */
 void patient_let_go(struct engine *engine, struct patient *patient, struct series *series);
 
 struct track *patient_track(const struct patient *patient, const char *rule_id);

@@ -24,13 +24,16 @@ static void name_series(bool *named, const struct series *series)
 
 static void name_state(bool *named, const struct judge_state *state)
 {
-    for (unsigned i = 0; i < PRIORITY_COUNT; i++) {
-        name_key(named, &state->run[i].first);
-        name_key(named, &state->clear[i].first);
+    for (unsigned i = 0; i < PRIORITY_COUNT; i++) { /* a run of none has no first reading */
+        if (state->run[i].count > 0)
+            name_key(named, &state->run[i].first);
+        if (state->clear[i].count > 0)
+            name_key(named, &state->clear[i].first);
     }
     for (size_t i = 0; i < state->window.count; i++)
         name_key(named, &state->window.items[state->window.start + i].key);
-    name_key(named, &state->window.pending.key);
+    if (state->window.has_pending)
+        name_key(named, &state->window.pending.key);
 }
 
 static void name_story(bool *named, const struct story *story)
@@ -55,7 +58,8 @@ static void name_side(bool *named, const struct track_side *side)
     name_state(named, &side->tip);
     if (side->base != NULL)
         name_state(named, side->base);
-    name_story(named, &side->base_open);
+    if (side->base_open.count > 0)
+        name_story(named, &side->base_open);
     name_ledger(named, &side->ledger);
 }
 

@@ -30,6 +30,7 @@ struct rule_version {
     bool moved;           /* valid_from was moved to the commit (or cut) */
     bool needs_physician; /* it or an earlier version of its layer requires validation */
     char *author, *role, *reason;
+    uint32_t number_in_archive; /* of the snapshot being written: archive.h */
 };
 
 struct definition { /* one rule id in one layer and scope */
@@ -43,6 +44,7 @@ struct definition { /* one rule id in one layer and scope */
 struct rulebook {
     struct definition **items; /* sorted by (layer, scope, rule id) */
     size_t count, capacity;
+    uint64_t versions; /* ever added: tells whether the book is as it was */
 };
 
 void rulebook_deinit(struct rulebook *book);

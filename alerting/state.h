@@ -83,6 +83,7 @@ struct patient {
     size_t technicals_count, technicals_capacity;
     int64_t due_ms; /* key in the heap of timers */
     size_t heap_index;
+    bool dormant; /* loaded, and true for a later position than the replay has reached: nothing touches it */
 };
 
 #endif

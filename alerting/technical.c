@@ -3,6 +3,7 @@
 #include "alerting/technical.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "alerting/days.h"
 #include "alerting/episodes.h"
@@ -24,8 +25,26 @@ const struct technical_row *technical_row(int id)
     return &rows[id];
 }
 
+int technical_row_of(const char *rule_id)
+{
+    int row = TECHNICAL_COUNT - 1;
+    while (row >= 0 && strcmp(rows[row].rule_id, rule_id) != 0)
+        row--;
+    return row;
+}
+
+const char *technical_detail(const struct engine *engine, const char *text)
+{
+    for (unsigned reason = QUARANTINE_NONE + 1; reason <= QUARANTINE_UNIT; reason++)
+        if (strcmp(reading_quarantine_text((enum quarantine_reason)reason), text) == 0)
+            return reading_quarantine_text((enum quarantine_reason)reason);
+    return strcmp(engine->settings.node, text) == 0 ? engine->settings.node : NULL;
+}
+
 void technical_free(struct technical *technical, struct engine *engine)
 {
+    if (technical == NULL)
+        return;
     ledger_deinit(&technical->ledger, engine);
     slab_give(technical);
 }
@@ -44,6 +63,15 @@ static struct ledger new_ledger(int row, struct patient *patient, enum parameter
         .detail = detail,
         .frozen_ms = INT64_MIN,
     };
+}
+
+struct technical *technical_new(int row, struct patient *patient, enum parameter parameter,
+                                const char *detail)
+{
+    struct technical *technical = zeroed(sizeof *technical);
+    technical->ledger = new_ledger(row, patient, parameter, detail);
+    technical->due_ms = INT64_MAX;
+    return technical;
 }
 
 /* Forgets alerts that ended before the look-back. */
@@ -72,10 +100,8 @@ static struct technical *find_or_add(struct engine *engine, struct patient *pati
             return technical;
     }
     prune(engine, patient);
-    struct technical *technical = zeroed(sizeof *technical);
-    technical->ledger = *like;
+    struct technical *technical = technical_new(like->technical, patient, like->parameter, like->detail);
     technical->day = day;
-    technical->due_ms = INT64_MAX;
     patient->technicals = grow(patient->technicals, patient->technicals_count + 1,
                                &patient->technicals_capacity, sizeof(void *));
     patient->technicals[patient->technicals_count++] = technical;
@@ -137,10 +163,10 @@ void technical_late(struct engine *engine, struct patient *patient, const struct
 
 void technical_outage(struct engine *engine, int64_t from_ms, int64_t to_ms)
 {
-    struct scene scene = {.engine = engine, .ledger = &engine->outage.ledger};
-    if (engine->outage.ledger.rule_id == NULL)
-        engine->outage.ledger = new_ledger(TECHNICAL_OUTAGE, NULL, PARAMETER_COUNT, engine->settings.node);
-    ledger_prune(&engine->outage.ledger, engine, to_ms - engine->settings.lookback_ms);
+    if (engine->outage == NULL)
+        engine->outage = technical_new(TECHNICAL_OUTAGE, NULL, PARAMETER_COUNT, engine->settings.node);
+    struct scene scene = {.engine = engine, .ledger = &engine->outage->ledger};
+    ledger_prune(&engine->outage->ledger, engine, to_ms - engine->settings.lookback_ms);
     struct transition transition = transition_of(from_ms, EVENT_RAISED, rows[TECHNICAL_OUTAGE].priority);
     ledger_step(&scene, &transition, &(struct reading_key){.ms = from_ms}, 0, false);
     transition = transition_of(to_ms, EVENT_CLEARED, rows[TECHNICAL_OUTAGE].priority);

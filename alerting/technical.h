@@ -34,6 +34,13 @@ int64_t technical_due_ms(const struct patient *patient);
 /* Closes what is open: the patient leaves. */
 void technical_close(struct engine *engine, struct patient *patient, int64_t at_ms);
 
+/* One that is not raised; `detail` is a text of technical_detail(), or NULL. */
+struct technical *technical_new(int row, struct patient *patient, enum parameter parameter,
+                                const char *detail);
+/* The row of a rule id, -1 without; the one text that stands for a detail, NULL when it is none. */
+int technical_row_of(const char *rule_id);
+const char *technical_detail(const struct engine *engine, const char *text);
+
 void technical_free(struct technical *technical, struct engine *engine);
 
 #endif

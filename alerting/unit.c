@@ -12,10 +12,12 @@
 void unit_begin(struct unit *unit, int64_t now_ms, const char *cause, bool of_rules)
 {
     ensure(unit->count == 0);
-    unit->number++;
+    if (++unit->number == 0) /* 0: of a unit long ago */
+        unit->number = 1;
     unit->now_ms = now_ms;
     unit->cause = cause;
     unit->of_rules = of_rules;
+    unit->kept = false;
 }
 
 struct pending *unit_add(struct unit *unit, struct ledger *ledger, struct episode *episode,

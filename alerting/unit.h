@@ -27,6 +27,7 @@ struct pending {
 struct unit {
     uint32_t number;
     int64_t now_ms;
+    bool kept;         /* a reading of it is kept: it will be journaled */
     bool of_rules;     /* a command: what it makes is retrospective */
     const char *cause; /* why something published may exist no longer */
     struct pending *items;

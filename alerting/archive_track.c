@@ -1,0 +1,285 @@
+/* archive_track: automata, episodes, silence, technical alerts. Left out is what nobody reads: the first
+ * reading of a run of none, the pending item of a window that has none. */
+#include <stdlib.h>
+
+#include "alerting/archive.h"
+#include "alerting/episodes.h"
+#include "alerting/grow.h"
+#include "alerting/technical.h"
+#include "alerting/track.h"
+
+static void archive_runs(struct archive *a, struct judge_run run[PRIORITY_COUNT])
+{
+    unsigned present = 0;
+    for (unsigned i = 0; i < PRIORITY_COUNT; i++)
+        present |= run[i].count > 0 ? 1u << i : 0;
+    archive_unsigned(a, &present, 1u << PRIORITY_COUNT);
+    for (unsigned i = 0; i < PRIORITY_COUNT; i++) {
+        if ((present & 1u << i) == 0)
+            continue;
+        archive_u32(a, &run[i].count);
+        archive_key(a, &run[i].first);
+        if (run[i].count == 0)
+            archive_fault(a);
+    }
+}
+
+static void archive_window(struct archive *a, struct window *window)
+{
+    size_t count = archive_count(a, window->count);
+    if (!a->writing && count > 0)
+        window->items = grow(NULL, count, &window->capacity, sizeof window->items[0]);
+    for (size_t i = 0; i < count && !a->bad; i++) {
+        struct window_item *item = &window->items[window->start + i];
+        if (!a->writing)
+            *item = (struct window_item){0};
+        archive_key(a, &item->key);
+        archive_signed(a, &item->value);
+        window->count = a->writing ? window->count : i + 1;
+    }
+    archive_bool(a, &window->has_pending);
+    if (!window->has_pending)
+        return;
+    archive_key(a, &window->pending.key);
+    archive_signed(a, &window->pending.value);
+}
+
+static void archive_judge(struct archive *a, struct judge_state *state)
+{
+    archive_instant(a, &state->at_ms);
+    archive_instant(a, &state->previous_ms);
+    ARCHIVE_ENUM(a, state->active, PRIORITY_COUNT);
+    archive_runs(a, state->run);
+    archive_runs(a, state->clear);
+    archive_window(a, &state->window);
+}
+
+/* ---- episodes ---- */
+
+/* Why a transition came about: words of ours, so that a loaded one is the same static text. */
+static const char *const reasons[] = {NULL, "left", "rule-disabled", "rule-ended"};
+enum { REASONS = sizeof reasons / sizeof reasons[0] };
+
+static void archive_reason(struct archive *a, const char **reason)
+{
+    unsigned number = 0;
+    if (a->writing && *reason != NULL)
+        for (number = 1; number < REASONS && strcmp(reasons[number], *reason) != 0;)
+            number++;
+    archive_unsigned(a, &number, REASONS);
+    *reason = reasons[number];
+}
+
+enum { TRANSITION_READING = 1, TRANSITION_PAIR = 2, TRANSITION_KEYS = 4, TRANSITION_BITS = 8 };
+
+static unsigned bits_of(const struct transition *t)
+{
+    static const struct reading_key none;
+    bool keys = !reading_key_equal(&t->deciding, &none) || !reading_key_equal(&t->first, &none);
+    return (t->has_reading ? TRANSITION_READING : 0) | (t->pair ? TRANSITION_PAIR : 0) |
+           (keys || t->value != 0 || t->comparator != 0 ? TRANSITION_KEYS : 0);
+}
+
+static void archive_transition(struct archive *a, struct transition *t)
+{
+    unsigned bits = a->writing ? bits_of(t) : 0, comparator = t->comparator;
+    archive_instant(a, &t->at_ms);
+    archive_kind(a, &t->kind);
+    ARCHIVE_ENUM(a, t->priority, PRIORITY_COUNT);
+    archive_unsigned(a, &bits, TRANSITION_BITS);
+    t->has_reading = (bits & TRANSITION_READING) != 0;
+    t->pair = (bits & TRANSITION_PAIR) != 0;
+    if (bits & TRANSITION_KEYS) {
+        archive_key(a, &t->deciding);
+        archive_key(a, &t->first);
+        archive_signed(a, &t->value);
+        archive_unsigned(a, &comparator, COMPARATOR_GREATER + 1);
+    }
+    t->comparator = (uint8_t)comparator;
+    archive_instant(a, &t->received_ms);
+    archive_instant(a, &t->in_force_from_ms);
+    archive_version(a, &t->version);
+    archive_reason(a, &t->reason);
+}
+
+static void archive_story(struct archive *a, struct story *story)
+{
+    size_t count = archive_count(a, story->count);
+    if (count == 0)
+        return; /* what began and how much was in breach is of no story */
+    archive_key(a, &story->began);
+    archive_u32(a, &story->in_breach);
+    if (!a->writing)
+        story->items = grow(NULL, count, &story->capacity, sizeof story->items[0]);
+    for (size_t i = 0; i < count && !a->bad; i++) {
+        if (!a->writing)
+            story->items[i] = (struct transition){0};
+        archive_transition(a, &story->items[i]);
+        story->count = a->writing ? story->count : i + 1;
+    }
+}
+
+static void archive_episode(struct archive *a, struct episode *episode)
+{
+    archive_bytes(a, episode->id, sizeof episode->id);
+    archive_key(a, &episode->id_began);
+    archive_story(a, &episode->story);
+    archive_u32(a, &episode->sequence);
+    ARCHIVE_ENUM(a, episode->published, PRIORITY_COUNT);
+    ARCHIVE_ENUM(a, episode->paged, PRIORITY_COUNT);
+    archive_bool(a, &episode->cancelled);
+    archive_bool(a, &episode->acknowledged);
+    archive_bool(a, &episode->open_at_cancel);
+    archive_instant(a, &episode->newest_at_cancel_ms);
+}
+
+/* A rule of a patient is rendered from the version of a transition. */
+static bool has_version(const struct story *story)
+{
+    for (size_t i = 0; i < story->count; i++)
+        if (story->items[i].version != NULL)
+            return true;
+    return false;
+}
+
+static void archive_ledger(struct archive *a, struct ledger *ledger)
+{
+    archive_instant(a, &ledger->frozen_ms);
+    size_t count = archive_count(a, ledger->count);
+    for (size_t i = 0; i < count && !a->bad; i++) {
+        struct episode *episode = a->writing ? ledger->items[i] : zeroed(sizeof *episode);
+        archive_episode(a, episode);
+        if (a->writing)
+            continue;
+        if (episode->story.count == 0 || (ledger->technical < 0 && !has_version(&episode->story)))
+            archive_fault(a);
+        ledger_take_episode(a->engine, ledger, episode);
+    }
+}
+
+/* ---- rules of a patient ---- */
+
+static void archive_side(struct archive *a, struct track_side *side)
+{
+    bool base = side->base != NULL;
+    archive_bool(a, &side->present);
+    archive_judge(a, &side->tip);
+    archive_bool(a, &base);
+    if (base && !a->writing) {
+        side->base = zeroed(sizeof *side->base);
+        judge_state_init(side->base);
+    }
+    if (base)
+        archive_judge(a, side->base);
+    archive_story(a, &side->base_open);
+    archive_ledger(a, &side->ledger);
+}
+
+static void archive_silence(struct archive *a, struct silence *silence)
+{
+    archive_instant(a, &silence->last_seen_ms);
+    archive_bool(a, &silence->seen);
+    archive_bool(a, &silence->active);
+    archive_instant(a, &silence->segment_ms);
+    archive_instant(a, &silence->next_day);
+    archive_instant(a, &silence->days_base);
+    for (unsigned i = 0; i < sizeof silence->filled / sizeof silence->filled[0]; i++)
+        archive_number(a, &silence->filled[i]);
+    archive_instant(a, &silence->edge_ms);
+    archive_spans(a, &silence->suspensions);
+    archive_instant(a, &silence->due_ms);
+}
+
+static struct track *read_head(struct archive *a)
+{
+    struct rule like = {.kind = RULE_LIMIT, .parameter = PARAMETER_COUNT};
+    archive_chars(a, like.id, sizeof like.id);
+    ARCHIVE_ENUM(a, like.kind, RULE_SILENCE + 1);
+    archive_parameter(a, &like.parameter);
+    if ((like.parameter == PARAMETER_COUNT) != (like.kind == RULE_SILENCE))
+        archive_fault(a);
+    return a->bad ? NULL : track_new(a->patient, &like);
+}
+
+/* Every version in force is of the rule's kind and parameter: what judges does not look again. */
+static bool timeline_fits(const struct track *track)
+{
+    for (size_t i = 0; i < track->timeline.count; i++) {
+        const struct segment *segment = &track->timeline.items[i];
+        if (segment->state != SEGMENT_ON)
+            continue;
+        const struct rule *rule = segment->version->rule;
+        if (rule->kind != track->kind || rule->parameter != track->parameter)
+            return false;
+    }
+    return true;
+}
+
+struct track *archive_track(struct archive *a, struct track *track)
+{
+    if (!a->writing) {
+        track = read_head(a);
+        if (track == NULL)
+            return NULL;
+    } else {
+        archive_chars(a, track->rule_id, sizeof track->rule_id);
+        ARCHIVE_ENUM(a, track->kind, RULE_SILENCE + 1);
+        archive_parameter(a, &track->parameter);
+    }
+    archive_timeline(a, &track->timeline);
+    archive_signed(a, &track->window_max_ms);
+    for (unsigned i = 0; i < SIDE_COUNT; i++)
+        archive_side(a, &track->side[i]);
+    if (track->kind == RULE_SILENCE)
+        archive_silence(a, &track->silence);
+    if (!a->writing && !a->bad && !timeline_fits(track))
+        archive_fault(a);
+    return track;
+}
+
+/* ---- technical alerts ---- */
+
+static void archive_detail(struct archive *a, const char **detail)
+{
+    bool present = a->writing && *detail != NULL;
+    archive_bool(a, &present);
+    if (!present)
+        return;
+    if (a->writing) {
+        archive_text_of(a, *detail);
+        return;
+    }
+    const char *text = archive_text_at(a);
+    *detail = text == NULL ? NULL : technical_detail(a->engine, text);
+    if (*detail == NULL)
+        archive_fault(a);
+}
+
+static struct technical *read_technical(struct archive *a)
+{
+    enum parameter parameter = PARAMETER_COUNT;
+    const char *detail = NULL, *rule_id = archive_text_at(a);
+    int row = rule_id == NULL ? -1 : technical_row_of(rule_id);
+    archive_parameter(a, &parameter);
+    archive_detail(a, &detail);
+    if (row < 0)
+        archive_fault(a);
+    return a->bad ? NULL : technical_new(row, a->patient, parameter, detail);
+}
+
+struct technical *archive_technical(struct archive *a, struct technical *technical)
+{
+    if (!a->writing) {
+        technical = read_technical(a);
+        if (technical == NULL)
+            return NULL;
+    } else {
+        archive_text_of(a, technical->ledger.rule_id);
+        archive_parameter(a, &technical->ledger.parameter);
+        archive_detail(a, &technical->ledger.detail);
+    }
+    archive_instant(a, &technical->day);
+    archive_instant(a, &technical->due_ms);
+    archive_ledger(a, &technical->ledger);
+    return technical;
+}
