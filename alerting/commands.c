@@ -332,6 +332,36 @@ static void carry_show(struct engine *engine, struct fields *fields)
     fields->command->outcome = OK;
 }
 
+static bool holds_from(const struct patient *patient, const struct series *series, const char *device,
+                       const int64_t from_to_ms[2])
+{
+    for (size_t i = 0; series != NULL && i < series->count; i++) {
+        const struct reading_key *key = &series->items[series->start + i].key;
+        if (key->ms >= from_to_ms[0] && key->ms < from_to_ms[1] &&
+            strcmp(names_text(&patient->names, key->device), device) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Whether a reading of the device, measured in [from, to), is held: what PostgreSQL may not have yet. */
+static void carry_received(struct engine *engine, struct fields *fields)
+{
+    const char *device = field_ref(fields, "device", NULL);
+    const int64_t from_to_ms[2] = {field_instant(fields, "from", INT64_MIN),
+                                   field_instant(fields, "to", INT64_MAX)};
+    const struct patient *patient = patient_of(engine, fields);
+    if (patient == NULL)
+        return;
+    bool received = false;
+    for (size_t i = 0; i < patient->series_count && !received; i++)
+        received = holds_from(patient, patient->series[i], device, from_to_ms) ||
+                   holds_from(patient, patient->series[i]->aside, device, from_to_ms);
+    buffer_clear(&fields->command->reply);
+    buffer_text(&fields->command->reply, received ? "{\"received\":true}" : "{\"received\":false}");
+    fields->command->outcome = OK;
+}
+
 static void carry_clock(struct engine *engine, struct fields *fields)
 {
     fields_answer(fields, engine->unit.now_ms, engine->unit.now_ms,
@@ -344,6 +374,7 @@ static void (*const carriers[COMMAND_COUNT])(struct engine *, struct fields *) =
     [COMMAND_REFERENCE] = carry_reference, [COMMAND_SUSPENSION] = carry_suspension,
     [COMMAND_REGISTRY] = carry_registry,   [COMMAND_ACKNOWLEDGE] = carry_acknowledge,
     [COMMAND_CLOCK] = carry_clock,         [COMMAND_SHOW] = carry_show,
+    [COMMAND_RECEIVED] = carry_received,
 };
 
 void commands_carry_out(struct engine *engine, struct command *command)

@@ -19,8 +19,9 @@
     COMMAND(SUSPENSION, "suspension", true)     /* patient_id rule from until author reason */               \
     COMMAND(REGISTRY, "registry", true)         /* version: everything up to it has been sent */             \
     COMMAND(ACKNOWLEDGE, "acknowledge", true)   /* episode author note */                                    \
-    COMMAND(CLOCK, "clock", false) /* set (instant) | run; mode=test; its ticks are journaled */             \
-    COMMAND(SHOW, "show", false)   /* patient_id: effective rules, read only */
+    COMMAND(CLOCK, "clock", false)       /* set (instant) | run; mode=test; its ticks are journaled */       \
+    COMMAND(RECEIVED, "received", false) /* patient_id device from to: is a reading of it held? read only */ \
+    COMMAND(SHOW, "show", false)         /* patient_id: effective rules, read only */
 
 enum command_kind {
 #define COMMAND_ENUM(id, word, journaled) COMMAND_##id,

@@ -261,6 +261,22 @@ void registry_commands_add_version(struct registry_commands *commands, uint32_t 
     }
 }
 
+const struct registry_command *registry_commands_add_received(struct registry_commands *commands,
+                                                              uint32_t shard, int64_t patient_id,
+                                                              const char *device, const int64_t from_to_ms[2])
+{
+    struct registry_command *item = add(commands, COMMAND_RECEIVED, shard);
+    struct buffer *json = &item->command.json;
+    integer(json, "patient_id", patient_id);
+    text(json, "device", device);
+    if (from_to_ms[0] != INSTANT_NONE)
+        instant(json, "from", from_to_ms[0]);
+    if (from_to_ms[1] != INSTANT_NONE)
+        instant(json, "to", from_to_ms[1]);
+    render_close(json, '}');
+    return item;
+}
+
 static int compare_numbers(int64_t a, int64_t b)
 {
     return (a > b) - (a < b);

@@ -38,6 +38,11 @@ void registry_commands_add(struct registry_commands *commands, const struct regi
                            const struct row_change *change);
 /* "Everything up to this version has been sent", to every shard. */
 void registry_commands_add_version(struct registry_commands *commands, uint32_t shards, int64_t version);
+/* A question: see COMMAND_RECEIVED. INSTANT_NONE: open. */
+const struct registry_command *registry_commands_add_received(struct registry_commands *commands,
+                                                              uint32_t shard, int64_t patient_id,
+                                                              const char *device,
+                                                              const int64_t from_to_ms[2]);
 void registry_commands_sort(struct registry_commands *commands);
 void registry_commands_deinit(struct registry_commands *commands);
 

@@ -414,3 +414,20 @@ void deliver_version(struct deliver *deliver, int64_t version)
     registry_commands_deinit(&commands);
     buffer_deinit(&result.moved);
 }
+
+enum err deliver_ask_received(struct deliver *deliver, int64_t patient_id, const char *device,
+                              const int64_t from_to_ms[2], bool *ret)
+{
+    struct registry_commands commands = {.items = NULL};
+    struct deliver_result result = {.refused = false};
+    uint32_t shard = ticket_shard(patient_id, deliver->shards);
+    struct route routes[SHARDS_MAX];
+    const struct registry_command *item =
+        registry_commands_add_received(&commands, shard, patient_id, device, from_to_ms);
+    send_round(deliver, &commands, routes, &result);
+    const struct buffer *reply = &item->command.reply;
+    enum err error = item->command.outcome == ERR_NOT_FOUND ? OK : item->command.outcome;
+    *ret = item->done && memmem(reply->data, reply->size, "true", 4) != NULL;
+    registry_commands_deinit(&commands);
+    return error;
+}

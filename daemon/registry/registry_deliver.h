@@ -43,6 +43,9 @@ void deliver_changes(struct deliver *deliver, const struct row_changes *changes,
                      struct deliver_result *result);
 /* At a start: every row newer than what its shard knows, then the first snapshot. */
 void deliver_everything(struct deliver *deliver, const int64_t *known, struct deliver_result *result);
+/* Whether the patient's shard holds a reading of the device, measured in [from, to); INSTANT_NONE: open. */
+MUST_CHECK enum err deliver_ask_received(struct deliver *deliver, int64_t patient_id, const char *device,
+                                         const int64_t from_to_ms[2], bool *ret);
 void deliver_version(struct deliver *deliver, int64_t version);
 /* Frees snapshots that no loop can use any more; all of them once the loops have ended. */
 void deliver_free_snapshots(struct deliver *deliver, bool all);

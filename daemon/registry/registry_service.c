@@ -183,6 +183,13 @@ static enum err load_changes(struct registry_service *service, struct row_change
     return error;
 }
 
+static enum err ask_received(void *context, int64_t patient_id, const char *device,
+                             const int64_t from_to_ms[2], bool *ret)
+{
+    struct registry_service *service = context;
+    return deliver_ask_received(&service->deliver, patient_id, device, from_to_ms, ret);
+}
+
 static struct registry_transaction transaction_of(struct registry_service *service,
                                                   struct row_changes *changes)
 {
@@ -193,6 +200,8 @@ static struct registry_transaction transaction_of(struct registry_service *servi
         .config = service->config,
         .identifier_key = service->identifier_key,
         .changes = changes,
+        .ask_received = ask_received,
+        .ask_context = service,
     };
 }
 

@@ -15,7 +15,7 @@ enum { IDS_AT_ONCE = 64 };
 
 /* Numbers for new rows, fetched by the handful. */
 struct id_pool {
-    struct postgres *postgres;
+    const struct registry_transaction *transaction;
     int64_t ids[ROW_TABLES][IDS_AT_ONCE];
     unsigned left[ROW_TABLES];
 };
@@ -24,7 +24,8 @@ static enum err next_id(void *context, enum row_table table, int64_t *ret_id)
 {
     struct id_pool *pool = context;
     if (pool->left[table] == 0) {
-        enum err error = registry_postgres_next_ids(pool->postgres, table, IDS_AT_ONCE, pool->ids[table]);
+        enum err error =
+            registry_postgres_next_ids(pool->transaction->postgres, table, IDS_AT_ONCE, pool->ids[table]);
         if (error != OK)
             return error;
         pool->left[table] = IDS_AT_ONCE;
@@ -38,7 +39,12 @@ static enum err has_readings(void *context, int64_t device_id, int64_t patient_i
 {
     const struct id_pool *pool = context;
     const struct reading_span span = {device_id, patient_id, from_to_ms[0], from_to_ms[1]};
-    return registry_postgres_has_readings(pool->postgres, &span, ret);
+    const struct registry_transaction *transaction = pool->transaction;
+    const struct row_device *device = rows_find_id(transaction->rows, ROW_DEVICE, device_id);
+    enum err error = registry_postgres_has_readings(transaction->postgres, &span, ret);
+    if (error == OK && !*ret && transaction->ask_received != NULL && device != NULL)
+        error = transaction->ask_received(transaction->ask_context, patient_id, device->ref, from_to_ms, ret);
+    return error;
 }
 
 static struct import_options import_options(const struct registry_transaction *transaction,
@@ -108,7 +114,7 @@ struct body {
 static enum err work_import(struct registry_transaction *transaction, void *context)
 {
     const struct body *body = context;
-    struct id_pool pool = {.postgres = transaction->postgres};
+    struct id_pool pool = {.transaction = transaction};
     struct import_options options = import_options(transaction, &pool);
     return import_apply(transaction->rows, transaction->changes, &options, body->ndjson, body->size,
                         &transaction->result, &transaction->fault);
@@ -206,7 +212,7 @@ static enum err add_preset(struct registry_transaction *transaction, const struc
 static enum err work_presets(struct registry_transaction *transaction, void *context)
 {
     const struct presets *presets = context;
-    struct id_pool pool = {.postgres = transaction->postgres};
+    struct id_pool pool = {.transaction = transaction};
     struct import_options options = import_options(transaction, &pool);
     enum err error = OK;
     for (size_t i = 0; error == OK && i < presets->count; i++)

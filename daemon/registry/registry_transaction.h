@@ -21,6 +21,11 @@ struct registry_transaction {
     const struct config *config;
     const uint8_t *identifier_key;
     struct row_changes *changes;
+    /* The shards' word on readings that PostgreSQL may not have yet; NULL: no daemon runs, PostgreSQL knows.
+     */
+    enum err (*ask_received)(void *context, int64_t patient_id, const char *device,
+                             const int64_t from_to_ms[2], bool *ret);
+    void *ask_context;
     struct import_result result;
     struct import_fault fault;
 };

@@ -124,6 +124,14 @@ class Cluster:
     def drop_database(self, name):
         self.psql("DROP DATABASE IF EXISTS %s WITH (FORCE)" % name)
 
+    def session(self, database="postgres"):
+        """A connection that the caller closes: for what must stay open, a lock for example."""
+        try:
+            import psycopg2
+        except ImportError:
+            raise base.Unavailable("python3-psycopg2 is not installed: tests/deps.sh")
+        return psycopg2.connect(self.conninfo(database))
+
     def query(self, statement, arguments=None, database="postgres"):
         """All rows of one statement in a transaction of its own."""
         try:

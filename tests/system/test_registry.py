@@ -112,6 +112,22 @@ def test_owner_of_received_readings_stays():
     base.equal(send(TOKEN, "P-2", "O-1", at=NOW + 1000).status, 200)
 
 
+def test_owner_of_readings_that_postgresql_lacks_stays():
+    site().node.import_rows([{"type": "device", "ref": "O-2", "kind": "scale"},
+                             assignment("O-2", "P-1", "2099-11-01T00:00:00Z", None)])
+    with_lock = site().cluster.session("vigie")
+    with_lock.cursor().execute("BEGIN; LOCK TABLE vigie.journal_cursor IN ACCESS EXCLUSIVE MODE")
+    try:
+        base.equal(send(TOKEN, "P-1", "O-2", at=NOW - 3600000).status, 200)
+        base.equal(query("SELECT count(*) FROM vigie.reading r JOIN vigie.device d USING (device_id) WHERE d.ref = 'O-2'"),
+                   [(0,)], "the loader waits")
+        refused([assignment("O-2", "P-1", "2099-11-01T00:00:00Z", "2099-11-20T00:00:00Z")], "received")
+        base.equal(send(TOKEN, "P-1", "O-2", at=NOW - 1800000, value=900).status, 200, "impossible: quarantined")
+        site().node.import_rows([assignment("O-2", "P-1", "2099-11-01T00:00:00Z", "2099-12-01T00:00:00Z")])
+    finally:
+        with_lock.close()
+
+
 def test_a_right_deleted_in_postgresql_is_withdrawn_within_a_second():
     site().node.import_rows([{"type": "device", "ref": "X-1", "kind": "scale"},
                              assignment("X-1", "P-1", "2099-11-01T00:00:00Z", None),
