@@ -38,6 +38,11 @@ MUST_CHECK enum err config_load(const char *path, void (*report)(void *context, 
                                 void *context, struct config **ret_config);
 void config_free(struct config *config);
 
+/* What SIGHUP cannot change (column `reload` of options.def): one line on `report` for each option whose
+ * value in `offered` is not the one in force; returns how many. */
+unsigned config_fixed_changes(const struct config *in_force, const struct config *offered,
+                              void (*report)(void *context, const char *line), void *context);
+
 /* A secret of 32 bytes: `setting` is "credential:NAME" (file of $CREDENTIALS_DIRECTORY: 32 bytes raw or 64
  * hex digits) or a path. In mode=test a missing one is made at random in state_dir/NAME. */
 MUST_CHECK enum err config_secret(const struct config *config, const char *setting, const char *name,

@@ -10,17 +10,18 @@
 
 static bool certificates_load(const struct config *config, char *line, size_t size)
 {
-    if (strcmp(config->listen_https, "off") == 0)
+    if (*config->listen_https == '\0' || strcmp(config->listen_https, "off") == 0)
         return true;
     struct tls_server *server;
     if (tls_server_new(config, &server) == OK) {
         tls_server_free(server);
         return true;
     }
-    snprintf(line, size,
-             "[tls] certificate or key cannot be used, found %s and %s, expected a PEM chain and its key, "
-             "hint: the log line above names the cause",
-             config->tls_certificate, config->tls_key);
+    snprintf(
+        line, size,
+        "[tls] cannot be used, found certificate %s and key %s, expected PEM files that are whole and fit "
+        "each other, hint: the log line above names the cause",
+        config->tls_certificate, config->tls_key);
     return false;
 }
 

@@ -423,6 +423,7 @@ static void on_bell(uv_poll_t *poll, int status, int events)
     wakeup_wait(&control->service->admin_bell, 0);
     collect_commands(control);
     collect_registry(control);
+    reload_collect(control->service);
 }
 
 static bool is_serving(void *context)

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "config/config.h"
 #include "daemon/base/library_memory.h"
@@ -74,10 +75,24 @@ static void report_line(void *context, const char *line)
     fprintf(stderr, "vigied: %s\n", line);
 }
 
+/* The soft limit is there for programs that use select(); connections need all that the unit allows. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit); /* a refusal costs connections, no more */
+}
+
 static int serve(const struct config *config)
 {
     signal(SIGPIPE, SIG_IGN); /* PITFALLS U7: before any thread */
-    signal(SIGHUP, SIG_IGN);  /* its default would end us: keys are taken by a restart */
+    sigset_t hangup;
+    sigemptyset(&hangup);
+    sigaddset(&hangup, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &hangup, NULL); /* no thread shall take it; service_run() does */
+    raise_descriptor_limit();
     log_configure((enum log_level)config->log_level, (enum log_format)config->log_format);
     struct service *service;
     enum err error = service_start(config, &service);

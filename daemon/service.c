@@ -396,6 +396,11 @@ static enum err start_loops(struct service *service)
     enum err error = OK;
     service->ingest_shared.quota = quota_new();
     for (unsigned loop = 0; error == OK && loop < service->loops; loop++) {
+        struct ingest_settings *settings;
+        error = ingest_settings_new(service->config, 0, &settings);
+        if (error != OK)
+            break;
+        reload_note_certificates(service, settings);
         struct ingest_options options = {
             .config = service->config,
             .index = loop,
@@ -403,6 +408,7 @@ static enum err start_loops(struct service *service)
             .inlets = service->loop_inlet[loop],
             .bell = &service->loop_bell[loop],
             .mailbox = &service->mailbox[loop],
+            .settings = settings,
             .shared = &service->ingest_shared,
             .settled_bell = &service->admin_bell,
             .counters = loop_counters(service, loop),
@@ -626,6 +632,28 @@ enum err service_start(const struct config *config, struct service **ret_service
     return OK;
 }
 
+static void on_hangup(uv_signal_t *signal, int number)
+{
+    reload_begin(signal->data);
+}
+
+/* main() has blocked SIGHUP before any thread: one that came during the start is taken now. */
+static void mask_hangup(int how)
+{
+    sigset_t hangup;
+    sigemptyset(&hangup);
+    sigaddset(&hangup, SIGHUP);
+    ensure(pthread_sigmask(how, &hangup, NULL) == 0);
+}
+
+static void take_hangups(struct service *service)
+{
+    uv_signal_init(&service->admin_loop, &service->hangup);
+    service->hangup.data = service;
+    uv_signal_start(&service->hangup, on_hangup, SIGHUP);
+    mask_hangup(SIG_UNBLOCK);
+}
+
 static void on_signal(uv_signal_t *signal, int number)
 {
     log_write(LOG_NOTICE, "service", "stopping signal=%d", number);
@@ -638,7 +666,10 @@ void service_run(struct service *service)
     uv_signal_init(&service->admin_loop, &service->interrupt);
     uv_signal_start(&service->terminate, on_signal, SIGTERM);
     uv_signal_start(&service->interrupt, on_signal, SIGINT);
+    take_hangups(service);
     uv_run(&service->admin_loop, UV_RUN_DEFAULT);
+    mask_hangup(SIG_BLOCK); /* its default would end the drain */
+    uv_close((uv_handle_t *)&service->hangup, NULL);
     uv_close((uv_handle_t *)&service->terminate, NULL);
     uv_close((uv_handle_t *)&service->interrupt, NULL);
 }

@@ -8,8 +8,9 @@
 #include "daemon/admin/admin.h"
 #include "daemon/base/cipher.h"
 #include "daemon/identity.h"
+#include "daemon/ingest/certificates.h"
 #include "daemon/ingest/ingest.h"
-#include "daemon/ingest/quota.h"
+#include "daemon/ingest/settings.h"
 #include "daemon/registry/registry_service.h"
 #include "daemon/service.h"
 #include "daemon/shard.h"
@@ -41,6 +42,9 @@ struct service {
     struct journal *journal[SHARDS_MAX];
     struct ingest *ingest[LOOPS_MAX];
     struct ingest_shared ingest_shared;
+    struct certificate_figures certificates;
+    int64_t reload_generation; /* of the settings given to the loops last */
+    bool reload_pending;       /* not every loop has them yet */
     struct loader *loader;
     struct publisher *publisher;
     struct registry_service *registry;
@@ -51,7 +55,7 @@ struct service {
     struct inlet registry_inlet[SHARDS_MAX], admin_inlet[SHARDS_MAX];
 
     uv_loop_t admin_loop;
-    uv_signal_t terminate, interrupt;
+    uv_signal_t terminate, interrupt, hangup;
     struct control *control;
     char journal_directory[4096];
     struct watchdog watchdog;
@@ -72,5 +76,11 @@ void control_end_service(struct control *control);
 
 /* How much of the journal has been replayed, the shard that is furthest behind. */
 unsigned service_replayed_percent(const struct service *service);
+
+/* reload: SIGHUP; on service.admin_loop. */
+void reload_begin(struct service *service);
+/* A loop has rung: tells systemd once all have taken what reload_begin() gave. */
+void reload_collect(struct service *service);
+void reload_note_certificates(struct service *service, const struct ingest_settings *settings);
 
 #endif

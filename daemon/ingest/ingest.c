@@ -308,10 +308,13 @@ static size_t plan_memory(const struct ingest_options *options)
 enum err ingest_start(const struct ingest_options *options, struct ingest **ret_ingest)
 {
     struct ingest *ingest = calloc(1, sizeof(*ingest));
-    if (ingest == NULL)
+    if (ingest == NULL) {
+        ingest_settings_free(options->settings);
         return ERR_NO_MEMORY;
+    }
     struct loop *loop = &ingest->loop;
     loop->options = *options;
+    loop->settings = options->settings;
     TAILQ_INIT(&loop->handshakes);
     TAILQ_INIT(&loop->strangers);
     loop->deadline_ns = INT64_MAX;
@@ -319,11 +322,8 @@ enum err ingest_start(const struct ingest_options *options, struct ingest **ret_
     ensure(uv_loop_init(&loop->uv) == 0);
     fill_context(loop);
     init_handles(ingest);
-    enum err error = ingest_settings_new(options->config, 0, &loop->settings);
-    if (error != OK)
-        goto fail_free;
     set_waits(loop);
-    error = slab_new(plan_memory(options), &loop->slab);
+    enum err error = slab_new(plan_memory(options), &loop->slab);
     if (error != OK)
         goto fail_free;
     error = ERR_NO_MEMORY;

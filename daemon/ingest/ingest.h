@@ -32,7 +32,8 @@ struct ingest_shared {
 
 struct ingest_options {
     struct ingest_shared *shared;
-    struct wakeup *settled_bell; /* rung when new settings are in force here */
+    struct ingest_settings *settings; /* taken by ingest_start(), whatever it returns */
+    struct wakeup *settled_bell;      /* rung when new settings are in force here */
     const struct config *config;
     unsigned index; /* 0 .. loops - 1 */
     uint32_t shards;
