@@ -128,14 +128,15 @@ class Broker:
     def kill(self):
         self.stop(signal.SIGKILL)
 
-    def create_topic(self, topic, partitions=12):
+    def create_topic(self, topic, partitions=12, config=None):
         """Makes the topic if it is not there and waits until each partition has a leader."""
         kafka = kafka_module()
         admin = kafka.admin.AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 2})
 
         def made():
             try:
-                wanted = kafka.admin.NewTopic(topic, num_partitions=partitions, replication_factor=1)
+                wanted = kafka.admin.NewTopic(topic, num_partitions=partitions, replication_factor=1,
+                                              config=config or {})
                 for result in admin.create_topics([wanted], request_timeout=5).values():
                     result.result(10)
             except kafka.KafkaException as error:
