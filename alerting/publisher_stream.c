@@ -131,7 +131,7 @@ static enum err open_reader(struct stream *stream)
     int length =
         snprintf(directory, sizeof(directory), "%s/%" PRIu32, options->journal_directory, options->shard);
     ensure(length < (int)sizeof(directory));
-    return journal_reader_open(directory, stream->resume, &stream->reader);
+    return journal_reader_open(directory, journal_keys(options->journal), stream->resume, &stream->reader);
 }
 
 static enum err next_journaled(struct stream *stream)

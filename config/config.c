@@ -546,13 +546,6 @@ static bool topic_is_good(const char *topic)
 static void check_node(struct reading_state *state)
 {
     const struct config *config = state->config;
-    /* The one place that refuses it: until segments are encrypted nobody's readings may lie on a disk. */
-    check(
-        state, config->node_mode == MODE_TEST, "node.mode",
-        &(struct fault){
-            .found = "production",
-            .expected = "test",
-            .hint = "the journal is not encrypted yet: this version takes test data only, set mode = test"});
     check(state, config->node_mode == MODE_TEST || config->node_test_clock == INSTANT_NONE, "node.test_clock",
           &(struct fault){
               .found = "an instant", .expected = "nothing", .hint = "the test clock needs mode = test"});
@@ -782,6 +775,75 @@ enum err config_secret(const struct config *config, const char *setting, const c
         return ERR_LIMIT;
     error = read_secret(path, ret);
     return error == ERR_NOT_FOUND ? make_secret(path, ret) : error;
+}
+
+/* Master keys. */
+
+struct key_trial {
+    const struct config *config;
+    void (*report)(void *context, const char *line);
+    void *context;
+    struct cipher_keys *keys;
+};
+
+static bool report_key(const struct key_trial *trial, const char *key, const char *setting, const char *found)
+{
+    char text[LINE_MAX_BYTES * 2];
+    snprintf(text, sizeof(text),
+             "%s: [journal] %s, found \"%s\": %s, expected a file of 32 bytes or 64 hex digits, hint: "
+             "openssl rand -hex 32 > FILE, outside of state_dir, then LoadCredential=journal-key:FILE in the "
+             "unit, or key = FILE; keep a copy: what it sealed is lost without it",
+             trial->config->path, key, setting, found);
+    trial->report(trial->context, text);
+    return false;
+}
+
+static bool add_key(const struct key_trial *trial, const char *key, const char *setting, enum err error,
+                    uint8_t secret[32])
+{
+    if (error == OK)
+        error = cipher_keys_add(trial->keys, secret);
+    explicit_bzero(secret, 32);
+    if (error == OK)
+        return true;
+    return report_key(trial, key, setting,
+                      error == ERR_LIMIT    ? "too many keys"
+                      : error == ERR_EXISTS ? "another key has the same id"
+                      : error == ERR_FORMAT ? "not a key"
+                                            : err_text(error));
+}
+
+static bool add_old_keys(const struct key_trial *trial)
+{
+    bool good = true;
+    const char *at = trial->config->journal_old_keys;
+    while (*(at += strspn(at, " ,")) != '\0') {
+        char setting[4096], path[4096];
+        uint8_t secret[32] = {0};
+        size_t size = strcspn(at, " ,");
+        snprintf(setting, sizeof(setting), "%.*s", (int)size, at);
+        enum err error = config_file(setting, path, sizeof(path));
+        if (error == OK)
+            error = read_secret(path, secret);
+        good = add_key(trial, "old_keys", setting, error, secret) && good;
+        at += size;
+    }
+    return good;
+}
+
+enum err config_keys(const struct config *config, void (*report)(void *context, const char *line),
+                     void *context, struct cipher_keys *ret_keys)
+{
+    struct cipher_keys keys = {.count = 0};
+    const struct key_trial trial = {config, report, context, &keys};
+    uint8_t secret[32] = {0};
+    enum err error = config_secret(config, config->journal_key, "journal-key", secret);
+    bool good = add_key(&trial, "key", config->journal_key, error, secret);
+    good = add_old_keys(&trial) && good;
+    if (good)
+        *ret_keys = keys;
+    cipher_keys_clear(&keys);
+    return good ? OK : ERR_CONFIG;
 }
 
 /* The example file. */

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "daemon/base/cipher.h"
 #include "daemon/base/err.h"
 #include "daemon/base/instant.h"
 
@@ -47,6 +48,11 @@ unsigned config_fixed_changes(const struct config *in_force, const struct config
  * hex digits) or a path. In mode=test a missing one is made at random in state_dir/NAME. */
 MUST_CHECK enum err config_secret(const struct config *config, const char *setting, const char *name,
                                   uint8_t ret[32]);
+
+/* [journal] key, which seals, and old_keys, which open too; every fault is told on `report` as above.
+ * ERR_CONFIG: a key is missing or malformed. A missing `key` is made at random in mode=test only. */
+MUST_CHECK enum err config_keys(const struct config *config, void (*report)(void *context, const char *line),
+                                void *context, struct cipher_keys *ret_keys);
 
 /* The address of a [listen] value: ADDRESS:PORT, [IPV6]:PORT or localhost:PORT.
  * ERR_EMPTY: "off" or not set; ERR_FORMAT: none of them. */

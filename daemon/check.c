@@ -61,9 +61,33 @@ static bool kafka_is_good(const struct config *config, char *line, size_t size)
     return false;
 }
 
+struct key_line {
+    char *line;
+    size_t size;
+};
+
+static void keep_line(void *context, const char *text)
+{
+    const struct key_line *key_line = context;
+    snprintf(key_line->line, key_line->size, "%s", text);
+}
+
+static bool keys_are_there(const struct config *config, char *line, size_t size)
+{
+    if (config->node_mode == MODE_TEST) /* made at random by the first start */
+        return true;
+    struct cipher_keys keys;
+    struct key_line key_line = {line, size};
+    if (config_keys(config, keep_line, &key_line, &keys) != OK)
+        return false;
+    cipher_keys_clear(&keys);
+    return true;
+}
+
 static bool (*const trials[])(const struct config *config, char *line, size_t size) = {
     certificates_load,
     presets_are_good,
+    keys_are_there,
     kafka_is_good,
 };
 

@@ -27,8 +27,9 @@ struct service {
     struct identity identity;
     bool identity_is_open;
     uint8_t identifier_key[32];
+    struct cipher_keys keys;        /* of all that is written below state_dir */
+    uint64_t published[SHARDS_MAX]; /* positions that Kafka is known to hold: new ones lie above */
     struct sip_key reading_key;
-    struct cipher_keys keys; /* of everything sealed below state_dir */
     uint32_t shards;
     unsigned loops;
 

@@ -177,7 +177,8 @@ enum err shard__recover(struct shard *shard)
 {
     struct replay replay = {.shard = shard, .progress_ms = clock_monotonic_ms()};
     struct journal_reader *reader;
-    enum err error = journal_reader_open(shard->options.journal.directory, 0, &reader);
+    enum err error =
+        journal_reader_open(shard->options.journal.directory, shard->options.journal.keys, 0, &reader);
     if (error != OK)
         return error;
     shard->replay = &replay;

@@ -3,19 +3,32 @@
  *   <directory>/00000001.wal  00000002.wal ...   segments, pre-allocated and written with zeros (PITFALLS F3)
  *   <directory>/spare.wal                        the next one: zeros, synced, not yet named (PITFALLS F7)
  *   <directory>/prepare.tmp                      a segment in the making; worthless after a crash
+ *   <directory>/trimmed                          number of the first segment that still counts, sealed
  *
  *   segment:  | header 256 | block | block | block ... | zeros                            |
- *   block:    | header 80  | record | record ... | to a multiple of 8
+ *   block:    | header 72  | record | record ... | to a multiple of 8; all behind the header is ciphertext
  *   record:   | type 1, 0 0 0, size 4 | data | to a multiple of 8
  *   turn:     blocks, the first marked TURN_START and the last TURN_END; it may go on in the next segment
  *   position: segment number << 32 | offset in the segment, of a record or of a boundary between records
  *
- * Validity. A segment header is good when its check is. A block is good when the check of its header and that
- * of its payload are; both are seeded with the segment's random nonce and the block's offset, so bytes that
- * lie at another place, or were left by another segment, never pass (PITFALLS F5). A turn is good when all
- * its blocks are, from START to END, and their counts follow on. A segment ends where the header of its
- * successor says (previous_end); successors are found backwards, from the newest good header. What is not on
- * that chain is void.
+ * Keys. A segment has two keys of its own, HKDF of the master key that key_id names and the header's random
+ * salt: one of AES-256-GCM, one of SipHash for checks that need no decryption. The nonce is a counter: 0 for
+ * the segment's header, then the number of the block. No pair of key and nonce comes twice, because a segment
+ * is opened for append once, by the process that made its salt, and a number is used up by the one attempt to
+ * write its block: a failed write ends the process (PITFALLS O13). What is in clear: both headers, so sizes,
+ * counts, engine times of segments; never a byte of a record.
+ *
+ * Validity. A segment header is good when its plain check is (it is whole), its format is ours, its key is at
+ * hand and its tag fits (nobody made it but a holder of the key). A block header is good when its keyed check
+ * is; that covers its place too, so bytes that lie at another offset, or were left by another segment, never
+ * pass (PITFALLS F5), and a reader passes over blocks without opening them. A block is good when its tag is
+ * as well: it covers ciphertext, header, place (node, shard, segment, offset) and the tag before it, that of
+ * the segment header for the first; a reader meets every block header of a segment, so it always knows that
+ * tag, opened or not. The payload has no other check: the tag is one. A turn is good when all its blocks are,
+ * from START to END, and their counts follow on. A segment ends where the header of its successor says
+ * (previous_end); successors are found backwards, from the newest good header down to the first that is not
+ * trimmed. What is not on that chain is void, and so are the bytes behind a segment's end: readers never look
+ * at them, whatever they hold.
  *
  * Crash argument. (1) Only one turn is ever not synced: a turn is written, fdatasync is waited for, then the
  * durable position moves, then the next turn may be written. (2) A segment's header is synced, and its name
@@ -26,30 +39,33 @@
  * that exists: it makes a new one, numbered above all that were seen or planned, whose previous_end is the
  * cut. A crash in recovery leaves the same state or a further void segment. (4) Rot is told from a torn tail
  * by the watermark (PITFALLS F4): each block header carries the durable position known when it was written; a
- * bad block below a watermark stated later is damage to acknowledged data and stops the start. Rot in the
- * very last turn looks like a torn tail: nothing on this disk can tell. (5) A failed sync may leave pages
+ * bad block below a watermark stated later is damage to acknowledged data and stops the start. A process that
+ * ends in order leaves a block without records as the last witness. Rot in the very last turn of a process
+ * that was killed looks like a torn tail: nothing on this disk can tell. (5) A failed sync may leave pages
  * that read well and are not on disk (PITFALLS F1): recovery syncs, drops the page cache of what it is about
  * to read, and only then believes it; that also makes durable what a killed process left in the cache before
- * anyone is served from it (PITFALLS F6).
+ * anyone is served from it (PITFALLS F6). (6) Trim makes `trimmed` durable, then removes files, the oldest
+ * first: a file that is missing and not below that number is damage; one that is there and below it is void.
  *
- * Numbers are little-endian. Encryption is not there yet; key_id, salt and tag are its room: a key per
- * segment by HKDF of the salt, never reused because no segment is opened twice for append (PITFALLS O13). */
+ * What it can't tell: a whole older state of the directory put back (sinks see it: their cursors lie behind
+ * its end), a virtual machine resumed from an image of its memory (never do that: nonces come again). Numbers
+ * are little-endian. Format 1, which was not encrypted, was never written in production and is refused: start
+ * on an empty state_dir. */
 #ifndef VIGIE_STORAGE_JOURNAL_FORMAT_H
 #define VIGIE_STORAGE_JOURNAL_FORMAT_H
 
 #include <assert.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "daemon/base/err.h"
+#include "daemon/base/cipher.h"
 #include "storage/journal_position.h"
 
 enum {
     SEGMENT_HEADER_BYTES = 256,
-    SEGMENT_FORMAT = 1,
+    SEGMENT_FORMAT = 2,
     SEGMENT_BYTES_MIN = 16 << 10, /* smaller settings are raised to this; only tests come near it */
-    BLOCK_HEADER_BYTES = 80,
+    BLOCK_HEADER_BYTES = 72,
     BLOCK_PAYLOAD_MAX = 256 << 10, /* a longer record has a block, or even a segment, of its own */
     BLOCK_MAGIC = 0x4b4c4256,      /* "VBLK" */
     RECORD_HEADER_BYTES = 8,
@@ -60,31 +76,32 @@ enum {
 struct segment_header {
     char magic[8]; /* "VIGIEWAL" */
     uint32_t format, header_bytes;
-    uint64_t check; /* XXH3-64 of the header with this field zero */
+    uint64_t check; /* XXH3-64 of the header with this field zero: whole or not, whoever wrote it */
     uint64_t node;
     uint32_t shard, number;
-    uint8_t nonce[16];
     uint64_t previous_end; /* where the data before this segment end; 0: there are none */
     uint64_t durable; /* end of the last whole turn before: less than previous_end when a turn goes on here */
     uint64_t records, events; /* of the journal before `durable` */
     uint64_t file_bytes;
-    char engine[32]; /* version that decided what is in here; zero padded */
-    uint32_t key_id; /* 0: not encrypted */
-    uint32_t reserved;
-    uint8_t salt[32], padding[88];
+    int64_t started_ms; /* engine time of its first turn, or of the last one before; INSTANT_NONE: none */
+    char engine[32];    /* version that decided what is in here; zero padded */
+    uint32_t key_id, reserved;
+    uint8_t salt[CIPHER_SALT_BYTES];
+    uint8_t tag[CIPHER_TAG_BYTES]; /* of the header with this field and `check` zero */
+    uint8_t padding[80];
 };
 
 enum block_flag { BLOCK_TURN_START = 1 << 0, BLOCK_TURN_END = 1 << 1 };
 
 struct block_header {
     uint32_t magic, length; /* bytes of payload, without padding; a multiple of 8 */
-    uint64_t header_check;  /* of this header with this field zero */
-    uint64_t payload_check;
-    uint64_t durable; /* watermark when written */
+    uint64_t check;         /* SipHash of place and header with this field zero: covers the tag too */
+    uint64_t durable;       /* watermark when written */
     uint64_t records_before,
         events_before; /* of the whole journal: gaps and repeats show, lag is a subtraction */
-    uint32_t records, events, flags, reserved;
-    uint8_t tag[16];
+    uint32_t records, events, flags;
+    uint32_t number; /* of the block in its segment, from 1: the nonce */
+    uint8_t tag[CIPHER_TAG_BYTES];
 };
 
 struct record_header {
@@ -94,27 +111,10 @@ struct record_header {
 
 static_assert(sizeof(struct segment_header) == SEGMENT_HEADER_BYTES, "the header is fixed");
 static_assert(sizeof(struct block_header) == BLOCK_HEADER_BYTES, "the header is fixed");
-static_assert(offsetof(struct block_header, tag) == 64, "no hole before the tag");
+static_assert(offsetof(struct block_header, tag) == 56, "no hole before the tag");
 static_assert(sizeof(struct record_header) == RECORD_HEADER_BYTES, "the header is fixed");
 static_assert(BLOCK_HEADER_BYTES % JOURNAL_ALIGN == 0 && SEGMENT_HEADER_BYTES % JOURNAL_ALIGN == 0,
               "all is aligned");
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "structs are written as they are");
-
-/* Fills magic, format and check. */
-void journal__seal_segment(struct segment_header *header);
-/* ERR_CORRUPT: the check fails or it is another number's; ERR_FORMAT: whole, but of a format unknown to us.
- */
-MUST_CHECK enum err journal__check_segment(const struct segment_header *header, uint32_t number);
-
-/* Fills magic and both checks of a block whose payload follows it in memory. */
-void journal__seal_block(const struct segment_header *segment, uint64_t offset, struct block_header *block);
-/* The header alone; `room` is what is left of the segment from `offset` on. */
-bool journal__block_header_is_good(const struct segment_header *segment, uint64_t offset, uint64_t room,
-                                   const struct block_header *block);
-bool journal__payload_is_good(const struct segment_header *segment, uint64_t offset,
-                              const struct block_header *block, const void *payload);
-
-/* Steps through the records of a payload: false when the record at `at` does not lie inside `length`. */
-bool journal__record_is_good(const void *payload, uint64_t length, uint64_t at);
 
 #endif

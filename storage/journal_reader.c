@@ -2,7 +2,8 @@
  * It never looks at or behind `durable`, so it never meets a turn that is being written; of closed segments
  * it reads up to the end that the successor states, so it never meets a turn that recovery cut. Every block
  * header that it passes and every payload that it opens is checked again: rot is an error here, never a wrong
- * record. */
+ * record. Payloads are decrypted in the window; only what was asked for is. */
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -18,10 +19,14 @@ enum { WINDOW_BYTES = 512 << 10 }; /* a full block and more */
 
 struct journal_reader {
     char directory[SEGMENT_PATH_MAX];
-    struct journal_chain chain; /* as of the last look; grown when the reader comes to its end */
-    size_t link;                /* of the segment being read */
-    int fd;                     /* of that segment, -1: not open */
-    uint64_t from;              /* records before this position are passed over */
+    const struct cipher_keys *keys;
+    struct journal_chain chain;    /* as of the last look; grown when the reader comes to its end */
+    size_t link;                   /* of the segment being read */
+    int fd;                        /* of that segment, -1: not open */
+    struct segment_key key;        /* of that segment while it is open */
+    uint32_t blocks;               /* of that segment, passed */
+    uint8_t tag[CIPHER_TAG_BYTES]; /* of the last of them, or of the segment header */
+    uint64_t from;                 /* records before this position are passed over */
 
     uint64_t boundary;         /* offset of the next block */
     uint64_t record, open_end; /* offsets: next record, end of the open block; equal: no block is open */
@@ -49,31 +54,57 @@ static enum err report_damage(const struct journal_reader *reader, const char *w
 /* --- segments ---------------------------------------------------------------------------------------------
  */
 
+static void close_file(struct journal_reader *reader)
+{
+    if (reader->fd < 0)
+        return;
+    close(reader->fd);
+    journal__key_close(&reader->key);
+    reader->fd = -1;
+}
+
 static void enter_link(struct journal_reader *reader, size_t link)
 {
-    if (reader->fd >= 0)
-        close(reader->fd);
-    reader->fd = -1;
+    close_file(reader);
     reader->link = link;
+    reader->blocks = 0;
     reader->boundary = reader->record = reader->open_end = SEGMENT_HEADER_BYTES;
     buffer_clear(&reader->window);
     reader->window_at = 0;
-    if (link >= reader->chain.count ||
-        link_now(reader)->header.durable != link_now(reader)->header.previous_end)
+    if (link >= reader->chain.count)
+        return;
+    memcpy(reader->tag, link_now(reader)->header.tag, sizeof(reader->tag));
+    if (link_now(reader)->header.durable != link_now(reader)->header.previous_end)
         return;
     reader->counted = true; /* no turn goes on here: the header counts what is before it */
     reader->records = link_now(reader)->header.records;
     reader->events = link_now(reader)->header.events;
 }
 
-/* Looks at the directory again; the segment being read must still be on the chain. */
+/* The segment being read was trimmed: no loss to a reader that stands at the end of all that was. */
+static enum err leave_trimmed(struct journal_reader *reader, struct journal_chain *chain)
+{
+    uint64_t here = position_make(link_now(reader)->header.number, reader->boundary);
+    if (here < chain->links[0].header.previous_end) {
+        journal__chain_free(chain);
+        return ERR_NOT_FOUND;
+    }
+    journal__chain_free(&reader->chain);
+    reader->chain = *chain;
+    enter_link(reader, 0);
+    return OK;
+}
+
+/* Looks at the directory again; the segment being read must still be on the chain, or have been trimmed. */
 static enum err refresh_chain(struct journal_reader *reader)
 {
     struct journal_chain chain;
     uint32_t number = reader->chain.count > 0 ? link_now(reader)->header.number : 0;
-    enum err error = journal__chain_load(reader->directory, &chain);
+    enum err error = journal__chain_load(reader->directory, reader->keys, &chain);
     if (error != OK)
         return error;
+    if (number != 0 && chain.count > 0 && number < chain.links[0].header.number)
+        return leave_trimmed(reader, &chain);
     size_t link = 0;
     while (link < chain.count && chain.links[link].header.number < number)
         link++;
@@ -90,11 +121,27 @@ static enum err refresh_chain(struct journal_reader *reader)
 static enum err open_file(struct journal_reader *reader)
 {
     char path[SEGMENT_PATH_MAX];
+    const struct segment_header *header = &link_now(reader)->header;
+    struct trim_mark mark;
     if (reader->fd >= 0)
         return OK;
-    journal__path(reader->directory, link_now(reader)->header.number, path);
-    reader->fd = open(path, O_RDONLY | O_CLOEXEC);
-    return reader->fd >= 0 ? OK : ERR_IO;
+    journal__path(reader->directory, header->number, path);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno != ENOENT)
+        return err_from_errno(errno);
+    if (fd < 0) {
+        enum err error = journal__trim_mark_load(reader->directory, reader->keys, &mark);
+        if (error != OK || header->number < mark.first)
+            return error != OK ? error : ERR_NOT_FOUND;
+        return report_damage(reader, "segment is missing", 0);
+    }
+    enum err error = journal__key_open(reader->keys, header->key_id, header->salt, &reader->key);
+    if (error != OK) {
+        close(fd);
+        return error;
+    }
+    reader->fd = fd;
+    return OK;
 }
 
 /* Up to where the segment may be read; moves to the next one at its end. ERR_EMPTY: all was given. */
@@ -113,6 +160,8 @@ static enum err find_limit(struct journal_reader *reader, uint64_t durable, uint
             enum err error = refresh_chain(reader);
             if (error != OK)
                 return error;
+            if (known && link_now(reader)->header.number != number)
+                continue; /* what it stood in was trimmed behind it */
             if (reader->link + (known ? 1 : 0) >= reader->chain.count)
                 return known ? report_damage(reader, "no segment follows", reader->boundary) : ERR_EMPTY;
             if (!known)
@@ -131,7 +180,7 @@ static enum err find_limit(struct journal_reader *reader, uint64_t durable, uint
 
 /* Bytes [offset, offset + size) of the segment; the caller knows that they lie before `limit`. */
 static enum err look(struct journal_reader *reader, uint64_t offset, uint64_t size, uint64_t limit,
-                     const uint8_t **ret_bytes)
+                     uint8_t **ret_bytes)
 {
     struct buffer *window = &reader->window;
     bool held = offset >= reader->window_at && offset + size <= reader->window_at + window->size;
@@ -147,25 +196,33 @@ static enum err look(struct journal_reader *reader, uint64_t offset, uint64_t si
         window->size = want;
         reader->window_at = offset;
     }
-    *ret_bytes = (const uint8_t *)window->data + (offset - reader->window_at);
+    *ret_bytes = (uint8_t *)window->data + (offset - reader->window_at);
     return OK;
+}
+
+static struct block_place place_now(const struct journal_reader *reader)
+{
+    return (struct block_place){.segment = &link_now(reader)->header,
+                                .key = &reader->key,
+                                .offset = reader->boundary,
+                                .tag_before = reader->tag};
 }
 
 static enum err read_block_header(struct journal_reader *reader, uint64_t limit,
                                   struct block_header *ret_block)
 {
-    const uint8_t *bytes;
+    uint8_t *bytes;
     if (limit - reader->boundary < sizeof(*ret_block))
         return report_damage(reader, "block passes the end of the data", reader->boundary);
     enum err error = look(reader, reader->boundary, sizeof(*ret_block), limit, &bytes);
     if (error != OK)
         return error;
     memcpy(ret_block, bytes, sizeof(*ret_block));
-    if (!journal__block_header_is_good(&link_now(reader)->header, reader->boundary, limit - reader->boundary,
-                                       ret_block))
+    struct block_place place = place_now(reader);
+    if (!journal__block_header_is_good(&place, limit - reader->boundary, ret_block))
         return report_damage(reader, "block header is damaged", reader->boundary);
     bool follows = ret_block->records_before == reader->records && ret_block->events_before == reader->events;
-    if (reader->counted && !follows)
+    if (ret_block->number != reader->blocks + 1 || (reader->counted && !follows))
         return report_damage(reader, "block does not follow on", reader->boundary);
     reader->counted = true;
     reader->records = ret_block->records_before;
@@ -173,11 +230,18 @@ static enum err read_block_header(struct journal_reader *reader, uint64_t limit,
     return OK;
 }
 
+static void pass_block(struct journal_reader *reader, const struct block_header *block)
+{
+    reader->boundary += sizeof(*block) + block->length;
+    reader->blocks++;
+    memcpy(reader->tag, block->tag, sizeof(reader->tag));
+}
+
 /* Opens the next block, or passes over it unopened when nothing in it is wanted. */
 static enum err next_block(struct journal_reader *reader, uint64_t durable, bool events_only)
 {
     struct block_header block;
-    const uint8_t *payload;
+    uint8_t *bytes;
     uint64_t limit;
     enum err error = find_limit(reader, durable, &limit);
     if (error == OK)
@@ -189,17 +253,19 @@ static enum err next_block(struct journal_reader *reader, uint64_t durable, bool
     if (position_make(number, end) <= reader->from || (events_only && block.events == 0)) {
         reader->records += block.records;
         reader->events += block.events;
-        reader->boundary = reader->record = reader->open_end = end;
+        pass_block(reader, &block);
+        reader->record = reader->open_end = end;
         return OK;
     }
-    error = look(reader, reader->boundary, sizeof(block) + block.length, limit, &payload);
+    error = look(reader, reader->boundary, sizeof(block) + block.length, limit, &bytes);
     if (error != OK)
         return error;
-    if (!journal__payload_is_good(&link_now(reader)->header, reader->boundary, &block,
-                                  payload + sizeof(block)))
+    struct block_place place = place_now(reader);
+    if (!journal__open_payload(&place, &block, bytes + sizeof(block)))
         return report_damage(reader, "block is damaged", reader->boundary);
+    pass_block(reader, &block);
     reader->record = begin;
-    reader->boundary = reader->open_end = end;
+    reader->open_end = end;
     return OK;
 }
 
@@ -277,18 +343,20 @@ static size_t find_link(const struct journal_chain *chain, uint64_t from)
     return link;
 }
 
-enum err journal_reader_open(const char *directory, uint64_t position, struct journal_reader **ret_reader)
+enum err journal_reader_open(const char *directory, const struct cipher_keys *keys, uint64_t position,
+                             struct journal_reader **ret_reader)
 {
     struct journal_reader *reader = calloc(1, sizeof(*reader));
     ensure(reader != NULL);
     journal__path_of(directory, "", reader->directory);
     reader->directory[strlen(reader->directory) - 1] = '\0';
+    reader->keys = keys;
     reader->fd = -1;
     reader->from = position;
-    enum err error = journal__chain_load(directory, &reader->chain);
-    bool before =
-        reader->chain.count > 0 && reader->chain.links[0].header.number > position_segment(position);
-    if (error == OK && before && position != 0 && reader->chain.links[0].header.previous_end != 0)
+    enum err error = journal__chain_load(directory, keys, &reader->chain);
+    /* At the very end of what is gone, all that follows is here. */
+    if (error == OK && position != 0 && reader->chain.count > 0 &&
+        position < reader->chain.links[0].header.previous_end)
         error = ERR_NOT_FOUND;
     if (error != OK) {
         journal_reader_close(reader);
@@ -303,8 +371,7 @@ void journal_reader_close(struct journal_reader *reader)
 {
     if (reader == NULL)
         return;
-    if (reader->fd >= 0)
-        close(reader->fd);
+    close_file(reader);
     journal__chain_free(&reader->chain);
     buffer_deinit(&reader->window);
     free(reader);

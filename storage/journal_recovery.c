@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "daemon/base/instant.h"
 #include "daemon/base/log.h"
 
 /* PITFALLS F6 and F1: what a killed process left in the page cache becomes durable, and pages that a failed
@@ -52,26 +53,21 @@ static enum err check_owner(const struct journal_options *options, const struct 
     return OK;
 }
 
-enum err journal__scan_newest(const struct chain_link *link, const uint8_t *image,
-                              struct segment_scan *ret_scan, uint64_t *ret_bad, uint64_t *ret_witness)
+enum err journal__scan_newest(struct segment_image *image, struct segment_scan *ret_scan,
+                              uint64_t *ret_witness)
 {
-    const struct segment_header *header = &link->header;
-    struct segment_scan scan = {.records = header->records, .events = header->events};
+    const struct segment_header *header = image->header;
+    struct segment_scan scan = {
+        .records = header->records, .events = header->events, .tick_ms = header->started_ms};
     /* A turn that goes on here brings records of its own: take the first block's word, its check is good. */
     scan.in_turn = header->durable < header->previous_end;
-    const struct block_header *first =
-        (const struct block_header *)(const void *)(image + SEGMENT_HEADER_BYTES);
-    if (scan.in_turn && journal__block_header_is_good(header, SEGMENT_HEADER_BYTES,
-                                                      link->file_bytes - SEGMENT_HEADER_BYTES, first)) {
-        scan.records = first->records_before;
-        scan.events = first->events_before;
-    }
-    journal__scan_image(header, image, link->file_bytes, &scan);
+    if (scan.in_turn)
+        (void)journal__continued_counts(image, &scan.records, &scan.events);
+    journal__scan_image(image, image->size, &scan);
     uint64_t whole = scan.whole_end != 0 ? position_make(header->number, scan.whole_end) : header->durable;
     /* An empty segment's durable position is its own beginning. */
     uint64_t floor = scan.whole_end != 0 ? whole : position_make(header->number, SEGMENT_HEADER_BYTES);
-    *ret_witness = journal__find_witness(header, image, link->file_bytes, scan.reached, floor);
-    *ret_bad = scan.reached;
+    *ret_witness = journal__find_witness(image, scan.reached, floor);
     *ret_scan = scan;
     return *ret_witness != 0 || scan.misplaced ? ERR_CORRUPT : OK;
 }
@@ -80,29 +76,30 @@ static enum err find_end(const struct journal_options *options, struct journal_r
 {
     const struct chain_link *newest = &recovered->chain.links[recovered->chain.count - 1];
     struct segment_scan scan;
-    uint64_t bad, witness;
-    uint8_t *image = NULL;
-    enum err error = journal__read_image(options->directory, newest, &image);
+    uint64_t witness;
+    struct segment_image image;
+    enum err error = journal__image_load(options->directory, options->keys, newest, &image);
     if (error != OK)
         return error;
-    error = journal__scan_newest(newest, image, &scan, &bad, &witness);
-    free(image);
+    error = journal__scan_newest(&image, &scan, &witness);
+    journal__image_free(&image);
     if (error != OK) {
         log_write(LOG_ERROR, "journal",
                   "acknowledged data are damaged file=%s/%08" PRIx32 ".wal offset=%" PRIu64
                   " witness_offset=%" PRIu64
                   " hint=\"restore the file; vigiectl journal verify shows all of it\"",
-                  options->directory, newest->header.number, bad, witness);
+                  options->directory, newest->header.number, scan.reached, witness);
         return error;
     }
     bool whole = scan.whole_end != 0;
     recovered->end = whole ? position_make(newest->header.number, scan.whole_end) : newest->header.durable;
     recovered->records = whole ? scan.whole_records : newest->header.records;
     recovered->events = whole ? scan.whole_events : newest->header.events;
-    if (bad > scan.whole_end && scan.in_turn)
+    recovered->tick_ms = scan.tick_ms;
+    if (scan.reached > scan.whole_end && scan.in_turn)
         log_write(LOG_NOTICE, "journal",
                   "cut a turn without its end file=%s/%08" PRIx32 ".wal from=%" PRIu64 " to=%" PRIu64,
-                  options->directory, newest->header.number, scan.whole_end, bad);
+                  options->directory, newest->header.number, scan.whole_end, scan.reached);
     return OK;
 }
 
@@ -123,8 +120,8 @@ static void drop_empty_links(struct journal_recovered *recovered)
 
 enum err journal__recover(const struct journal_options *options, struct journal_recovered *ret_recovered)
 {
-    struct journal_recovered recovered = {0};
-    enum err error = journal__chain_load(options->directory, &recovered.chain);
+    struct journal_recovered recovered = {.tick_ms = INSTANT_NONE};
+    enum err error = journal__chain_load(options->directory, options->keys, &recovered.chain);
     if (error != OK)
         return error;
     error = check_owner(options, &recovered.chain);

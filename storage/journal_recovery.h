@@ -12,6 +12,7 @@ struct journal_recovered {
     struct journal_chain chain;
     uint64_t end; /* position behind the last whole turn; 0: the journal is empty */
     uint64_t records, events;
+    int64_t tick_ms; /* engine time of the last whole turn; INSTANT_NONE: none is known */
 };
 
 /* Syncs what is there, re-reads it from the disk, finds the end of the last whole turn. Changes nothing. */
@@ -24,8 +25,7 @@ void journal__recovered_free(struct journal_recovered *recovered);
 
 /* The judgement on the newest segment, shared with journal_verify(): scans it from the state its header
  * states. ERR_CORRUPT: a witness, or a block that does not follow on. */
-MUST_CHECK enum err journal__scan_newest(const struct chain_link *link, const uint8_t *image,
-                                         struct segment_scan *ret_scan, uint64_t *ret_bad,
+MUST_CHECK enum err journal__scan_newest(struct segment_image *image, struct segment_scan *ret_scan,
                                          uint64_t *ret_witness);
 
 #endif

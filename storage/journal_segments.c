@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "daemon/base/log.h"
+#include "storage/journal.h"
 
 enum { ZERO_BYTES = 256 << 10 };
 
@@ -144,18 +145,43 @@ static enum err tail_is_zero(int fd, uint64_t from, uint64_t to, bool *ret_zero)
 
 /* A broken header: void when nothing was ever written behind it, else damage. A writer may be at work between
  * the two reads, so the header has a second chance. */
-static enum err judge_broken(int fd, uint32_t number, uint64_t file_bytes, struct segment_header *header)
+static enum err judge_broken(int fd, const struct cipher_keys *keys, uint32_t number, uint64_t file_bytes,
+                             struct segment_header *header)
 {
     bool zero = false;
     enum err error = tail_is_zero(fd, SEGMENT_HEADER_BYTES, file_bytes, &zero);
     if (error != OK || zero)
         return error != OK ? error : ERR_EMPTY;
     error = journal__read_at(fd, header, sizeof(*header), 0);
-    return error == OK ? journal__check_segment(header, number) : error;
+    return error == OK ? journal__check_segment(keys, header, number, NULL) : error;
 }
 
-enum err journal__read_header(const char *directory, uint32_t number, struct segment_header *ret_header,
-                              uint64_t *ret_file_bytes)
+static void report_header(const char *path, const struct segment_header *header, uint32_t number,
+                          enum err error)
+{
+    if (error == ERR_CORRUPT)
+        log_write(LOG_ERROR, "journal",
+                  "segment header is damaged file=%s offset=0 expected=%08" PRIx32
+                  " hint=\"restore the file, or set it aside and run vigiectl journal verify\"",
+                  path, number);
+    if (error == ERR_KEY_MISSING)
+        log_write(LOG_ERROR, "journal",
+                  "segment needs another master key file=%s found_key_id=%08" PRIx32
+                  " hint=\"put the old key into [journal] old_keys\"",
+                  path, header->key_id);
+    if (error == ERR_FORMAT)
+        log_write(
+            LOG_ERROR, "journal",
+            "segment has another format file=%s found=%" PRIu32 " expected=%d hint=\"format 1 was not "
+            "encrypted and held test data only: start on an empty state_dir; for a newer format install "
+            "the newer Vigie\"",
+            path, header->format, SEGMENT_FORMAT);
+}
+
+/* Reads a header and the file's size. ERR_NOT_FOUND, ERR_EMPTY (void: broken, nothing but zeros behind it).
+ */
+static enum err read_header(const char *directory, const struct cipher_keys *keys, uint32_t number,
+                            struct chain_link *link)
 {
     char path[SEGMENT_PATH_MAX];
     journal__path(directory, number, path);
@@ -163,24 +189,23 @@ enum err journal__read_header(const char *directory, uint32_t number, struct seg
     if (fd < 0)
         return err_from_errno(errno);
     struct stat status;
+    struct segment_header header = {.number = 0};
     enum err error = fstat(fd, &status) == 0 ? OK : err_from_errno(errno);
     if (error == OK && status.st_size < SEGMENT_HEADER_BYTES)
         error = ERR_CORRUPT; /* a file is whole before it gets a number */
     if (error == OK)
-        error = journal__read_at(fd, ret_header, sizeof(*ret_header), 0);
+        error = journal__read_at(fd, &header, sizeof(header), 0);
     if (error == OK)
-        error = journal__check_segment(ret_header, number);
+        error = journal__check_segment(keys, &header, number, NULL);
     if (error == ERR_CORRUPT && status.st_size >= SEGMENT_HEADER_BYTES)
-        error = judge_broken(fd, number, (uint64_t)status.st_size, ret_header);
+        error = judge_broken(fd, keys, number, (uint64_t)status.st_size, &header);
     close(fd);
-    if (error == ERR_CORRUPT)
-        log_write(LOG_ERROR, "journal",
-                  "segment header is damaged file=%s offset=0 expected=%08" PRIx32
-                  " hint=\"restore the file, or set it aside and run vigiectl journal verify\"",
-                  path, number);
-    if (error == OK)
-        *ret_file_bytes = (uint64_t)status.st_size;
-    return error;
+    report_header(path, &header, number, error);
+    if (error != OK)
+        return error;
+    link->header = header;
+    link->file_bytes = (uint64_t)status.st_size;
+    return OK;
 }
 
 /* Puts a link in front; links are kept newest first while the chain grows backwards. */
@@ -204,13 +229,29 @@ static enum err report_missing(const char *directory, const struct chain_link *f
     return ERR_CORRUPT;
 }
 
-static enum err follow_back(const char *directory, struct journal_chain *chain)
+/* Trimmed since the mark was read: `first` moves up. */
+static bool was_trimmed(const char *directory, const struct cipher_keys *keys, uint32_t number,
+                        uint32_t *first)
 {
-    while (chain->links[chain->count - 1].header.previous_end != 0) {
+    struct trim_mark mark;
+    if (journal__trim_mark_load(directory, keys, &mark) != OK)
+        return false;
+    *first = mark.first;
+    return number < mark.first;
+}
+
+static enum err follow_back(const char *directory, const struct cipher_keys *keys, uint32_t first,
+                            struct journal_chain *chain)
+{
+    for (;;) {
         const struct chain_link *newer = &chain->links[chain->count - 1];
         struct chain_link link = {.end = position_offset(newer->header.previous_end)};
         uint32_t number = position_segment(newer->header.previous_end);
-        enum err error = journal__read_header(directory, number, &link.header, &link.file_bytes);
+        if (number == 0 || number < first)
+            return OK;
+        enum err error = read_header(directory, keys, number, &link);
+        if (error == ERR_NOT_FOUND && was_trimmed(directory, keys, number, &first))
+            return OK;
         if (error != OK)
             return report_missing(directory, newer, error);
         bool same = link.header.node == newer->header.node && link.header.shard == newer->header.shard;
@@ -223,16 +264,15 @@ static enum err follow_back(const char *directory, struct journal_chain *chain)
         }
         add_link(chain, &link);
     }
-    return OK;
 }
 
 /* The newest good header; what lies above it is void. */
-static enum err find_newest(const char *directory, const uint32_t *numbers, size_t count,
-                            struct journal_chain *chain)
+static enum err find_newest(const char *directory, const struct cipher_keys *keys, const uint32_t *numbers,
+                            size_t count, struct journal_chain *chain)
 {
     for (size_t left = count; left > 0; left--) {
         struct chain_link link = {0};
-        enum err error = journal__read_header(directory, numbers[left - 1], &link.header, &link.file_bytes);
+        enum err error = read_header(directory, keys, numbers[left - 1], &link);
         if (error == OK) {
             add_link(chain, &link);
             return OK;
@@ -266,7 +306,30 @@ static void note_voids(struct journal_chain *chain, uint32_t *numbers, size_t co
     chain->voids_count = voids;
 }
 
-enum err journal__chain_load(const char *directory, struct journal_chain *ret_chain)
+static enum err load_links(const char *directory, const struct cipher_keys *keys, const uint32_t *numbers,
+                           struct journal_chain *chain, size_t count)
+{
+    struct trim_mark mark;
+    enum err error = journal__trim_mark_load(directory, keys, &mark);
+    if (error == OK)
+        error = find_newest(directory, keys, numbers, count, chain);
+    if (error != OK)
+        return error;
+    /* Trim never takes the newest ones: there is a segment at or above the mark, or it was lost. */
+    const struct segment_header *newest = chain->count > 0 ? &chain->links[0].header : NULL;
+    bool stranger = newest != NULL && (newest->node != mark.node || newest->shard != mark.shard);
+    if (mark.first > 0 && (newest == NULL || stranger || newest->number < mark.first)) {
+        log_write(LOG_ERROR, "journal",
+                  "segments are missing directory=%s expected_from=%08" PRIx32
+                  " hint=\"restore the files from where they were moved to\"",
+                  directory, mark.first);
+        return ERR_CORRUPT;
+    }
+    return chain->count > 0 ? follow_back(directory, keys, mark.first, chain) : OK;
+}
+
+enum err journal__chain_load(const char *directory, const struct cipher_keys *keys,
+                             struct journal_chain *ret_chain)
 {
     uint32_t *numbers = NULL;
     size_t count = 0;
@@ -275,9 +338,7 @@ enum err journal__chain_load(const char *directory, struct journal_chain *ret_ch
     if (error != OK)
         return error;
     chain.number_max = count > 0 ? numbers[count - 1] : 0;
-    error = find_newest(directory, numbers, count, &chain);
-    if (error == OK && chain.count > 0)
-        error = follow_back(directory, &chain);
+    error = load_links(directory, keys, numbers, &chain, count);
     reverse_links(&chain);
     note_voids(&chain, numbers, count);
     if (error != OK) {
@@ -295,65 +356,120 @@ void journal__chain_free(struct journal_chain *chain)
     *chain = (struct journal_chain){0};
 }
 
-enum err journal__read_image(const char *directory, const struct chain_link *link, uint8_t **ret_image)
+/* --- images -----------------------------------------------------------------------------------------------
+ */
+
+enum err journal__image_load(const char *directory, const struct cipher_keys *keys,
+                             const struct chain_link *link, struct segment_image *ret_image)
 {
     char path[SEGMENT_PATH_MAX];
+    struct segment_image image = {.header = &link->header, .size = link->file_bytes};
     journal__path(directory, link->header.number, path);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return err_from_errno(errno);
-    uint8_t *image = malloc(link->file_bytes);
-    ensure(image != NULL);
-    enum err error = journal__read_at(fd, image, link->file_bytes, 0);
+    image.bytes = malloc(image.size);
+    ensure(image.bytes != NULL);
+    enum err error = journal__read_at(fd, image.bytes, image.size, 0);
     close(fd);
+    if (error == OK)
+        error = journal__key_open(keys, link->header.key_id, link->header.salt, &image.key);
     if (error == OK)
         *ret_image = image;
     else
-        free(image);
+        free(image.bytes);
     return error;
 }
 
+void journal__image_free(struct segment_image *image)
+{
+    journal__key_close(&image->key);
+    free(image->bytes);
+    *image = (struct segment_image){0};
+}
+
+static struct block_header *block_at(const struct segment_image *image, uint64_t offset)
+{
+    return (struct block_header *)(void *)(image->bytes + offset);
+}
+
+static struct block_place place_at(const struct segment_image *image, uint64_t offset,
+                                   const uint8_t *tag_before)
+{
+    return (struct block_place){
+        .segment = image->header, .key = &image->key, .offset = offset, .tag_before = tag_before};
+}
+
 /* A good block may still not follow what was before it: a repeat, a gap, a turn in a turn. */
-static bool follows_on(const struct segment_scan *scan, const struct block_header *block)
+static bool follows_on(const struct segment_scan *scan, const struct block_header *block, uint32_t number)
 {
     bool starts = (block->flags & BLOCK_TURN_START) != 0;
-    return starts != scan->in_turn && block->records_before == scan->records &&
+    return starts != scan->in_turn && block->number == number && block->records_before == scan->records &&
            block->events_before == scan->events;
 }
 
-void journal__scan_image(const struct segment_header *header, const uint8_t *image, uint64_t limit,
-                         struct segment_scan *scan)
+/* Engine time by the tick that opens a turn; what it was when none does. */
+static int64_t tick_of(const struct block_header *block, int64_t otherwise_ms)
 {
+    struct {
+        struct record_header header;
+        struct record_tick tick;
+    } first;
+    if ((block->flags & BLOCK_TURN_START) == 0 || block->length < sizeof(first))
+        return otherwise_ms;
+    memcpy(&first, block + 1, sizeof(first));
+    return first.header.type == RECORD_TICK ? first.tick.engine_ms : otherwise_ms;
+}
+
+void journal__scan_image(struct segment_image *image, uint64_t limit, struct segment_scan *scan)
+{
+    const uint8_t *tag_before = image->header->tag;
+    int64_t tick_ms = scan->tick_ms;
     scan->reached = SEGMENT_HEADER_BYTES;
-    for (;;) {
-        const struct block_header *block = (const struct block_header *)(const void *)(image + scan->reached);
-        if (!journal__block_header_is_good(header, scan->reached, limit - scan->reached, block) ||
-            !journal__payload_is_good(header, scan->reached, block, block + 1))
+    for (uint32_t number = 1;; number++) {
+        struct block_header *block = block_at(image, scan->reached);
+        struct block_place place = place_at(image, scan->reached, tag_before);
+        if (!journal__block_header_is_good(&place, limit - scan->reached, block) ||
+            !journal__open_payload(&place, block, block + 1))
             return;
-        scan->misplaced = !follows_on(scan, block);
+        scan->misplaced = !follows_on(scan, block, number);
         if (scan->misplaced)
             return;
+        tag_before = block->tag;
+        tick_ms = tick_of(block, tick_ms);
         scan->records += block->records;
         scan->events += block->events;
         scan->reached += sizeof(*block) + block->length;
         scan->in_turn = (block->flags & BLOCK_TURN_END) == 0;
         if (scan->in_turn)
             continue;
-        scan->turns++;
+        scan->turns += block->records > 0; /* the mark of an orderly end is no turn */
+        scan->tick_ms = tick_ms;
         scan->whole_end = scan->reached;
         scan->whole_records = scan->records;
         scan->whole_events = scan->events;
     }
 }
 
-uint64_t journal__find_witness(const struct segment_header *header, const uint8_t *image, uint64_t limit,
-                               uint64_t from, uint64_t position)
+uint64_t journal__find_witness(const struct segment_image *image, uint64_t from, uint64_t position)
 {
-    for (uint64_t at = journal__align(from); at + BLOCK_HEADER_BYTES <= limit; at += JOURNAL_ALIGN) {
-        const struct block_header *block = (const struct block_header *)(const void *)(image + at);
+    for (uint64_t at = journal__align(from); at + BLOCK_HEADER_BYTES <= image->size; at += JOURNAL_ALIGN) {
+        const struct block_header *block = block_at(image, at);
+        struct block_place place = place_at(image, at, NULL);
         if (block->magic == BLOCK_MAGIC && block->durable > position &&
-            journal__block_header_is_good(header, at, limit - at, block))
+            journal__block_header_is_good(&place, image->size - at, block))
             return at;
     }
     return 0;
+}
+
+bool journal__continued_counts(const struct segment_image *image, uint64_t *ret_records, uint64_t *ret_events)
+{
+    struct block_place place = place_at(image, SEGMENT_HEADER_BYTES, NULL);
+    const struct block_header *first = block_at(image, SEGMENT_HEADER_BYTES);
+    if (!journal__block_header_is_good(&place, image->size - SEGMENT_HEADER_BYTES, first))
+        return false;
+    *ret_records = first->records_before;
+    *ret_events = first->events_before;
+    return true;
 }

@@ -5,7 +5,7 @@
 #ifndef VIGIE_STORAGE_JOURNAL_SEGMENTS_H
 #define VIGIE_STORAGE_JOURNAL_SEGMENTS_H
 
-#include "storage/journal_format.h"
+#include "storage/journal_seal.h"
 
 enum { SEGMENT_PATH_MAX = 4096 };
 
@@ -33,30 +33,44 @@ struct segment_scan {
     uint64_t whole_end;       /* behind the last whole turn, 0: none ends here */
     uint64_t whole_records, whole_events;
     uint64_t turns;
-    bool misplaced; /* the block at `reached` is good but does not follow on */
+    int64_t tick_ms; /* in and out: engine time of the last whole turn, as its tick says */
+    bool misplaced;  /* the block at `reached` is good but does not follow on */
 };
 
 void journal__path(const char *directory, uint32_t number, char out[SEGMENT_PATH_MAX]);
 void journal__path_of(const char *directory, const char *name, char out[SEGMENT_PATH_MAX]);
 
-/* Finds the chain from the newest good header backwards. ERR_CORRUPT: a link is missing or damaged. */
-MUST_CHECK enum err journal__chain_load(const char *directory, struct journal_chain *ret_chain);
+/* Finds the chain from the newest good header backwards, down to what was trimmed. ERR_CORRUPT: a link is
+ * missing or damaged. */
+MUST_CHECK enum err journal__chain_load(const char *directory, const struct cipher_keys *keys,
+                                        struct journal_chain *ret_chain);
 void journal__chain_free(struct journal_chain *chain);
 
-/* Reads a header and the file's size. ERR_NOT_FOUND, ERR_EMPTY (void: broken, nothing but zeros behind it).
- */
-MUST_CHECK enum err journal__read_header(const char *directory, uint32_t number,
-                                         struct segment_header *ret_header, uint64_t *ret_file_bytes);
+/* What says that segments are trimmed, not lost (journal_trim.h): those numbered below `first`. */
+struct trim_mark {
+    uint64_t node;
+    uint32_t shard, first; /* 0: nothing was trimmed */
+};
+MUST_CHECK enum err journal__trim_mark_load(const char *directory, const struct cipher_keys *keys,
+                                            struct trim_mark *ret_mark);
 
-/* The whole file in memory, for recovery and verification; give back with free(). */
-MUST_CHECK enum err journal__read_image(const char *directory, const struct chain_link *link,
-                                        uint8_t **ret_image);
-/* Walks the blocks of an image up to `limit`. */
-void journal__scan_image(const struct segment_header *header, const uint8_t *image, uint64_t limit,
-                         struct segment_scan *scan);
+/* The whole file in memory, for recovery and verification; payloads that a walk has passed are decrypted. */
+struct segment_image {
+    const struct segment_header *header; /* of the link, which must outlive the image */
+    struct segment_key key;
+    uint8_t *bytes;
+    uint64_t size;
+};
+MUST_CHECK enum err journal__image_load(const char *directory, const struct cipher_keys *keys,
+                                        const struct chain_link *link, struct segment_image *ret_image);
+void journal__image_free(struct segment_image *image);
+/* Walks the blocks of an image up to `limit`; once. */
+void journal__scan_image(struct segment_image *image, uint64_t limit, struct segment_scan *scan);
 /* The first good block header behind `from` that states a watermark above `position`; 0: none does. */
-uint64_t journal__find_witness(const struct segment_header *header, const uint8_t *image, uint64_t limit,
-                               uint64_t from, uint64_t position);
+uint64_t journal__find_witness(const struct segment_image *image, uint64_t from, uint64_t position);
+/* Counts before the first block of a segment in which a turn goes on; false: the block is damaged. */
+bool journal__continued_counts(const struct segment_image *image, uint64_t *ret_records,
+                               uint64_t *ret_events);
 
 /* A file of `bytes` zeros, synced, under its name (which the caller makes durable by syncing the directory).
  */

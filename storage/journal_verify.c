@@ -9,6 +9,7 @@
 
 struct verification {
     const char *directory;
+    const struct cipher_keys *keys;
     void (*report)(void *context, const char *line);
     void *context;
     struct journal_figures figures;
@@ -34,12 +35,12 @@ static void tell_damage(struct verification *verification, const struct chain_li
          "file");
 }
 
-/* Payload checks prove the bytes; this proves that our own writer framed them well. */
+/* Tags prove the bytes; this proves that our own writer framed them well. */
 static void check_records(struct verification *verification, const struct chain_link *link,
-                          const uint8_t *image, uint64_t end)
+                          const struct segment_image *image, uint64_t end)
 {
     for (uint64_t at = SEGMENT_HEADER_BYTES; at < end;) {
-        const struct block_header *block = (const struct block_header *)(const void *)(image + at);
+        const struct block_header *block = (const struct block_header *)(const void *)(image->bytes + at);
         const uint8_t *payload = (const uint8_t *)(block + 1);
         uint32_t records = 0;
         for (uint64_t inside = 0; inside < block->length; records++) {
@@ -56,11 +57,11 @@ static void check_records(struct verification *verification, const struct chain_
 }
 
 static void check_closed(struct verification *verification, const struct chain_link *link,
-                         const uint8_t *image)
+                         struct segment_image *image)
 {
     struct segment_scan scan = {
         .in_turn = verification->in_turn, .records = verification->records, .events = verification->events};
-    journal__scan_image(&link->header, image, link->end, &scan);
+    journal__scan_image(image, link->end, &scan);
     check_records(verification, link, image, scan.reached);
     if (scan.reached != link->end)
         tell_damage(verification, link, scan.reached);
@@ -70,18 +71,33 @@ static void check_closed(struct verification *verification, const struct chain_l
     verification->figures.turns += scan.turns;
 }
 
+/* Bytes behind the last good block of the newest segment. */
+static bool tail_is_zero(const struct segment_image *image, uint64_t from)
+{
+    uint64_t at = from;
+    while (at < image->size && image->bytes[at] == 0)
+        at++;
+    return at == image->size;
+}
+
 static void check_newest(struct verification *verification, const struct chain_link *link,
-                         const uint8_t *image)
+                         struct segment_image *image)
 {
     struct segment_scan scan;
-    uint64_t bad, witness;
-    enum err error = journal__scan_newest(link, image, &scan, &bad, &witness);
+    uint64_t witness;
+    enum err error = journal__scan_newest(image, &scan, &witness);
     check_records(verification, link, image, scan.reached);
-    if (error != OK)
-        tell_damage(verification, link, bad);
+    bool follows =
+        scan.whole_end != 0 || image->header->durable == image->header->previous_end || verification->in_turn;
+    if (error != OK || !follows)
+        tell_damage(verification, link, scan.reached);
     else if (scan.in_turn)
-        tell(verification, link, bad,
+        tell(verification, link, scan.reached,
              "the last turn has no end, hint: it is being written, or a start will cut it");
+    else if (!tail_is_zero(image, scan.reached))
+        tell(verification, link, scan.reached,
+             "bytes behind the last whole turn, hint: a turn is being written, a crash tore one, or the last "
+             "one is damaged: on this disk nothing can tell; a start will cut them");
     bool whole = scan.whole_end != 0;
     verification->figures.turns += scan.turns;
     verification->figures.durable = whole ? position_make(link->header.number, scan.whole_end)
@@ -90,36 +106,47 @@ static void check_newest(struct verification *verification, const struct chain_l
     verification->figures.events = whole ? scan.whole_events : link->header.events;
 }
 
+/* What the oldest segment begins with; trim may have taken the beginning of its first turn. */
+static void begin_counts(struct verification *verification, const struct segment_image *image)
+{
+    const struct segment_header *header = image->header;
+    verification->figures.oldest = position_make(header->number, SEGMENT_HEADER_BYTES);
+    verification->records = header->records;
+    verification->events = header->events;
+    verification->in_turn = header->durable < header->previous_end;
+    if (verification->in_turn)
+        (void)journal__continued_counts(image, &verification->records, &verification->events);
+}
+
 static enum err check_chain(struct verification *verification, const struct journal_chain *chain)
 {
     for (size_t index = 0; index < chain->count; index++) {
         const struct chain_link *link = &chain->links[index];
-        uint8_t *image = NULL;
-        enum err error = journal__read_image(verification->directory, link, &image);
+        struct segment_image image;
+        enum err error = journal__image_load(verification->directory, verification->keys, link, &image);
         if (error != OK)
             return error;
+        if (index == 0)
+            begin_counts(verification, &image);
         if (index + 1 < chain->count)
-            check_closed(verification, link, image);
+            check_closed(verification, link, &image);
         else
-            check_newest(verification, link, image);
-        free(image);
+            check_newest(verification, link, &image);
+        journal__image_free(&image);
         verification->figures.bytes += link->file_bytes;
         verification->figures.segments++;
     }
     return OK;
 }
 
-enum err journal_verify(const char *directory, void (*report)(void *context, const char *line), void *context,
+enum err journal_verify(const char *directory, const struct cipher_keys *keys,
+                        void (*report)(void *context, const char *line), void *context,
                         struct journal_figures *ret)
 {
-    struct verification verification = {.directory = directory, .report = report, .context = context};
+    struct verification verification = {
+        .directory = directory, .keys = keys, .report = report, .context = context};
     struct journal_chain chain = {0};
-    enum err error = journal__chain_load(directory, &chain);
-    if (error == OK && chain.count > 0) {
-        verification.figures.oldest = position_make(chain.links[0].header.number, SEGMENT_HEADER_BYTES);
-        verification.records = chain.links[0].header.records;
-        verification.events = chain.links[0].header.events;
-    }
+    enum err error = journal__chain_load(directory, keys, &chain);
     if (error == OK)
         error = check_chain(&verification, &chain);
     if (error != OK) {

@@ -4,9 +4,10 @@
  *   pieces:       '--- rest of segment n --'-- n + 1 ---'
  *
  * Where each record will lie is known when it is appended, because a turn that passes the end of its segment
- * goes on in the next one, whose number is known before it exists. Only what depends on the segment's nonce,
- * the checks, waits for the commit. After warm-up nothing here allocates: buffer and pieces keep what they
- * grew to. */
+ * goes on in the next one, whose number is known before it exists. Only what depends on the segment's keys,
+ * encryption and checks, waits for the commit, which seals the blocks where they lie: the buffer is built
+ * anew for each turn. After warm-up nothing here allocates: buffer and pieces keep what they grew to, the
+ * keys of the next segment come with its file. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -20,10 +21,11 @@
 
 #include "daemon/base/buffer.h"
 #include "daemon/base/file.h"
-#include "daemon/base/hash.h"
+#include "daemon/base/instant.h"
 #include "daemon/base/log.h"
 #include "storage/journal_recovery.h"
 #include "storage/journal_spare.h"
+#include "storage/journal_trim.h"
 
 /* The part of a turn that lies in one segment. */
 struct piece {
@@ -37,12 +39,17 @@ struct journal {
     /* constant */
     char directory[SEGMENT_PATH_MAX];
     uint64_t segment_bytes, low_water_bytes;
+    const struct cipher_keys *keys;
     struct journal_spare *spare;
 
     /* writer */
     int fd;
     struct segment_header segment; /* the one being written */
+    struct segment_key key;        /* of it */
+    uint32_t blocks;               /* in it: the nonces that are used up */
+    uint8_t tag[CIPHER_TAG_BYTES]; /* of its last block, or of its header */
     uint64_t end;                  /* offset behind what was written to it */
+    int64_t tick_ms;               /* engine time of the open turn, or of the last one */
     struct buffer turn;
     struct piece *pieces;
     size_t pieces_count, pieces_capacity;
@@ -65,21 +72,35 @@ static void bump(_Atomic uint64_t *figure, uint64_t amount)
 /* --- segments ---------------------------------------------------------------------------------------------
  */
 
-/* The next segment under its number, zeros, at least `bytes` long, its name durable. Too short a spare (a
- * record longer than a segment) is left alone. */
-static enum err name_segment(struct journal *journal, uint32_t number, uint64_t bytes)
+/* What the helper did not prepare: too long a record for a segment, or the helper is behind. */
+static enum err make_inline(struct journal *journal, uint32_t number, uint64_t bytes,
+                            struct fresh_key *ret_fresh)
 {
     char path[SEGMENT_PATH_MAX], making[SEGMENT_PATH_MAX];
-    if (bytes > journal->segment_bytes || !journal__spare_take(journal->spare, number)) {
-        journal__path_of(journal->directory, "inline.tmp", making);
-        journal__path(journal->directory, number, path);
-        enum err error = journal__make_zeros(making, bytes);
+    journal__path_of(journal->directory, "inline.tmp", making);
+    journal__path(journal->directory, number, path);
+    enum err error = journal__make_zeros(making, bytes);
+    if (error != OK)
+        return error;
+    if (rename(making, path) != 0)
+        return err_from_errno(errno);
+    return journal__key_make(journal->keys, ret_fresh);
+}
+
+/* The next segment under its number, zeros, at least `bytes` long, its name durable, and its keys. Too short
+ * a spare is left alone. */
+static enum err name_segment(struct journal *journal, uint32_t number, uint64_t bytes,
+                             struct fresh_key *ret_fresh)
+{
+    if (bytes > journal->segment_bytes || !journal__spare_take(journal->spare, number, ret_fresh)) {
+        enum err error = make_inline(journal, number, bytes, ret_fresh);
         if (error != OK)
             return error;
-        if (rename(making, path) != 0)
-            return err_from_errno(errno);
     }
-    return file_sync_directory(journal->directory);
+    enum err error = file_sync_directory(journal->directory);
+    if (error != OK)
+        journal__key_close(&ret_fresh->key);
+    return error;
 }
 
 /* The header is durable before the first block: journal_format.h, crash argument (2). */
@@ -91,7 +112,8 @@ static enum err write_segment_header(int fd, const struct segment_header *header
     return error;
 }
 
-static enum err start_segment(struct journal *journal, uint32_t number, uint64_t bytes, uint64_t previous_end)
+static struct segment_header plan_header(const struct journal *journal, uint32_t number, uint64_t bytes,
+                                         uint64_t previous_end)
 {
     struct segment_header header = journal->segment;
     header.number = number;
@@ -100,26 +122,49 @@ static enum err start_segment(struct journal *journal, uint32_t number, uint64_t
     header.records = journal->records;
     header.events = journal->events;
     header.file_bytes = bytes;
-    enum err error = hash_random(header.nonce, sizeof(header.nonce));
-    if (error == OK)
-        error = name_segment(journal, number, bytes);
-    if (error != OK)
-        return error;
+    header.started_ms = journal->tick_ms;
+    return header;
+}
+
+static enum err open_segment(struct journal *journal, const struct segment_header *header, int *ret_fd)
+{
     char path[SEGMENT_PATH_MAX];
-    journal__path(journal->directory, number, path);
+    journal__path(journal->directory, header->number, path);
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     if (fd < 0)
         return err_from_errno(errno);
-    journal__seal_segment(&header);
-    error = write_segment_header(fd, &header);
-    if (error != OK) {
+    enum err error = write_segment_header(fd, header);
+    if (error == OK)
+        *ret_fd = fd;
+    else
         close(fd);
+    return error;
+}
+
+static enum err start_segment(struct journal *journal, uint32_t number, uint64_t bytes, uint64_t previous_end)
+{
+    struct segment_header header = plan_header(journal, number, bytes, previous_end);
+    struct fresh_key fresh;
+    int fd;
+    enum err error = name_segment(journal, number, bytes, &fresh);
+    if (error != OK)
+        return error;
+    header.key_id = fresh.key_id;
+    memcpy(header.salt, fresh.salt, sizeof(header.salt));
+    journal__seal_segment(&fresh.key, &header);
+    error = open_segment(journal, &header, &fd);
+    if (error != OK) {
+        journal__key_close(&fresh.key);
         return error;
     }
     if (journal->fd >= 0)
         close(journal->fd);
+    journal__key_close(&journal->key);
     journal->fd = fd;
+    journal->key = fresh.key;
     journal->segment = header;
+    journal->blocks = 0;
+    memcpy(journal->tag, header.tag, sizeof(journal->tag));
     journal->end = SEGMENT_HEADER_BYTES;
     bump(&journal->segments, 1);
     bump(&journal->bytes, bytes);
@@ -208,6 +253,8 @@ uint64_t journal_append(struct journal *journal, enum record_type type, const st
     ensure(type >= RECORD_TICK && type <= RECORD_REJECTED);
     for (unsigned index = 0; index < parts_count; index++)
         record.size += parts[index].size;
+    if (type == RECORD_TICK && parts_count == 1 && parts[0].size == sizeof(struct record_tick))
+        memcpy(&journal->tick_ms, parts[0].data, sizeof(journal->tick_ms));
     ensure(record.size <= JOURNAL_TURN_BYTES_MAX);
     uint64_t size = sizeof(record) + journal__align(record.size);
     if (!block_has_room(journal, size)) {
@@ -244,12 +291,21 @@ uint64_t journal_turn_bytes(const struct journal *journal)
 /* --- commit -----------------------------------------------------------------------------------------------
  */
 
+static void seal_block(struct journal *journal, struct block_header *block, uint64_t offset)
+{
+    struct block_place place = {
+        .segment = &journal->segment, .key = &journal->key, .offset = offset, .tag_before = journal->tag};
+    block->durable = atomic_load_explicit(&journal->durable, memory_order_relaxed);
+    block->number = ++journal->blocks; /* used up, whatever becomes of the write */
+    journal__seal_block(&place, block);
+    memcpy(journal->tag, block->tag, sizeof(journal->tag));
+}
+
 static void seal_blocks(struct journal *journal, const struct piece *piece, size_t size)
 {
     for (size_t at = 0; at < size;) {
         struct block_header *block = (struct block_header *)(void *)(journal->turn.data + piece->start + at);
-        block->durable = atomic_load_explicit(&journal->durable, memory_order_relaxed);
-        journal__seal_block(&journal->segment, piece->offset + at, block);
+        seal_block(journal, block, piece->offset + at);
         at += sizeof(*block) + block->length;
     }
 }
@@ -272,6 +328,7 @@ static enum err write_piece(struct journal *journal, size_t index)
         error = err_from_errno(errno);
     journal->end += size;
     bump(&journal->syncs, 1);
+    journal__spare_note(journal->spare, size);
     return error;
 }
 
@@ -311,6 +368,11 @@ enum err journal_commit(struct journal *journal)
     return error;
 }
 
+const struct cipher_keys *journal_keys(const struct journal *journal)
+{
+    return journal->keys;
+}
+
 uint64_t journal_durable(const struct journal *journal)
 {
     return atomic_load_explicit(&journal->durable, memory_order_acquire);
@@ -324,17 +386,43 @@ bool journal_accepting(struct journal *journal)
 
 void journal_figures(const struct journal *journal, struct journal_figures *ret)
 {
+    struct spare_disk disk;
+    journal__spare_disk(journal->spare, &disk);
     *ret = (struct journal_figures){
         .oldest = atomic_load_explicit(&journal->oldest, memory_order_relaxed),
         .durable = journal_durable(journal),
         .segments = atomic_load_explicit(&journal->segments, memory_order_relaxed),
         .bytes = atomic_load_explicit(&journal->bytes, memory_order_relaxed),
-        .free_bytes = journal__spare_free_bytes(journal->spare),
+        .free_bytes = disk.free_bytes,
+        .disk_bytes = disk.disk_bytes,
+        .bytes_per_hour = disk.bytes_per_hour,
         .syncs = atomic_load_explicit(&journal->syncs, memory_order_relaxed),
         .turns = atomic_load_explicit(&journal->turns, memory_order_relaxed),
         .records = atomic_load_explicit(&journal->records_seen, memory_order_relaxed),
         .events = atomic_load_explicit(&journal->events_seen, memory_order_relaxed),
     };
+}
+
+/* --- trim -------------------------------------------------------------------------------------------------
+ */
+
+enum err journal_trim(struct journal *journal, uint64_t position)
+{
+    struct journal_trimmed trimmed;
+    uint64_t durable = journal_durable(journal);
+    enum err error =
+        journal__trim(journal->directory, journal->keys, position < durable ? position : durable, &trimmed);
+    atomic_fetch_sub_explicit(&journal->segments, trimmed.segments, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&journal->bytes, trimmed.bytes, memory_order_relaxed);
+    if (trimmed.first > 0)
+        atomic_store_explicit(&journal->oldest, position_make(trimmed.first, SEGMENT_HEADER_BYTES),
+                              memory_order_relaxed);
+    return error;
+}
+
+enum err journal_position_before(const struct journal *journal, int64_t engine_ms, uint64_t *ret_position)
+{
+    return journal__position_before(journal->directory, journal->keys, engine_ms, ret_position);
 }
 
 /* --- open and close ---------------------------------------------------------------------------------------
@@ -369,6 +457,8 @@ static struct journal *new_journal(const struct journal_options *options)
     ensure(journal != NULL);
     memset(journal, 0, sizeof(*journal));
     journal->fd = -1;
+    journal->keys = options->keys;
+    journal->tick_ms = INSTANT_NONE;
     snprintf(journal->directory, sizeof(journal->directory), "%s", options->directory);
     journal->segment_bytes = journal__align(options->segment_bytes);
     if (journal->segment_bytes < SEGMENT_BYTES_MIN)
@@ -383,10 +473,14 @@ static struct journal *new_journal(const struct journal_options *options)
 }
 
 /* Positions of a turn that never reached the disk were given out too, in segments that were never made: a
- * start leaves out as many numbers as one turn can plan ahead. */
-static uint32_t next_number(const struct journal *journal, uint32_t number_max)
+ * start leaves out as many numbers as one turn can plan ahead. Above every position that a sink holds, too:
+ * should this disk have lost the end of the journal, what the sink has is never named again (PITFALLS F6). */
+static uint32_t next_number(const struct journal *journal, uint32_t number_max, uint64_t position_min)
 {
     uint64_t ahead = 2 + UINT64_C(2) * JOURNAL_TURN_BYTES_MAX / journal->segment_bytes;
+    uint32_t known = position_segment(position_min);
+    if (known > number_max)
+        number_max = known;
     ensure(number_max < UINT32_MAX - ahead);
     return number_max == 0 ? 1 : number_max + (uint32_t)ahead;
 }
@@ -395,6 +489,7 @@ static void take_over(struct journal *journal, const struct journal_recovered *r
 {
     journal->records = recovered->records;
     journal->events = recovered->events;
+    journal->tick_ms = recovered->tick_ms;
     atomic_store(&journal->durable, recovered->end);
     atomic_store(&journal->records_seen, recovered->records);
     atomic_store(&journal->events_seen, recovered->events);
@@ -408,6 +503,7 @@ static void take_over(struct journal *journal, const struct journal_recovered *r
 enum err journal_open(const struct journal_options *options, struct journal **ret_journal)
 {
     struct journal_recovered recovered = {0};
+    ensure(options->keys != NULL && options->keys->count > 0);
     struct journal *journal = new_journal(options);
     char leftover[SEGMENT_PATH_MAX];
     journal__path_of(options->directory, "inline.tmp", leftover);
@@ -417,11 +513,11 @@ enum err journal_open(const struct journal_options *options, struct journal **re
     if (error != OK)
         goto fail_close;
     unlink(leftover);
-    error = journal__spare_start(options->directory, journal->segment_bytes, &journal->spare);
+    error = journal__spare_start(options->directory, options->keys, journal->segment_bytes, &journal->spare);
     if (error != OK)
         goto fail_close;
     take_over(journal, &recovered);
-    uint32_t number = next_number(journal, recovered.chain.number_max);
+    uint32_t number = next_number(journal, recovered.chain.number_max, options->position_min);
     error = start_segment(journal, number, journal->segment_bytes, recovered.end);
     if (error != OK)
         goto fail_close;
@@ -439,13 +535,32 @@ fail_close:
     return error;
 }
 
+/* A process that ends in order leaves a block without records behind its last turn: a witness of it. After a
+ * kill there is none, so nothing depends on it, and its own failure is no error. */
+static void write_witness(struct journal *journal)
+{
+    struct block_header block = {.records_before = journal->records,
+                                 .events_before = journal->events,
+                                 .flags = BLOCK_TURN_START | BLOCK_TURN_END};
+    bool wanted = journal->failed == OK && journal->fd >= 0 && journal->blocks > 0;
+    if (!wanted || journal->end + sizeof(block) > journal->segment.file_bytes)
+        return;
+    seal_block(journal, &block, journal->end);
+    if (journal__write_at(journal->fd, &block, sizeof(block), journal->end) != OK ||
+        fdatasync(journal->fd) != 0)
+        log_write(LOG_WARNING, "journal", "cannot write the last mark file=%s/%08" PRIx32 ".wal",
+                  journal->directory, journal->segment.number);
+}
+
 void journal_close(struct journal *journal)
 {
     if (journal == NULL)
         return;
     journal__spare_stop(journal->spare);
+    write_witness(journal);
     if (journal->fd >= 0)
         close(journal->fd);
+    journal__key_close(&journal->key);
     buffer_deinit(&journal->turn);
     free(journal->pieces);
     free(journal);

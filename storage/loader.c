@@ -132,8 +132,9 @@ static enum err open_reader(struct loader *loader, uint32_t index, uint64_t posi
     char directory[4096];
     uint64_t durable = journal_durable(loader->options.journals[index]);
     snprintf(directory, sizeof(directory), "%s/%u", loader->options.journal_directory, index);
+    const struct cipher_keys *keys = journal_keys(loader->options.journals[index]);
     enum err error =
-        position > durable ? ERR_CORRUPT : journal_reader_open(directory, position, &shard->reader);
+        position > durable ? ERR_CORRUPT : journal_reader_open(directory, keys, position, &shard->reader);
     if (error != OK) {
         log_write(LOG_ERROR, "loader",
                   "the journal does not hold the place of vigie.journal_cursor shard=%u error=%s "

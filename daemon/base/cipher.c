@@ -105,16 +105,25 @@ static const uint8_t *find_master(const struct cipher_keys *keys, uint32_t key_i
     return NULL;
 }
 
-enum err cipher_open(const struct cipher_keys *keys, uint32_t key_id, const uint8_t salt[CIPHER_SALT_BYTES],
-                     const char *label, struct cipher **ret_cipher)
+enum err cipher_derive(const struct cipher_keys *keys, uint32_t key_id, const uint8_t salt[CIPHER_SALT_BYTES],
+                       const char *label, uint8_t ret[CIPHER_KEY_BYTES])
 {
     const uint8_t *master = find_master(keys, key_id);
     if (master == NULL)
         return ERR_KEY_MISSING;
+    derive(master, salt, label, ret, CIPHER_KEY_BYTES);
+    return OK;
+}
+
+enum err cipher_open(const struct cipher_keys *keys, uint32_t key_id, const uint8_t salt[CIPHER_SALT_BYTES],
+                     const char *label, struct cipher **ret_cipher)
+{
     uint8_t key[CIPHER_KEY_BYTES];
+    enum err error = cipher_derive(keys, key_id, salt, label, key);
+    if (error != OK)
+        return error;
     struct cipher *cipher = calloc(1, sizeof(*cipher));
     ensure(cipher != NULL);
-    derive(master, salt, label, key, sizeof(key));
     cipher->context = EVP_CIPHER_CTX_new();
     ensure(cipher->context != NULL);
     ensure(EVP_CipherInit_ex2(cipher->context, gcm_algorithm, key, NULL, 1, NULL) == 1);

@@ -41,6 +41,11 @@ MUST_CHECK enum err cipher_open(const struct cipher_keys *keys, uint32_t key_id,
                                 struct cipher **ret_cipher);
 void cipher_close(struct cipher *cipher);
 
+/* Other key material of the same place, bound to the label: for checks that need no decryption. */
+MUST_CHECK enum err cipher_derive(const struct cipher_keys *keys, uint32_t key_id,
+                                  const uint8_t salt[CIPHER_SALT_BYTES], const char *label,
+                                  uint8_t ret[CIPHER_KEY_BYTES]);
+
 /* One message: `data` is sealed or opened in place, `aad` is bound to it in clear. */
 struct cipher_message {
     uint64_t counter; /* the nonce; the caller answers for each being sealed once in the life of the key */

@@ -200,15 +200,18 @@ int ctl_journal_verify(struct ctl *ctl, int argc, char **argv)
     char directory[PATH_BYTES_MAX];
     int status = EX_OK;
     unsigned shard = 0;
+    struct cipher_keys keys;
     if (parse_json_only(argc, argv, &json) != OK)
         return EX_USAGE;
     if (!shard_directory(ctl, 0, directory))
         return no_journal(ctl);
+    if (config_keys(ctl->config, print_finding, ctl->config->path, &keys) != OK)
+        return EX_CONFIG;
     if (json)
         printf("{\"shards\":[");
     for (; shard < SHARDS_MAX && shard_directory(ctl, shard, directory); shard++) {
         struct journal_figures figures = {.segments = 0};
-        enum err error = journal_verify(directory, print_finding, directory, &figures);
+        enum err error = journal_verify(directory, &keys, print_finding, directory, &figures);
         print_verified(shard, &figures, error, json);
         if (error != OK)
             status = ctl_fail(error, directory, err_text(error), "every block whole and in order",
@@ -216,5 +219,6 @@ int ctl_journal_verify(struct ctl *ctl, int argc, char **argv)
     }
     if (json)
         printf("]}\n");
+    cipher_keys_clear(&keys);
     return status;
 }

@@ -470,6 +470,16 @@ static uint64_t append_turn(struct journal *journal, uint32_t turn)
     return position;
 }
 
+/* One master key of fixed bytes: the tests look at files by hand. */
+static const struct cipher_keys *test_keys(void)
+{
+    static struct cipher_keys keys;
+    static const uint8_t master[CIPHER_KEY_BYTES] = {1, 2, 3};
+    if (keys.count == 0)
+        ensure(cipher_keys_add(&keys, master) == OK);
+    return &keys;
+}
+
 /* Whole turns from 0 on, in order; -1: anything else. */
 static int read_turns(uint64_t durable)
 {
@@ -477,7 +487,7 @@ static int read_turns(uint64_t durable)
     struct record record;
     uint8_t bytes[8192];
     uint32_t turn = 0, index = 0;
-    if (journal_reader_open(directory, 0, &reader) != OK)
+    if (journal_reader_open(directory, test_keys(), 0, &reader) != OK)
         return -1;
     enum err error;
     while ((error = journal_reader_next(reader, durable, &record)) == OK) {
@@ -496,7 +506,7 @@ static int read_turns(uint64_t durable)
 static enum err open_here(struct journal **ret_journal)
 {
     struct journal_options options = {
-        .directory = directory, .node = 1, .shard = 0, .segment_bytes = SEGMENT};
+        .directory = directory, .node = 1, .shard = 0, .segment_bytes = SEGMENT, .keys = test_keys()};
     return journal_open(&options, ret_journal);
 }
 
@@ -541,7 +551,8 @@ static const char *judge(const struct expectation *expected, uint32_t *ret_turns
         append_turn(journal, (uint32_t)turns);
         if (journal_commit(journal) != OK || read_turns(journal_durable(journal)) != turns + 1)
             fault = "cannot go on";
-        else if (journal_verify(directory, count_line, &findings, &figures) != OK || findings != 0)
+        else if (journal_verify(directory, test_keys(), count_line, &findings, &figures) != OK ||
+                 findings != 0)
             fault = "does not verify";
     }
     journal_close(journal);

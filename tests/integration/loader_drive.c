@@ -31,6 +31,16 @@ static void say(void *context, const char *text)
     printf("%s; ", text);
 }
 
+/* One master key of fixed bytes: the tests look at files by hand. */
+static const struct cipher_keys *test_keys(void)
+{
+    static struct cipher_keys keys;
+    static const uint8_t master[CIPHER_KEY_BYTES] = {1, 2, 3};
+    if (keys.count == 0)
+        ensure(cipher_keys_add(&keys, master) == OK);
+    return &keys;
+}
+
 static void open_journals(const char *directory)
 {
     snprintf(journal_directory, sizeof(journal_directory), "%s/journal", directory);
@@ -38,7 +48,7 @@ static void open_journals(const char *directory)
         char path[4096];
         snprintf(path, sizeof(path), "%s/%u", journal_directory, i);
         struct journal_options options = {
-            .directory = path, .shard = i, .node = NODE, .segment_bytes = 1 << 20};
+            .directory = path, .shard = i, .node = NODE, .segment_bytes = 1 << 20, .keys = test_keys()};
         ensure(journal_open(&options, &journals[i]) == OK);
     }
 }

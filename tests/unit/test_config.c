@@ -93,8 +93,7 @@ static void test_refusals(void)
     static const struct {
         const char *text, *says;
     } rows[] = {
-        {"", "the journal is not encrypted yet"},
-        {"[node]\nmode = production\n", ":2: [node] mode"},
+        {"[node]\nmode = prod\n", "expected production or test"},
         {"[node]\nmode = test\nstate_dri = /x\n", "did you mean [node] state_dir?"},
         {"[node]\nmode = test\n[lisen]\nhttps = off\n", "did you mean [listen] https?"},
         {"[node]\nmode = test\nmode = test\n", "line 2 sets it already"},
@@ -199,8 +198,7 @@ static void test_example_is_understood(void)
     unsigned lines = 0;
     for (const char *at = report.data; (at = strchr(at, '\n')) != NULL; at++)
         lines++;
-    CU_ASSERT_EQUAL(lines, 3); /* mode, certificate, key */
-    CU_ASSERT_PTR_NOT_NULL(strstr(report.data, "[node] mode"));
+    CU_ASSERT_EQUAL(lines, 2); /* certificate, key */
     CU_ASSERT_PTR_NOT_NULL(strstr(report.data, "[tls] certificate"));
     CU_ASSERT_PTR_NOT_NULL(strstr(report.data, "[tls] key"));
     buffer_deinit(&report);
@@ -239,6 +237,69 @@ static void test_secret(void)
     buffer_deinit(&report);
 }
 
+static void write_key(const char *name, const char *text, char out[256])
+{
+    snprintf(out, 256, "%s/%s", directory, name);
+    FILE *file = fopen(out, "w");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static void take_line(void *context, const char *line)
+{
+    buffer_text(context, line);
+}
+
+static enum err keys_of(const char *mode, const char *key, const char *old, struct buffer *lines,
+                        struct cipher_keys *ret)
+{
+    struct buffer report = {0};
+    struct config *config = NULL;
+    char text[1200];
+    buffer_clear(lines);
+    snprintf(text, sizeof(text),
+             "[node]\nmode = %s\nstate_dir = %s\n[journal]\nkey = %s\nold_keys = %s\n"
+             "[listen]\nhttps = off\n",
+             mode, directory, key, old);
+    CU_ASSERT_EQUAL_FATAL(load(text, &report, &config), OK);
+    enum err error = config_keys(config, take_line, lines, ret);
+    buffer_append(lines, "", 1);
+    config_free(config);
+    buffer_deinit(&report);
+    return error;
+}
+
+static void test_master_keys(void)
+{
+    static const char one[] = "0101010101010101010101010101010101010101010101010101010101010101\n";
+    static const char two[] = "0202020202020202020202020202020202020202020202020202020202020202\n";
+    struct buffer lines = {0};
+    struct cipher_keys keys, again;
+    char first[256], second[256], both[600], made[256];
+    make_directory();
+    unsetenv("CREDENTIALS_DIRECTORY");
+    write_key("one", one, first);
+    write_key("two", two, second);
+    snprintf(both, sizeof(both), "%s, %s", second, first);
+    CU_ASSERT_EQUAL(keys_of("production", first, both, &lines, &keys), OK);
+    CU_ASSERT_EQUAL(keys.count, 2); /* the sealing one once, in front */
+    CU_ASSERT_EQUAL(keys.key[0].master[0], 1);
+    CU_ASSERT_EQUAL(keys.key[1].master[0], 2);
+    CU_ASSERT_EQUAL(keys_of("production", "credential:journal-key", "", &lines, &keys), ERR_CONFIG);
+    CU_ASSERT_PTR_NOT_NULL(strstr(lines.data, "openssl rand -hex 32"));
+    CU_ASSERT_EQUAL(keys_of("production", first, "/no/such/key", &lines, &keys), ERR_CONFIG);
+    CU_ASSERT_PTR_NOT_NULL(strstr(lines.data, "[journal] old_keys, found \"/no/such/key\""));
+    CU_ASSERT_EQUAL(keys_of("test", "credential:journal-key", "", &lines, &keys), OK);
+    CU_ASSERT_EQUAL(keys_of("test", "credential:journal-key", "", &lines, &again), OK);
+    CU_ASSERT_EQUAL(keys.key[0].id, again.key[0].id);
+    snprintf(made, sizeof(made), "%s/journal-key", directory);
+    CU_ASSERT_EQUAL(unlink(made), 0);
+    unlink(first);
+    unlink(second);
+    buffer_deinit(&lines);
+}
+
 SUITE(config) = {
     {"left out: the defaults", test_defaults},
     {"values of every type", test_values},
@@ -248,6 +309,7 @@ SUITE(config) = {
     {"every fault is reported", test_every_fault_is_reported},
     {"the example file is the rows", test_example},
     {"the example file is understood", test_example_is_understood},
+    {"master keys", test_master_keys},
     {"secrets", test_secret},
     {NULL, NULL},
 };

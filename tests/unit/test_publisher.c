@@ -73,13 +73,23 @@ static void remove_tree(const char *path)
     rmdir(path);
 }
 
+/* One master key of fixed bytes: the tests look at files by hand. */
+static const struct cipher_keys *test_keys(void)
+{
+    static struct cipher_keys keys;
+    static const uint8_t master[CIPHER_KEY_BYTES] = {1, 2, 3};
+    if (keys.count == 0)
+        ensure(cipher_keys_add(&keys, master) == OK);
+    return &keys;
+}
+
 static void open_journals(struct fixture *fixture)
 {
     for (uint32_t shard = 0; shard < SHARDS; shard++) {
         char directory[160];
         snprintf(directory, sizeof(directory), "%s/%u", fixture->journal_directory, shard);
         struct journal_options options = {
-            .directory = directory, .shard = shard, .node = 1, .segment_bytes = 65536};
+            .directory = directory, .shard = shard, .node = 1, .segment_bytes = 65536, .keys = test_keys()};
         CU_ASSERT_EQUAL_FATAL(journal_open(&options, &fixture->journals[shard]), OK);
     }
 }
