@@ -402,6 +402,7 @@ static void read_metrics(void *context, struct metrics_sources *ret)
     struct service *service = ((struct control *)context)->service;
     size_t count = COUNTERS_FIXED + service->loops + service->shards;
     *ret = (struct metrics_sources){
+        .registry = &service->registry_figures,
         .counters = service->counters,
         .counters_count = count,
         .postgres = &service->postgres,

@@ -398,6 +398,7 @@ static enum err start_registry(struct service *service)
         .loops = service->loops,
         .mailboxes = service->mailbox,
         .shard_versions = versions,
+        .figures = &service->registry_figures,
         .keys = &service->keys,
         .heartbeat = &service->counters[COUNTERS_REGISTRY].heartbeat,
     };

@@ -37,6 +37,7 @@ struct service {
     struct node_state node;
     _Atomic int64_t engine_now_ms;
     struct sink_figures postgres, kafka;
+    struct registry_figures registry_figures;
     struct publisher_figures publisher_figures;
 
     struct shard *shard[SHARDS_MAX];

@@ -166,6 +166,33 @@ static void write_journals(struct buffer *out, const struct metrics_sources *sou
     buffer_printf(out, "vigie_journal_bytes %llu\n", (unsigned long long)bytes);
 }
 
+static void write_registry(struct buffer *out, const struct registry_figures *figures)
+{
+    const struct {
+        const char *name, *help;
+        int64_t value, per_unit; /* per_unit: of one in the name's unit */
+    } rows[] = {
+        {"vigie_registry_version", "Version of the registry in force.", atomic_load(&figures->version), 1},
+        {"vigie_registry_behind_rows", "Rule versions and patients in force that PostgreSQL lacks.",
+         atomic_load(&figures->behind), 1},
+        {"vigie_registry_refused_changes", "Changes found in PostgreSQL and refused since the start.",
+         atomic_load(&figures->refused), 1},
+        {"vigie_registry_unserved", "1: no registry yet, readings are refused.",
+         atomic_load(&figures->unserved), 1},
+        {"vigie_registry_snapshots", "Snapshots built since the start.", atomic_load(&figures->snapshots), 1},
+        {"vigie_registry_snapshot_seconds", "Building the last snapshot.", atomic_load(&figures->snapshot_us),
+         1000000},
+        {"vigie_registry_change_seconds", "Bringing the last change into force.",
+         atomic_load(&figures->change_us), 1000000},
+        {"vigie_registry_file_seconds", "Writing the registry file last.", atomic_load(&figures->file_us),
+         1000000},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        write_head(out, rows[i].name, "gauge", rows[i].help);
+        buffer_printf(out, "%s %.9g\n", rows[i].name, (double)rows[i].value / (double)rows[i].per_unit);
+    }
+}
+
 void metrics_render(struct buffer *out, const struct metrics_sources *sources)
 {
     write_counters(out, sources);
@@ -177,6 +204,7 @@ void metrics_render(struct buffer *out, const struct metrics_sources *sources)
     write_sinks(out, sources);
     write_connections(out, sources);
     write_journals(out, sources);
+    write_registry(out, sources->registry);
     write_head(out, "vigie_quarantine_rows", "gauge",
                "Rows of vigie.quarantine that are neither released nor discarded.");
     buffer_printf(out, "vigie_quarantine_rows %llu\n", (unsigned long long)sources->quarantine_rows);

@@ -5,6 +5,7 @@
 
 #include "daemon/base/buffer.h"
 #include "daemon/base/counters.h"
+#include "daemon/registry/registry_figures.h"
 #include "storage/loader.h"
 
 struct metrics_sources {
@@ -14,6 +15,7 @@ struct metrics_sources {
     struct journal *const *journals; /* [journals_count] */
     size_t journals_count;
     int64_t engine_now_ms;
+    const struct registry_figures *registry;
     uint64_t quarantine_rows; /* in PostgreSQL, neither released nor discarded */
     /* Open connections of a listener, by its key in [listen]; `context` is connections_context. */
     int64_t (*connections)(void *context, const char *protocol);

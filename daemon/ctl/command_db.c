@@ -29,11 +29,12 @@ static int no_arguments(int argc, char **argv)
 
 static enum err load_presets(struct registry_transaction *transaction)
 {
+    int64_t lacking;
     enum err error = ERR_STALE;
     for (unsigned i = 0; error == ERR_STALE && i < TRIES_MAX; i++) {
         struct row_changes loaded = {.items = NULL};
-        error =
-            registry_postgres_load(transaction->postgres, transaction->rows, &loaded, transaction->version);
+        error = registry_postgres_load(transaction->postgres, transaction->rows, &loaded,
+                                       transaction->version, &lacking);
         changes_keep(&loaded);
         if (error == OK)
             error = registry_load_presets(transaction);

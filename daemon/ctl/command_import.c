@@ -47,8 +47,10 @@ static void direct_close(struct direct *direct)
 
 static enum err direct_load(struct direct *direct)
 {
+    int64_t lacking;
     struct row_changes loaded = {.items = NULL};
-    enum err error = registry_postgres_load(direct->postgres, direct->rows, &loaded, &direct->version);
+    enum err error =
+        registry_postgres_load(direct->postgres, direct->rows, &loaded, &direct->version, &lacking);
     changes_keep(&loaded);
     return error;
 }

@@ -140,8 +140,11 @@ static void post_snapshot(struct deliver *deliver)
 {
     struct deliver_snapshot *snapshot = malloc(sizeof(*snapshot));
     ensure(snapshot != NULL);
+    int64_t began_ns = clock_monotonic_ns();
     *snapshot = (struct deliver_snapshot){.registry = build_snapshot(deliver), .older = deliver->snapshots};
     deliver->snapshots = snapshot;
+    atomic_fetch_add(&deliver->figures->snapshots, 1);
+    atomic_store(&deliver->figures->snapshot_us, (clock_monotonic_ns() - began_ns) / 1000);
     for (unsigned i = 0; i < deliver->loops; i++)
         mailbox_post(&deliver->mailboxes[i], snapshot->registry);
     wait_until_taken(deliver);
@@ -221,6 +224,7 @@ static void take_refusal(const struct registry_command *item, struct deliver_res
               "hint=correct the row in PostgreSQL",
               command_word(item->command.kind), item->shard, (int)reply->size,
               reply->size == 0 ? "" : reply->data);
+    result->refusals++;
     if (result->refused)
         return;
     result->refused = true;

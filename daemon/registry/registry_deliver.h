@@ -24,7 +24,8 @@ struct deliver {
     struct inlet *inlets;
     struct wakeup *bell;
     struct mailbox *mailboxes;
-    bool loops_run;                     /* false until the start is over: nobody takes snapshots yet */
+    bool loops_run; /* false until the start is over: nobody takes snapshots yet */
+    struct registry_figures *figures;
     const atomic_bool *stopping;        /* written by registry_service_stop() */
     int64_t serial;                     /* version of the newest snapshot */
     struct deliver_snapshot *snapshots; /* newest first */
@@ -34,6 +35,7 @@ struct deliver {
 struct deliver_result {
     unsigned refused_line;
     bool refused;
+    unsigned refusals;
     bool commits;        /* a commit was learnt: PostgreSQL lacks it */
     char refusal[700];   /* JSON object of the engine: found, expected, hint */
     struct buffer moved; /* JSON array: {"line","valid_from"} */

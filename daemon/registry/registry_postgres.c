@@ -262,27 +262,38 @@ static bool is_a_right(enum row_table table)
     return table == ROW_ASSIGNMENT || table == ROW_SOURCE || table == ROW_IDENTIFIER;
 }
 
+static enum err count_rows(struct postgres *postgres, enum row_table table, int64_t *ret)
+{
+    char sql[96];
+    snprintf(sql, sizeof(sql), "SELECT count(*) FROM %s", row_shape(table)->sql);
+    return query_number(postgres, sql, NULL, ret);
+}
+
 static enum err load_tables(struct postgres *postgres, int64_t since, struct rows *rows,
-                            struct row_changes *changes)
+                            struct row_changes *changes, int64_t *ret_lacking)
 {
     enum err error = OK;
+    *ret_lacking = 0;
     for (unsigned table = 0; error == OK && table < ROW_TABLES; table++)
         error = load_table(postgres, table, since, rows, changes);
     for (unsigned table = 0; error == OK && table < ROW_TABLES; table++) {
         int64_t count;
-        char sql[96];
-        if (!is_a_right(table))
+        bool stays = table == ROW_PATIENT || table == ROW_RULE;
+        if (!is_a_right(table) && !stays)
             continue;
-        snprintf(sql, sizeof(sql), "SELECT count(*) FROM %s", row_shape(table)->sql);
-        error = query_number(postgres, sql, NULL, &count);
-        if (error == OK && count < rows_count(rows, table))
+        error = count_rows(postgres, table, &count);
+        if (error != OK || count >= rows_count(rows, table))
+            continue;
+        if (stays)
+            *ret_lacking += rows_count(rows, table) - count;
+        else
             error = load_removals(postgres, table, rows, changes);
     }
     return error;
 }
 
 enum err registry_postgres_load(struct postgres *postgres, struct rows *rows, struct row_changes *changes,
-                                int64_t *version)
+                                int64_t *version, int64_t *ret_lacking)
 {
     int64_t found;
     enum err error = postgres_command(postgres, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
@@ -290,7 +301,7 @@ enum err registry_postgres_load(struct postgres *postgres, struct rows *rows, st
         error = registry_postgres_version(postgres, &found);
     /* A version behind ours is another history (a failover that lost commits): everything is compared. */
     if (error == OK)
-        error = load_tables(postgres, found < *version ? -1 : *version, rows, changes);
+        error = load_tables(postgres, found < *version ? -1 : *version, rows, changes, ret_lacking);
     if (error != OK) {
         registry_postgres_rollback(postgres);
         return error;

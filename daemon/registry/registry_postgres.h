@@ -11,9 +11,11 @@
 MUST_CHECK enum err registry_postgres_version(struct postgres *postgres, int64_t *ret_version);
 
 /* Brings `rows`, which hold version *version, to what the database has now. Rights that were deleted there
- * (assignments, sources, identifiers) are removed; rules and patients never vanish by absence. */
+ * (assignments, sources, identifiers) are removed; rules and patients never vanish by absence:
+ * *ret_lacking of them are in force and not in the database. */
 MUST_CHECK enum err registry_postgres_load(struct postgres *postgres, struct rows *rows,
-                                           struct row_changes *changes, int64_t *version);
+                                           struct row_changes *changes, int64_t *version,
+                                           int64_t *ret_lacking);
 
 /* One transaction: begin, then write what `changes` made of rows that hold version *version, then commit. The
  * write sets the version of the rows it wrote. ERR_STALE when somebody else wrote since *version was loaded.

@@ -47,6 +47,7 @@ struct registry_service {
     struct deliver deliver;
     struct admin_tokens *tokens;
     struct registry_file *file;
+    struct registry_figures *figures;
     bool is_served;                     /* false: neither PostgreSQL nor the file gave a registry */
     bool commits_wait;                  /* PostgreSQL lacks commits of earlier sets */
     int64_t shard_versions[SHARDS_MAX]; /* after recovery */
@@ -129,14 +130,25 @@ static void settle(struct registry_service *service, const struct row_changes *c
     if (service->version != service->version_sent)
         deliver_version(&service->deliver, service->version);
     service->version_sent = service->version;
+    int64_t began_ns = clock_monotonic_ns();
     note_file(registry_file_save(service->file, service->rows, changes, service->version));
+    atomic_store(&service->figures->file_us, (clock_monotonic_ns() - began_ns) / 1000);
+    atomic_store(&service->figures->version, service->version);
     service->quiet_since_ms = clock_monotonic_ms();
+}
+
+static void note_refused(struct registry_service *service, const struct deliver_result *result)
+{
+    atomic_fetch_add(&service->figures->refused, result->refusals);
 }
 
 static void deliver_and_settle(struct registry_service *service, struct row_changes *changes,
                                struct deliver_result *result)
 {
+    int64_t began_ns = clock_monotonic_ns();
     deliver_changes(&service->deliver, changes, result);
+    atomic_store(&service->figures->change_us, (clock_monotonic_ns() - began_ns) / 1000);
+    note_refused(service, result);
     service->commits_wait = service->commits_wait || result->commits;
     settle(service, changes);
     changes_keep(changes);
@@ -153,6 +165,8 @@ static void choose_known(const struct registry_service *service, int64_t known[S
                   "the registry is behind the journal found=version %lld expected=%lld or more "
                   "hint=rules that only the journal has stay in force",
                   (long long)service->version, (long long)known[i]);
+        if (atomic_load(&service->figures->behind) == 0)
+            atomic_store(&service->figures->behind, 1);
         known[i] = -1;
     }
 }
@@ -166,6 +180,8 @@ static void deliver_first(struct registry_service *service)
     choose_known(service, known);
     deliver_everything(&service->deliver, known, &result);
     service->is_served = true;
+    note_refused(service, &result);
+    atomic_store(&service->figures->unserved, 0);
     service->commits_wait = result.commits;
     settle(service, &none);
     buffer_deinit(&result.moved);
@@ -173,14 +189,32 @@ static void deliver_first(struct registry_service *service)
 
 /* ---- what others wrote ---- */
 
+/* Failed over to a server that lags, or rows were deleted: what it lacks stays in force. */
+static void note_behind(struct registry_service *service, int64_t before, int64_t lacking)
+{
+    if (service->version < before && lacking == 0)
+        lacking = 1;
+    if (lacking != 0 && lacking != atomic_load(&service->figures->behind))
+        log_write(
+            LOG_WARNING, "registry",
+            "PostgreSQL lacks what is in force found=version %lld, %lld rule versions and patients fewer "
+            "expected=version %lld or more hint=they stay in force; restore the rows or write them again",
+            (long long)service->version, (long long)lacking, (long long)before);
+    atomic_store(&service->figures->behind, lacking);
+}
+
 static enum err load_changes(struct registry_service *service, struct row_changes *changes)
 {
-    enum err error = registry_postgres_load(service->postgres, service->rows, changes, &service->version);
+    int64_t before = service->version, lacking = 0;
+    enum err error =
+        registry_postgres_load(service->postgres, service->rows, changes, &service->version, &lacking);
     if (error != OK) {
         changes_undo(changes, service->rows);
         note_failure(service, "the registry cannot be read", error);
+        return error;
     }
-    return error;
+    note_behind(service, before, lacking);
+    return OK;
 }
 
 static enum err ask_received(void *context, int64_t patient_id, const char *device,
@@ -517,6 +551,7 @@ static void start_rows(struct registry_service *service, bool has_file)
                   "no registry found=neither PostgreSQL nor a file expected=one of them hint=readings are "
                   "refused with "
                   "503 until PostgreSQL answers; rules of the journal stay in force");
+        atomic_store(&service->figures->unserved, 1);
         return;
     }
     deliver_first(service);
@@ -528,6 +563,7 @@ static struct registry_service *service_new(const struct registry_options *optio
     ensure(service != NULL);
     service->config = options->config;
     service->bell = options->bell;
+    service->figures = options->figures;
     service->version_sent = -1;
     service->heartbeat = options->heartbeat;
     memcpy(service->identifier_key, options->identifier_key, sizeof(service->identifier_key));
@@ -542,6 +578,7 @@ static struct registry_service *service_new(const struct registry_options *optio
                                         .inlets = options->inlets,
                                         .bell = options->bell,
                                         .mailboxes = options->mailboxes,
+                                        .figures = options->figures,
                                         .stopping = &service->stopping};
     return service;
 }

@@ -15,6 +15,7 @@
 #include "daemon/model/inlet.h"
 #include "daemon/registry/admin_tokens.h"
 #include "daemon/registry/mailbox.h"
+#include "daemon/registry/registry_figures.h"
 
 struct registry_options {
     const struct config *config;
@@ -26,8 +27,9 @@ struct registry_options {
     const int64_t
         *shard_versions; /* [shards]: engine_registry_version() after recovery, before the threads start */
     uint8_t identifier_key[32];
-    const struct cipher_keys *keys; /* of what is kept in state_dir; borrowed */
-    struct heartbeat *heartbeat;    /* of the thread */
+    struct registry_figures *figures; /* borrowed */
+    const struct cipher_keys *keys;   /* of what is kept in state_dir; borrowed */
+    struct heartbeat *heartbeat;      /* of the thread */
 };
 
 struct registry_service;

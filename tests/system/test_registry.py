@@ -2,6 +2,7 @@
 import functools
 import json
 import os
+import time
 
 from tests.harness import base, check, site as sites, vigied
 from tests.harness.site import message
@@ -147,9 +148,11 @@ def test_identifiers_in_clear_are_in_one_place():
     base.equal(query("SELECT count(*) FROM vigie_identity.patient_identifier WHERE value = %s", secret), [(1,)])
     base.equal(query("SELECT count(*) FROM vigie_identity.patient_identifier WHERE length(hash) = 32 AND value = %s",
                      secret), [(1,)])
-    for name in ("registry", "ports.json"):
+    for name in ("registry", "registry.delta", "ports.json"):
         with open(os.path.join(site().node.state_dir, name), "rb") as file:
-            base.check(secret.encode() not in file.read(), secret, "in", name)
+            content = file.read()
+        for word in (secret, "P-1", "test.glucose", "sys-a"):
+            base.check(word.encode() not in content, word, "in", name)
     with open(site().node.log, "rb") as file:
         base.check(secret.encode() not in file.read(), secret, "in the log")
 
@@ -163,6 +166,40 @@ def test_changes_found_at_a_start_have_the_time_of_their_transaction():
                     "FROM vigie.rule_version WHERE scope = 'D-1'")
     base.equal(written, [(True, True)], "the transaction, while the clock of the test is ahead of it")
     base.equal(send("late", "D-1").status, 200)
+
+
+def figure(name):
+    return site().node.metrics()["vigie_registry_" + name]
+
+
+def damage(name):
+    path = os.path.join(site().node.state_dir, name)
+    with open(path, "r+b") as file:
+        file.seek(os.path.getsize(path) // 2)
+        byte = file.read(1)
+        file.seek(-1, 1)
+        file.write(bytes([byte[0] ^ 1]))
+
+
+def test_without_any_registry_nobody_is_unknown():
+    """A sender that hears unknown-patient may throw its reading away: 503 until PostgreSQL is back."""
+    for name in ("registry", "registry.delta"):
+        site().node.import_rows([dict(sites.organization_rows("ORG-F")[0], name=name)])
+        site().node.stop()
+        damage(name)
+        site().cluster.stop()
+        try:
+            site().node.start()
+            base.equal(send(TOKEN, "P-1").status, 503, "with a damaged", name)
+            base.equal(send("no token of anybody", "P-1").status, 503, "with a damaged", name)
+            base.equal(figure("unserved"), 1)
+            base.check("registry file cannot be used" in base.tail(site().node.log), base.tail(site().node.log))
+            shown = json.loads(site().node.ctl("rules", "show", "P-1", "--json"))
+            base.check(shown["rules"], "rules of the journal stay in force", shown)
+        finally:
+            site().cluster.start()
+        base.wait_for("served again", lambda: send(TOKEN, "P-1").status == 200, 10, 0.1)
+        base.equal(figure("unserved"), 0)
 
 
 def test_a_damaged_file_is_not_served():
@@ -195,6 +232,81 @@ def test_patients_and_rules_do_not_vanish_by_absence():
     site().node.import_rows(sites.organization_rows("ORG-D"))
     shown = json.loads(site().node.ctl("rules", "show", "C-1", "--json"))
     base.check("test.weight" in json.dumps(shown), "in force though PostgreSQL lost it", shown)
+    base.equal(figure("behind_rows"), 1)
+
+
+def test_a_standby_that_lags_takes_no_rule_away():
+    site().node.import_rows(sites.patient_rows("L-1", rules=[sites.WEIGHT]))
+    site().node.stop()
+    query("DELETE FROM vigie.rule_version WHERE scope = 'L-1'")
+    query("UPDATE vigie.registry_state SET version = version - 5")
+    os.remove(os.path.join(site().node.state_dir, "registry"))
+    site().node.start()
+    shown = json.loads(site().node.ctl("rules", "show", "L-1", "--json"))
+    base.check("test.weight" in json.dumps(shown), "in force though neither PostgreSQL nor a file has it", shown)
+    base.check(figure("behind_rows") >= 1, "and it is said")
+
+
+def test_a_change_of_another_program_is_in_force_at_once():
+    site().node.import_rows(sites.patient_rows("Q-1"))
+    control, took, snapshots = site().node.control(), [], figure("snapshots")
+    for version in range(1, 31):
+        rule = dict(sites.GLUCOSE, id="quick", levels=[{"priority": "low", "above": 300 + version}])
+        began = time.monotonic()
+        query("INSERT INTO vigie.rule_version (layer, scope, rule_id, version, line, author, role, reason, rule) VALUES "
+              "('patient', 'Q-1', 'quick', %s, %s, 'Dr T', 'physician', 'test', %s)", version, sites.LINE, json.dumps(rule))
+        while not any(item["id"] == "quick" and item["version"] == version
+                      for item in control.get("/v1/rules?patient=Q-1").json()["rules"]):
+            time.sleep(0.001)
+            base.check(time.monotonic() - began < 1, "in force within a second", version)
+        took.append(time.monotonic() - began)
+    base.check(sorted(took)[20] < 0.2, "most without waiting for a poll", took)
+    base.equal(figure("snapshots"), snapshots, "a rule concerns the shards alone")
+
+
+def test_a_change_that_a_shard_refuses_is_counted():
+    refused_before = figure("refused_changes")
+    query("INSERT INTO vigie.rule_version (layer, scope, rule_id, version, line, author, role, reason, rule) VALUES "
+          "('patient', 'Q-1', 'bad', 1, %s, 'Dr T', 'physician', 'test', '{\"id\": \"bad\", \"kind\": \"no such\"}')", sites.LINE)
+    base.wait_for("it is counted", lambda: figure("refused_changes") == refused_before + 1, 5, 0.05)
+
+
+def test_who_may_say_what():
+    """DESIGN.md section 4.2 by kind of source: what is one's own, another's of the same organisation, another organisation's."""
+    site().node.import_rows(sites.patient_rows("R-1") + sites.patient_rows("R-2")
+                            + [{"type": "source", "ref": "r-dev", "kind": "device", "devices": ["D-R-1"], "token": "r-dev"},
+                               sites.gateway_row("r-gw", "r-gw", ["D-R-1"]), sites.system_row("r-sys", "r-sys"),
+                               {"type": "source", "ref": "r-pat", "kind": "patient", "patient": "R-1", "token": "r-pat"}])
+    table = [  # token, patient, device, status, code
+        ("r-dev", None, None, 200, None), ("r-dev", "R-1", None, 200, None), ("r-dev", "R-1", "D-R-1", 200, None),
+        ("r-dev", "R-2", None, 422, "patient-mismatch"), ("r-dev", None, "D-R-2", 403, "forbidden"),
+        ("r-dev", None, "D-B-1", 422, "unknown-device"), ("r-dev", None, "nobody's", 422, "unknown-device"),
+        ("r-dev", "B-1", None, 422, "unknown-patient"),
+        ("r-gw", None, "D-R-1", 200, None), ("r-gw", "R-1", "D-R-1", 200, None), ("r-gw", "R-2", "D-R-1", 422, "patient-mismatch"),
+        ("r-gw", None, "D-R-2", 403, "forbidden"), ("r-gw", None, "D-B-1", 422, "unknown-device"),
+        ("r-gw", "R-1", None, 422, "unknown-device"), ("r-gw", "B-1", "D-R-1", 422, "unknown-patient"),
+        ("r-sys", "R-1", None, 200, None), ("r-sys", "R-2", None, 200, None), ("r-sys", "R-2", "D-R-2", 200, None),
+        ("r-sys", None, "D-R-2", 200, None), ("r-sys", "R-1", "D-R-2", 422, "patient-mismatch"),
+        ("r-sys", "B-1", None, 422, "unknown-patient"), ("r-sys", None, "D-B-1", 422, "unknown-patient"),
+        ("r-sys", "R-1", "some text", 200, None), ("r-sys", None, None, 422, "unknown-patient"),
+        ("r-pat", None, None, 200, None), ("r-pat", "R-1", "D-R-1", 200, None), ("r-pat", "R-1", "own watch", 200, None),
+        ("r-pat", "R-2", None, 403, "forbidden"), ("r-pat", None, "D-R-2", 403, "forbidden"),
+        ("r-pat", "B-1", None, 422, "unknown-patient"),
+        ("nobody", "R-1", None, 401, "unauthenticated"),
+    ]
+    for number, (token, patient, device, status, code) in enumerate(table):
+        answer = send(token, patient, device, at=NOW - 100000 - number)
+        base.equal((answer.status, code is None or code in answer.body.decode()), (status, True), token, patient, device, answer)
+
+
+def test_a_source_that_speaks_for_another_now_has_new_rights():
+    client = site().node.https("r-pat")
+    body = message("R-1", check.to_text(NOW - 200000), ("29463-7", 70, "kg"))
+    base.equal(client.readings(body).status, 200)
+    site().node.import_rows([{"type": "source", "ref": "r-pat", "kind": "patient", "patient": "R-2"}])
+    base.equal(client.readings(body).status, 403, "the kept connection speaks for the other now")
+    base.equal(client.readings(dict(body, patient="R-2")).status, 200)
+    client.close()
 
 
 def issue(*arguments):
