@@ -124,14 +124,16 @@ static enum err next_archived(struct stream *stream)
 /* --- the journal -----------------------------------------------------------------------------------------
  */
 
+/* To a reader 0 means the oldest there is; to us all there ever was. */
 static enum err open_reader(struct stream *stream)
 {
     const struct stream_options *options = &stream->options;
+    uint64_t from = stream->resume > 0 ? stream->resume : 1;
     char directory[PATH_MAX];
     int length =
         snprintf(directory, sizeof(directory), "%s/%" PRIu32, options->journal_directory, options->shard);
     ensure(length < (int)sizeof(directory));
-    return journal_reader_open(directory, journal_keys(options->journal), stream->resume, &stream->reader);
+    return journal_reader_open(directory, journal_keys(options->journal), from, &stream->reader);
 }
 
 static enum err next_journaled(struct stream *stream)

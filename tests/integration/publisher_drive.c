@@ -6,6 +6,7 @@
  *   events COUNT FIRST BYTES ORGANISATION   serials from FIRST on, of 17 patients, JSON of BYTES
  *   start BOOTSTRAP TOPIC [NAME VALUE]…     the publisher; stop
  *   load EPOCH                              the loader until all is loaded, then it ends
+ *   trim SHARD                              all segments but the newest two go; publisher and loader must be
  * stopped fatal                                   what PITFALLS K6 is about, by librdkafka's own hook, at the
  * next poll figures NAME=VALUE… payload SERIAL BYTES ORGANISATION       what that event's JSON is
  *
@@ -21,6 +22,7 @@
 #include <unistd.h>
 
 #include "alerting/publisher.h"
+#include "daemon/base/cipher.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/model/alert_event.h"
@@ -53,12 +55,21 @@ static void shard_path(uint32_t shard, char path[2200])
     snprintf(path, 2200, "%s/%u", journal_directory, shard);
 }
 
+static const struct cipher_keys *test_keys(void)
+{
+    static struct cipher_keys keys;
+    static const uint8_t master[32] = {1, 2, 3};
+    if (keys.count == 0)
+        ensure(cipher_keys_add(&keys, master) == OK);
+    return &keys;
+}
+
 static void open_journal(uint32_t shard)
 {
     char path[2200];
     shard_path(shard, path);
     struct journal_options options = {
-        .directory = path, .shard = shard, .node = NODE, .segment_bytes = 1 << 18};
+        .directory = path, .shard = shard, .node = NODE, .segment_bytes = 1 << 18, .keys = test_keys()};
     ensure(journal_open(&options, &journals[shard]) == OK);
 }
 
@@ -167,6 +178,16 @@ static enum err load(uint64_t epoch)
     return loader_figures.records_lag == 0 ? OK : ERR_UNAVAILABLE;
 }
 
+/* All that may go; ERR_EMPTY when none did. */
+static enum err trim(uint32_t shard)
+{
+    struct journal_figures before, after;
+    journal_figures(journals[shard], &before);
+    enum err error = journal_trim(journals[shard], journal_durable(journals[shard]));
+    journal_figures(journals[shard], &after);
+    return error != OK || after.oldest > before.oldest ? error : ERR_EMPTY;
+}
+
 static void print_figures(void)
 {
     struct timespec cpu;
@@ -203,6 +224,8 @@ static void obey(char **words)
         error = start(words);
     else if (strcmp(verb, "load") == 0)
         error = load(strtoull(words[1], NULL, 10));
+    else if (strcmp(verb, "trim") == 0)
+        error = trim((uint32_t)atoi(words[1]));
     else if (strcmp(verb, "fatal") == 0)
         fatal_wanted = true;
     else if (strcmp(verb, "stop") == 0) {

@@ -173,20 +173,65 @@ def test_an_event_that_the_broker_refuses_is_parked_alone():
         drive.expect([serial for serial in range(drive.serial) if serial != 40])
 
 
+def test_what_the_journal_has_no_more_comes_from_postgresql():
+    cluster = servers()[1]
+    with Drive("trimmed") as drive:
+        drive.events(700, 900)
+        drive.start(bootstrap=NOBODY)
+        drive.wait(lag=700)
+        drive.events(1500, 900)
+        drive.say("stop")
+        drive.say("load 1")
+        drive.say("trim 0")
+        drive.say("trim 1")
+        drive.events(300)
+        drive.start()
+        drive.wait(lag=0, archived=0, state=1)
+        drive.events(50)
+        drive.wait(lag=0)
+        drive.say("stop")
+        drive.expect(range(drive.serial), repeats=0)
+        rows = cluster.query("SELECT event_id::text, payload::text FROM vigie.alert_event", database=drive.database)
+        base.equal(len(rows), 2200, "rows of alert_event")
+        found = {record.headers["ce_id"]: record.value.decode()
+                 for record in consume.by_confluent(servers()[2].bootstrap, drive.topic)}
+        base.equal([row for row in rows if found[row[0]] != row[1]], [], "payloads")
+
+
+def test_with_postgresql_away_only_the_trimmed_shard_waits():
+    cluster = servers()[1]
+    with Drive("away") as drive:
+        drive.events(1500, 900)
+        drive.say("load 1")
+        drive.say("trim 0")
+        cluster.stop("immediate")
+        drive.start()
+        drive.events(100)
+        drive.wait(archived=1, away=1)
+        odd = [serial for serial in range(1600) if serial % PATIENTS % 2]
+        drive.wait(delivered=len(odd))
+        cluster.start()
+        drive.wait(lag=0, archived=0, away=0)
+        drive.say("stop")
+        drive.expect(range(drive.serial))
+
+
 def test_a_missing_topic_of_one_organisation_waits_alone():
-    """Behind over a restart; it catches up from where it fell behind."""
+    """Behind over a restart and a trim; the seam of its own stream is PostgreSQL's and the journal's."""
     broker = servers()[2]
     broker.create_topic("o.ORG-A", 2)
     with Drive("behind", topic="o.{organization}") as drive:
         mine, late = [], []
-        for _ in range(10):
+        for _ in range(20):
             mine += range(drive.serial, drive.serial + 60)
-            drive.events(60)
+            drive.events(60, 900)
             late += range(drive.serial, drive.serial + 40)
-            drive.events(40, organization="ORG_B")
+            drive.events(40, 900, "ORG_B")
         drive.start()
         drive.wait(delivered=len(mine), missing=1, lag=len(late))
         drive.say("stop")
+        drive.say("load 1")
+        drive.say("trim 0")
         drive.start()
         late += range(drive.serial, drive.serial + 40)
         drive.events(40, organization="ORG_B")
