@@ -5,8 +5,10 @@
 
 #include "config/config.h"
 
-/* The configuration has been loaded; tries certificates and key, and every rule preset. One line a fault on
- * `report`, `what, found, expected, hint`. Returns the exit status: 0, or 1 (INTERFACES.md section 2). */
+/* The configuration has been loaded. Tries certificates (key, dates, revocation list), secrets, state_dir,
+ * addresses, presets, what librdkafka is told, and the topic against the organisations of the last run. One
+ * line a fault on `report`, `what, found, expected, hint`. Returns the exit status: 0, or 1 (INTERFACES.md
+ * section 2). */
 int check_run(const struct config *config, void (*report)(void *context, const char *line), void *context);
 
 #endif

@@ -112,6 +112,17 @@ enum err identity_open(const char *state_dir, uint32_t shards, uint32_t shards_d
     return OK;
 }
 
+enum err identity_read(const char *state_dir, struct identity *ret_identity)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/identity", state_dir);
+    struct identity identity = {.lock_fd = -1};
+    enum err error = read_identity(path, &identity);
+    if (error == OK)
+        *ret_identity = identity;
+    return error;
+}
+
 void identity_close(struct identity *identity)
 {
     if (identity->lock_fd >= 0)

@@ -20,6 +20,8 @@ struct identity {
  * the file's is ERR_CONFIG. ERR_BUSY: another vigied holds the lock. Faults are logged with their hint. */
 MUST_CHECK enum err identity_open(const char *state_dir, uint32_t shards, uint32_t shards_default,
                                   struct identity *ret_identity);
+/* What state_dir/identity says, read beside whoever runs on it. ERR_NOT_FOUND: never used; ERR_CORRUPT. */
+MUST_CHECK enum err identity_read(const char *state_dir, struct identity *ret_identity);
 void identity_close(struct identity *identity);
 
 #endif
