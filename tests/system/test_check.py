@@ -103,6 +103,29 @@ def test_all_faults_at_once():
     base.equal((status, sum(line.startswith("vigied: ") for line in errors.split("\n"))), (1, 4), errors)
 
 
+def test_production_needs_its_credentials():
+    """As the unit hands them over: files of $CREDENTIALS_DIRECTORY."""
+    settings = copy.deepcopy(node().settings)
+    settings["node"]["mode"] = "production"
+    settings["journal"]["key"] = "credential:journal-key"
+    settings["auth"]["identifier_key"] = "credential:identifier-key"
+    settings["tls"]["key"] = "credential:tls-key"
+    place = node().directory
+    with open(node().settings["tls"]["key"], "rb") as file:
+        in_place("tls-key", file.read())
+    base.equal(run_check(settings, CREDENTIALS_DIRECTORY=place), (0, ""))
+    empty = base.work_directory("check-credentials")
+    for name, say in (("journal-key", "[journal] key"), ("identifier-key", "[auth] identifier_key"), ("tls-key", "[tls]")):
+        for other in ("journal-key", "identifier-key", "tls-key"):
+            path = os.path.join(empty, other)
+            if os.path.lexists(path):
+                os.remove(path)
+            if other != name:
+                os.symlink(os.path.join(place, other), path)
+        status, errors = run_check(settings, CREDENTIALS_DIRECTORY=empty)
+        base.check(status == 1 and say in errors, name, "is missing", status, errors)
+
+
 def test_one_topic_for_two_organisations():
     """What the registry file of the last run says; PostgreSQL is not asked."""
     with sites.Site("check-topic", settings={"journal": node().settings["journal"], "auth": node().settings["auth"]}) as site:
