@@ -390,6 +390,8 @@ static enum err start_registry(struct service *service)
     int64_t versions[SHARDS_MAX];
     for (uint32_t i = 0; i < service->shards; i++)
         versions[i] = shard_registry_version(service->shard[i]);
+    for (uint32_t i = 0; i < service->shards; i++)
+        service->slab[i] = shard_slab(service->shard[i]);
     struct registry_options options = {
         .config = service->config,
         .shards = service->shards,
@@ -399,6 +401,7 @@ static enum err start_registry(struct service *service)
         .mailboxes = service->mailbox,
         .shard_versions = versions,
         .figures = &service->registry_figures,
+        .slabs = service->slab,
         .keys = &service->keys,
         .heartbeat = &service->counters[COUNTERS_REGISTRY].heartbeat,
     };

@@ -42,6 +42,7 @@ struct service {
 
     struct shard *shard[SHARDS_MAX];
     struct journal *journal[SHARDS_MAX];
+    const struct slab *slab[SHARDS_MAX]; /* of the shards, for whoever enrols */
     struct ingest *ingest[LOOPS_MAX];
     struct ingest_shared ingest_shared;
     struct certificate_figures certificates;

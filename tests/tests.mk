@@ -8,6 +8,12 @@ $(BUILD)/mock-broker: tests/harness/mock_broker.c
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $< -o $@ $(LIBS)
 
+# Counts what the path of a reading takes from the system; loaded into vigied by LD_PRELOAD.
+$(BUILD)/malloc-trap.so: tests/harness/malloc_trap.c
+	@mkdir -p $(dir $@)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(filter-out -fPIE,$(CFLAGS)) -fPIC -shared $< -o $@
+
 # Runs the daemon of the tests as the unit would have systemd run it.
 $(BUILD)/sandbox: tests/harness/sandbox.c
 	@mkdir -p $(dir $@)

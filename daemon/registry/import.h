@@ -20,6 +20,8 @@ struct import_options {
     bool test_mode;
     struct rule_bounds bounds;
     int64_t assignment_grace_ms;
+    bool bounds_enrolment; /* refuses the patient beyond those: the memory for readings is used up */
+    uint64_t enrolments_max;
     enum err (*next_id)(void *context, enum row_table table, int64_t *ret_id);
     /* Whether readings of the device were received for that patient in [from_ms, to_ms). */
     enum err (*has_readings)(void *context, int64_t device_id, int64_t patient_id,

@@ -31,6 +31,7 @@ struct import {
     struct import_result *result;
     const json_t *object; /* the line at hand: every key known, of its form, the mandatory ones there */
     unsigned line;
+    uint64_t enrolled; /* new patients so far */
 };
 
 struct import_key {

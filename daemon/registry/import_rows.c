@@ -86,12 +86,27 @@ static enum err check_patient(struct import *import, const struct row_patient *o
     return OK;
 }
 
+/* A full pool refuses enrolment, never a reading: before anything is committed, so that every row that stands
+ * is in force. */
+static enum err check_room(struct import *import)
+{
+    char found[96];
+    if (!import->options->bounds_enrolment || import->enrolled++ < import->options->enrolments_max)
+        return OK;
+    snprintf(found, sizeof(found), "room for %llu more patients",
+             (unsigned long long)import->options->enrolments_max);
+    return import_refuse(import, "patient", found, "at most 90 % of [node] max_memory in use after it",
+                         "raise [node] max_memory: 8 KB a patient, 96 bytes a held reading");
+}
+
 static enum err apply_patient(struct import *import)
 {
     struct row_organization *organization = find_organization(import);
     struct row_patient *old = rows_find(import->rows, ROW_PATIENT, "%s", import_text(import, "ref")), *row;
     enum err error =
         organization == NULL ? ERR_REFUSED : check_patient(import, old, organization->organization_id);
+    if (error == OK && old == NULL)
+        error = check_room(import);
     if (error == OK)
         error = row_to_change(import, ROW_PATIENT, &row);
     if (error != OK)

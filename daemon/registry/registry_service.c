@@ -32,6 +32,7 @@ enum {
 struct registry_service {
     const struct config *config;
     uint8_t identifier_key[32];
+    const struct slab *const *slabs; /* of the shards */
     struct wakeup *bell;
     struct heartbeat *heartbeat;
     struct ring *requests; /* pushed by the admin loop, popped by the thread */
@@ -233,6 +234,8 @@ static struct registry_transaction transaction_of(struct registry_service *servi
         .version = &service->version,
         .config = service->config,
         .identifier_key = service->identifier_key,
+        .slabs = service->slabs,
+        .shards = service->deliver.shards,
         .changes = changes,
         .ask_received = ask_received,
         .ask_context = service,
@@ -564,6 +567,7 @@ static struct registry_service *service_new(const struct registry_options *optio
     service->config = options->config;
     service->bell = options->bell;
     service->figures = options->figures;
+    service->slabs = options->slabs;
     service->version_sent = -1;
     service->heartbeat = options->heartbeat;
     memcpy(service->identifier_key, options->identifier_key, sizeof(service->identifier_key));

@@ -26,6 +26,7 @@ struct registry_options {
     struct mailbox *mailboxes; /* [loops] */
     const int64_t
         *shard_versions; /* [shards]: engine_registry_version() after recovery, before the threads start */
+    const struct slab *const *slabs; /* [shards]: what enrolment has left of max_memory; borrowed */
     uint8_t identifier_key[32];
     struct registry_figures *figures; /* borrowed */
     const struct cipher_keys *keys;   /* of what is kept in state_dir; borrowed */

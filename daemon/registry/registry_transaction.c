@@ -9,6 +9,7 @@
 #include "alerting/preset.h"
 #include "daemon/base/hash.h"
 #include "daemon/base/log.h"
+#include "daemon/base/slab.h"
 #include "daemon/registry/registry_postgres.h"
 
 enum { IDS_AT_ONCE = 64 };
@@ -47,6 +48,20 @@ static enum err has_readings(void *context, int64_t device_id, int64_t patient_i
     return error;
 }
 
+/* Patients go to shards by hash: the fullest one bounds all. */
+static uint64_t enrolments_max(const struct registry_transaction *transaction)
+{
+    uint64_t room_min = UINT64_MAX;
+    for (uint32_t i = 0; i < transaction->shards; i++) {
+        struct slab_figures figures;
+        slab_read(transaction->slabs[i], &figures);
+        uint64_t high = figures.planned_bytes / 100 * MEMORY_ENROL_PERCENT;
+        uint64_t room = figures.held_bytes < high ? high - figures.held_bytes : 0;
+        room_min = room < room_min ? room : room_min;
+    }
+    return transaction->shards == 0 ? UINT64_MAX : room_min / PATIENT_BYTES_PLANNED * transaction->shards;
+}
+
 static struct import_options import_options(const struct registry_transaction *transaction,
                                             struct id_pool *pool)
 {
@@ -57,6 +72,8 @@ static struct import_options import_options(const struct registry_transaction *t
         .bounds = {.lookback_ms = config->alerting_lookback,
                    .lookback_continuous_ms = config->alerting_lookback_continuous},
         .assignment_grace_ms = config->alerting_assignment_grace,
+        .bounds_enrolment = transaction->shards > 0,
+        .enrolments_max = enrolments_max(transaction),
         .next_id = next_id,
         .has_readings = has_readings,
         .context = pool,

@@ -20,6 +20,8 @@ struct registry_transaction {
     int64_t *version; /* of the rows; follows */
     const struct config *config;
     const uint8_t *identifier_key;
+    const struct slab *const *slabs; /* [shards]; shards 0: enrolment is not bounded */
+    uint32_t shards;
     struct row_changes *changes;
     /* The shards' word on readings that PostgreSQL may not have yet; NULL: no daemon runs, PostgreSQL knows.
      */

@@ -17,6 +17,11 @@ class Unavailable(Exception):
     """Something of the machine is missing: a skip on a developer's machine, a failure in CI."""
 
 
+def is_sanitized():
+    """Under the sanitizers every block comes from the system: what slabs hold and spare cannot be seen."""
+    return os.path.basename(BUILD) in ("asan", "tsan")
+
+
 class Failure(Exception):
     """A check did not hold."""
 

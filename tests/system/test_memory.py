@@ -1,0 +1,153 @@
+"""Memory: nothing on the path of a reading allocates after the start; a full pool refuses enrolment and never a reading."""
+import json
+import os
+import signal
+import time
+
+from tests.harness import base, check, site as sites
+from tests.harness.site import message, observation
+
+TOKEN = "token-of-sys-a"
+TRAP = os.path.join(base.BUILD, "malloc-trap.so")
+PATIENTS = 20
+DAY = 86400000
+RULES = [sites.GLUCOSE, sites.WEIGHT]
+
+
+class Trap:
+    """vigied with the trap loaded: arm() and disarm() count what happens between."""
+
+    def __init__(self, node, plant=None):
+        self.node, self.report = node, os.path.join(node.directory, "malloc-trap.txt")
+        base.check(os.path.exists(TRAP), TRAP, "is not built")
+        node.caged = False  # it writes its report where the cage would not let it
+        node.environment.update({"LD_PRELOAD": TRAP, "MALLOC_TRAP_REPORT": self.report})
+        if plant:
+            node.environment["MALLOC_TRAP_PLANT"] = plant
+
+    def signal(self, word):
+        self.node.child.send_signal(signal.SIGUSR2)
+        return base.wait_for("the trap is " + word, lambda: self.lines(word), 10, 0.02)
+
+    def lines(self, word):
+        with open(self.report) as file:
+            lines = file.read().splitlines()
+        return lines if any(line.startswith(word) for line in lines) else None
+
+    def arm(self):
+        open(self.report, "w").close()
+        self.signal("armed")
+
+    def disarm(self):
+        """(how many, where the first ones were)"""
+        lines = self.signal("total")
+        return int(lines[-1].split()[1]), "\n".join(lines)
+
+
+class Traffic:
+    """Readings of every kind, each round of another day: in order, late, again, breaching, quarantined, refused."""
+
+    def __init__(self, node):
+        self.node, self.round = node, 0
+        self.https = node.https(TOKEN)
+        self.start = int(time.time() * 1000) - 20 * DAY
+
+    def send(self, answer, statuses=(200, 201)):
+        base.check(answer.status in statuses, "answer", answer)
+
+    def go(self, rounds):
+        for _ in range(rounds):
+            self.round += 1
+            at = self.start + self.round * 600000
+            for number in range(PATIENTS):
+                patient = "P-%d" % number
+                value = 40 if (self.round // 3 + number) % 2 else 120  # breaches for three rounds, then clears
+                body = message(patient, check.to_text(at), ("2339-0", value, "mg/dL"), ("29463-7", 70 + self.round % 5, "kg"),
+                               ("8867-4", 60 + self.round % 50, "/min"))
+                self.send(self.https.post("/v1/readings", body))
+                if number % 4 == 0:
+                    self.send(self.https.post("/v1/readings", body))  # again
+                    late = message(patient, check.to_text(at - 5 * 600000 - 1000 - number), ("2339-0", 50, "mg/dL"))
+                    self.send(self.https.post("/v1/readings", late))
+                    fhir = observation(patient, "8867-4", 61, "/min", check.to_text(at + 1000))
+                    self.send(self.https.post("/fhir/Observation", fhir, "application/fhir+json"))
+                if number % 10 == 0:
+                    impossible = message(patient, check.to_text(at + 2000), ("29463-7", 0, "kg"))
+                    self.send(self.https.post("/v1/readings", impossible))
+                    self.send(self.https.post("/v1/readings", {"patient": patient}), (400, 422))
+                    new = self.node.https(TOKEN)  # a handshake
+                    self.send(new.post("/v1/readings", body))
+                    new.close()
+
+
+def prepare(name, plant=None):
+    site = sites.Site(name, start=False)
+    trap = Trap(site.node, plant)
+    site.node.start()
+    rows = sites.organization_rows() + [sites.rule_row(sites.SILENCE), sites.system_row("sys-a", TOKEN)]
+    for number in range(PATIENTS):
+        rows += sites.patient_rows("P-%d" % number, rules=RULES)
+    site.node.import_rows(rows)
+    return site, trap
+
+
+def test_nothing_on_the_path_of_a_reading_allocates():
+    if base.is_sanitized():
+        return
+    site, trap = prepare("memory-trap")
+    with site:
+        traffic = Traffic(site.node)
+        traffic.go(20)
+        trap.arm()
+        traffic.go(40)
+        count, where = trap.disarm()
+        base.equal(count, 0, "calls to the system's allocator on shards and loops\n" + where)
+        alerts = sum(value for name, value in site.node.metrics().items() if name.startswith("vigie_alerts_total"))
+        base.check(alerts > 100, "alerts were decided meanwhile", alerts)
+
+
+def test_the_trap_catches_an_allocation():
+    if base.is_sanitized():
+        return
+    site, trap = prepare("memory-plant", plant="1")
+    with site:
+        traffic = Traffic(site.node)
+        traffic.go(1)
+        trap.arm()
+        traffic.go(1)
+        count, where = trap.disarm()
+        base.check(count > 0 and "malloc 77" in where, "a planted allocation is found", where)
+
+
+def enrolment(numbers):
+    rows = []
+    for number in numbers:
+        rows += sites.patient_rows("E-%d" % number, device=False)
+    return rows
+
+
+def test_a_full_pool_refuses_enrolment_and_never_a_reading():
+    if base.is_sanitized():
+        return
+    with sites.Site("memory-full", settings={"node": {"max_memory": "16M", "shards": "1"}}) as site:
+        site.node.import_rows(sites.organization_rows() + [sites.rule_row(sites.SILENCE),
+                                                           sites.system_row("sys-a", TOKEN)] + enrolment(range(1000)))
+        many = enrolment(range(1000, 4000))
+        path = os.path.join(site.node.directory, "many.ndjson")
+        with open(path, "w") as file:
+            file.write("".join(json.dumps(row) + "\n" for row in many))
+        status, _, errors = site.node.ctl("import", path, expect=None)
+        base.check(status != 0 and "max_memory" in errors and "many.ndjson:" in errors, "refused", status, errors)
+        enrolled = site.cluster.query("SELECT count(*) FROM vigie.patient", database="vigie")
+        base.equal(int(enrolled[0][0]), 1000, "patients after a refused import")
+        https, start = site.node.https(TOKEN), int(time.time() * 1000) - DAY
+        for batch in range(30):
+            body = [message("E-%d" % (number + 100 * (batch % 10)),
+                            check.to_text(start + batch * 60000),
+                            *[{"code": "29463-7", "value": 70, "unit": "kg",
+                               "time": check.to_text(start + batch * 60000 + moment * 100)} for moment in range(60)])
+                    for number in range(100)]
+            answer = https.post("/v1/readings", body)
+            base.equal(answer.status, 200, "readings of a full pool", answer)
+        status, _, errors = site.node.ctl("import", path, expect=None)
+        base.check(status != 0 and "room for 0 more" in errors, "refused again", status, errors)
