@@ -13,7 +13,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "storage/journal.h"
-#include "storage/journal_format.h"
+#include "storage/journal_seal.h"
 #include "tests/unit/unit.h"
 
 enum { NODE = 7, PATH_BYTES = 256 };
@@ -525,6 +525,418 @@ static void test_low_water(void)
     begin();
 }
 
+/* --- keys, trim, positions --------------------------------------------------------------------------------
+ */
+
+static struct cipher_keys ring_of(uint8_t first, uint8_t second)
+{
+    struct cipher_keys keys = {.count = 0};
+    uint8_t master[CIPHER_KEY_BYTES];
+    memset(master, first, sizeof(master));
+    CU_ASSERT_EQUAL(cipher_keys_add(&keys, master), OK);
+    memset(master, second, sizeof(master));
+    CU_ASSERT_EQUAL(cipher_keys_add(&keys, master), OK);
+    return keys;
+}
+
+static enum err open_with(const struct cipher_keys *keys, struct journal **ret_journal)
+{
+    struct journal_options options = {
+        .directory = directory, .shard = 3, .node = NODE, .segment_bytes = 16384, .keys = keys};
+    return journal_open(&options, ret_journal);
+}
+
+/* A new master key at a restart: old segments stay readable while the old one is in the ring. */
+static void test_rotation(void)
+{
+    struct cipher_keys old = ring_of(1, 1), rotated = ring_of(2, 1), without = ring_of(2, 2);
+    struct journal *journal;
+    struct journal_reader *reader;
+    struct record record;
+    int lines = 0;
+    struct journal_figures figures;
+    begin();
+    CU_ASSERT_EQUAL_FATAL(open_with(&old, &journal), OK);
+    write_serials(journal, 0, 200, 5);
+    journal_close(journal);
+    log_configure((enum log_level) - 1, LOG_FORMAT_TEXT);
+    CU_ASSERT_EQUAL(open_with(&without, &journal), ERR_KEY_MISSING);
+    CU_ASSERT_EQUAL(journal_verify(directory, &without, count_line, &lines, &figures), ERR_KEY_MISSING);
+    log_configure(LOG_INFO, LOG_FORMAT_TEXT);
+    CU_ASSERT_EQUAL_FATAL(open_with(&rotated, &journal), OK);
+    write_serials(journal, 200, 400, 5);
+    CU_ASSERT_EQUAL_FATAL(journal_reader_open(directory, &rotated, 0, &reader), OK);
+    for (uint32_t serial = 0; serial < 400; serial++)
+        CU_ASSERT(journal_reader_next(reader, journal_durable(journal), &record) == OK &&
+                  is_serial(&record, serial));
+    journal_reader_close(reader);
+    journal_close(journal);
+    lines = 0;
+    CU_ASSERT_EQUAL(journal_verify(directory, &rotated, count_line, &lines, &figures), OK);
+    CU_ASSERT_EQUAL(figures.records, 400);
+    CU_ASSERT_EQUAL(lines, 0);
+    begin();
+}
+
+/* Salt and number of every block that lies in the directory, void or not; every pair once (FAULTS.md I8). */
+struct nonce {
+    uint8_t salt[CIPHER_SALT_BYTES], tag[CIPHER_TAG_BYTES];
+    uint32_t block;
+};
+enum { NONCES_MAX = 8192 };
+struct nonces {
+    struct nonce seen[NONCES_MAX];
+    size_t count;
+    unsigned repeated;
+};
+
+static void see_nonce(struct nonces *nonces, const struct nonce *nonce)
+{
+    for (size_t index = 0; index < nonces->count; index++) {
+        const struct nonce *old = &nonces->seen[index];
+        if (memcmp(old->salt, nonce->salt, sizeof(nonce->salt)) != 0 || old->block != nonce->block)
+            continue;
+        /* The same block, seen again after the next start, is no second use. */
+        nonces->repeated += memcmp(old->tag, nonce->tag, sizeof(nonce->tag)) != 0;
+        return;
+    }
+    CU_ASSERT_FATAL(nonces->count < NONCES_MAX);
+    nonces->seen[nonces->count++] = *nonce;
+}
+
+static void see_segment(struct nonces *nonces, const uint8_t *bytes, size_t size)
+{
+    struct segment_header header;
+    struct block_header block;
+    memcpy(&header, bytes, sizeof(header));
+    struct nonce nonce = {.block = 0};
+    memcpy(nonce.salt, header.salt, sizeof(nonce.salt));
+    memcpy(nonce.tag, header.tag, sizeof(nonce.tag));
+    see_nonce(nonces, &nonce);
+    for (size_t at = sizeof(header); at + sizeof(block) <= size; at += sizeof(block) + block.length) {
+        memcpy(&block, bytes + at, sizeof(block));
+        if (block.magic != BLOCK_MAGIC)
+            break;
+        nonce.block = block.number;
+        memcpy(nonce.tag, block.tag, sizeof(nonce.tag));
+        see_nonce(nonces, &nonce);
+    }
+}
+
+static void see_directory(struct nonces *nonces)
+{
+    DIR *listing = opendir(directory);
+    for (struct dirent *entry; (entry = readdir(listing)) != NULL;) {
+        char path[PATH_BYTES + 300];
+        size_t size;
+        if (strlen(entry->d_name) != 12)
+            continue;
+        snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name);
+        uint8_t *bytes = load_file(path, &size);
+        see_segment(nonces, bytes, size);
+        free(bytes);
+    }
+    closedir(listing);
+}
+
+/* Each cycle: turns, a process that dies with one open, files cut as by a crash, a start. */
+static void test_nonces(void)
+{
+    static struct nonces nonces;
+    char path[PATH_BYTES];
+    begin();
+    for (uint32_t cycle = 0; cycle < 40; cycle++) {
+        struct journal *journal = open_journal(16384);
+        uint64_t begun = journal_durable(journal);
+        write_serials(journal, 0, 30 + cycle, 4);
+        see_directory(&nonces);
+        uint64_t end = journal_durable(journal);
+        journal_close(journal);
+        see_directory(&nonces);
+        snprintf(path, sizeof(path), "%s/%08x.wal", directory, position_segment(end));
+        if (cycle % 2 == 1 && position_segment(end) == position_segment(begun))
+            CU_ASSERT_EQUAL(truncate(path, (off_t)position_offset(end) - 100), 0);
+    }
+    CU_ASSERT_EQUAL(nonces.repeated, 0);
+    CU_ASSERT(nonces.count > 400);
+    begin();
+}
+
+static int files_here(void)
+{
+    DIR *listing = opendir(directory);
+    int files = 0;
+    for (struct dirent *entry; (entry = readdir(listing)) != NULL;)
+        files += strlen(entry->d_name) == 12;
+    closedir(listing);
+    return files;
+}
+
+static void write_timed(struct journal *journal, uint32_t from, uint32_t to)
+{
+    for (uint32_t serial = from; serial < to; serial++) {
+        struct record_tick tick = {.engine_ms = 1000 * (int64_t)serial};
+        journal_append(journal, RECORD_TICK, &(struct journal_bytes){&tick, sizeof(tick)}, 1);
+        append_serial(journal, serial);
+        CU_ASSERT_EQUAL_FATAL(journal_commit(journal), OK);
+    }
+}
+
+/* First serial that a reader from `position` gives; -1: none. */
+static int first_serial(uint64_t position, uint64_t durable)
+{
+    struct journal_reader *reader;
+    struct record record;
+    int found = -1;
+    if (journal_reader_open(directory, test_keys(), position, &reader) != OK)
+        return -1;
+    while (found < 0 && journal_reader_next(reader, durable, &record) == OK) {
+        uint32_t serial;
+        memcpy(&serial, record.data, sizeof(serial));
+        found = record.type == RECORD_TICK ? -1 : (int)serial;
+    }
+    journal_reader_close(reader);
+    return found;
+}
+
+static void test_trim(void)
+{
+    struct journal_reader *early, *reader;
+    struct record record;
+    struct journal_figures before, after;
+    uint64_t position;
+    int lines = 0;
+    begin();
+    struct journal *journal = open_journal(16384);
+    write_timed(journal, 0, 500);
+    journal_figures(journal, &before);
+    CU_ASSERT_EQUAL_FATAL(journal_reader_open(directory, test_keys(), 0, &early), OK);
+    CU_ASSERT_EQUAL(journal_reader_next(early, journal_durable(journal), &record), OK);
+    CU_ASSERT_EQUAL(journal_position_before(journal, -5, &position), OK);
+    CU_ASSERT_EQUAL(position, 0);
+    CU_ASSERT_EQUAL(journal_trim(journal, position), OK); /* nothing is that old */
+    CU_ASSERT_EQUAL(files_here(), (int)before.segments);
+    CU_ASSERT_EQUAL(journal_position_before(journal, 200000, &position), OK);
+    CU_ASSERT_EQUAL(journal_trim(journal, position), OK);
+    journal_figures(journal, &after);
+    CU_ASSERT(after.segments < before.segments && after.segments > 2);
+    CU_ASSERT_EQUAL(files_here(), (int)after.segments);
+    CU_ASSERT_EQUAL(before.bytes - after.bytes, (before.segments - after.segments) * 16384);
+    CU_ASSERT(after.oldest > before.oldest);
+    int first = first_serial(0, journal_durable(journal));
+    CU_ASSERT(first > 100 && first <= 200); /* whole segments of turns at or before 200 s */
+    /* What was trimmed is told from damage, at the beginning and in the middle. */
+    CU_ASSERT_EQUAL(journal_reader_open(directory, test_keys(), before.oldest + 8, &reader), ERR_NOT_FOUND);
+    enum err error;
+    while ((error = journal_reader_next(early, journal_durable(journal), &record)) == OK)
+        continue; /* its file is open: it may be read to the end */
+    CU_ASSERT_EQUAL(error, ERR_NOT_FOUND);
+    journal_reader_close(early);
+    CU_ASSERT_EQUAL(journal_reader_open(directory, test_keys(), position, &reader),
+                    OK); /* all of it follows */
+    journal_reader_close(reader);
+    CU_ASSERT_EQUAL(journal_verify(directory, test_keys(), count_line, &lines, &after), OK);
+    CU_ASSERT_EQUAL(lines, 0);
+    journal_close(journal);
+    journal = open_journal(16384);
+    CU_ASSERT_EQUAL(first_serial(0, journal_durable(journal)), first);
+    CU_ASSERT_EQUAL(journal_trim(journal, UINT64_MAX), OK); /* the newest two stay */
+    CU_ASSERT_EQUAL(files_here(), 2);
+    journal_close(journal);
+    journal = open_journal(16384); /* an empty newest is void, its predecessor holds the end */
+    write_timed(journal, 500, 510);
+    journal_figures(journal, &after);
+    CU_ASSERT_EQUAL(after.records, 1020);
+    journal_close(journal);
+    begin();
+}
+
+/* A crash in a trim, each way: the mark alone, some files gone; then a lost file, a lost or foreign mark. */
+static void test_trim_crash(void)
+{
+    char first[PATH_BYTES], away[PATH_BYTES], mark[PATH_BYTES], third[PATH_BYTES];
+    begin();
+    struct journal *journal = open_journal(16384);
+    write_timed(journal, 0, 300);
+    uint32_t last = position_segment(journal_durable(journal));
+    CU_ASSERT_FATAL(last > 5);
+    snprintf(first, sizeof(first), "%s/00000001.wal", directory);
+    snprintf(third, sizeof(third), "%s/00000003.wal", directory);
+    snprintf(mark, sizeof(mark), "%s/trimmed", directory);
+    snprintf(away, sizeof(away), "%s-away", directory);
+    size_t size, mark_size;
+    uint8_t *bytes = load_file(first, &size);
+    CU_ASSERT_EQUAL(journal_trim(journal, position_make(3, SEGMENT_HEADER_BYTES)), OK);
+    journal_close(journal);
+    uint8_t *mark_bytes = load_file(mark, &mark_size);
+    store_file(first, bytes, size); /* as if its unlink had not reached the disk */
+    journal = open_journal(16384);
+    CU_ASSERT_NOT_EQUAL(access(first, F_OK), 0); /* void, removed */
+    CU_ASSERT(first_serial(0, journal_durable(journal)) > 0);
+    journal_close(journal);
+    log_configure((enum log_level) - 1, LOG_FORMAT_TEXT);
+    CU_ASSERT_EQUAL(rename(third, away), 0); /* lost, not trimmed */
+    CU_ASSERT_EQUAL(try_open(16384, NODE, &journal), ERR_CORRUPT);
+    CU_ASSERT_EQUAL(rename(away, third), 0);
+    for (size_t at = 0; at < mark_size; at += 7) { /* a damaged mark is damage */
+        mark_bytes[at] ^= 1;
+        store_file(mark, mark_bytes, mark_size);
+        CU_ASSERT_NOT_EQUAL(try_open(16384, NODE, &journal), OK);
+        mark_bytes[at] ^= 1;
+    }
+    unlink(mark); /* without it the segments before it are missing */
+    CU_ASSERT_EQUAL(try_open(16384, NODE, &journal), ERR_CORRUPT);
+    store_file(mark, mark_bytes, mark_size);
+    CU_ASSERT_EQUAL(try_open(16384, NODE, &journal), OK);
+    journal_close(journal);
+    log_configure(LOG_INFO, LOG_FORMAT_TEXT);
+    free(mark_bytes);
+    free(bytes);
+    begin();
+}
+
+/* PITFALLS F6: positions that a sink holds are never given out again, even when this disk forgot them. */
+static void test_position_min(void)
+{
+    struct journal *journal;
+    struct journal_options options = {.directory = directory,
+                                      .shard = 3,
+                                      .node = NODE,
+                                      .segment_bytes = 16384,
+                                      .position_min = position_make(900, 4000),
+                                      .keys = test_keys()};
+    begin();
+    CU_ASSERT_EQUAL_FATAL(journal_open(&options, &journal), OK);
+    CU_ASSERT(journal_durable(journal) > options.position_min);
+    write_serials(journal, 0, 10, 5);
+    CU_ASSERT_EQUAL(read_serials(0, journal_durable(journal), 0), 10);
+    journal_close(journal);
+    begin();
+}
+
+/* Blocks exchanged inside a segment and between segments of one journal: refused wherever they land. */
+static void test_exchanged_blocks(void)
+{
+    char path[2][PATH_BYTES];
+    uint8_t *image[2];
+    size_t size[2];
+    struct block_header block[2];
+    begin();
+    struct journal *journal = open_journal(16384);
+    for (uint32_t turn = 0; position_segment(journal_durable(journal)) < 3; turn++)
+        write_serials(journal, 8, 9, 1); /* turns of one shape */
+    journal_close(journal);
+    for (unsigned index = 0; index < 2; index++) {
+        snprintf(path[index], PATH_BYTES, "%s/%08x.wal", directory, index + 1);
+        image[index] = load_file(path[index], &size[index]);
+        memcpy(&block[index], image[index] + SEGMENT_HEADER_BYTES, sizeof(block[index]));
+    }
+    CU_ASSERT_EQUAL_FATAL(block[0].length, block[1].length);
+    size_t whole = sizeof(block[0]) + block[0].length;
+    log_configure((enum log_level) - 1, LOG_FORMAT_TEXT);
+    uint8_t *copy = malloc(size[0]);
+    memcpy(copy, image[0], size[0]); /* the next block over the first */
+    memcpy(copy + SEGMENT_HEADER_BYTES, image[0] + SEGMENT_HEADER_BYTES + whole, whole);
+    store_file(path[0], copy, size[0]);
+    CU_ASSERT_EQUAL(verify_findings(), -1);
+    memcpy(copy, image[0], size[0]); /* the first block of the other segment */
+    memcpy(copy + SEGMENT_HEADER_BYTES, image[1] + SEGMENT_HEADER_BYTES, whole);
+    store_file(path[0], copy, size[0]);
+    CU_ASSERT_EQUAL(verify_findings(), -1);
+    CU_ASSERT_EQUAL(read_serials(0, position_make(2, SEGMENT_HEADER_BYTES), 8), -1);
+    store_file(path[0], image[0], size[0]);
+    CU_ASSERT_EQUAL(verify_findings(), 0);
+    log_configure(LOG_INFO, LOG_FORMAT_TEXT);
+    free(copy);
+    free(image[0]);
+    free(image[1]);
+    begin();
+}
+
+/* --- what the seal of a block covers ----------------------------------------------------------------------
+ */
+
+enum { SEALED_BYTES = 64 };
+
+struct sealed {
+    struct block_header header;
+    uint8_t payload[SEALED_BYTES];
+};
+
+static struct segment_header plan_segment(const struct fresh_key *fresh)
+{
+    struct segment_header segment = {.node = 1, .shard = 2, .number = 3, .key_id = fresh->key_id};
+    memcpy(segment.salt, fresh->salt, sizeof(segment.salt));
+    journal__seal_segment(&fresh->key, &segment);
+    return segment;
+}
+
+static struct sealed seal_one(const struct block_place *place, uint32_t number)
+{
+    struct sealed sealed = {.header = {.length = SEALED_BYTES, .records = 1, .number = number}};
+    memset(sealed.payload, 'P', sizeof(sealed.payload));
+    journal__seal_block(place, &sealed.header);
+    return sealed;
+}
+
+/* Whether header and payload are good at that place. */
+static unsigned opens(const struct block_place *place, struct sealed sealed)
+{
+    unsigned good = journal__block_header_is_good(place, sizeof(sealed), &sealed.header) ? 1 : 0;
+    return good + (journal__open_payload(place, &sealed.header, sealed.payload) ? 2 : 0);
+}
+
+static void test_seal(void)
+{
+    struct fresh_key fresh, other;
+    uint8_t tag[CIPHER_TAG_BYTES] = {1}, other_tag[CIPHER_TAG_BYTES] = {2};
+    CU_ASSERT_EQUAL_FATAL(journal__key_make(test_keys(), &fresh), OK);
+    CU_ASSERT_EQUAL_FATAL(journal__key_make(test_keys(), &other), OK);
+    struct segment_header segment = plan_segment(&fresh), moved = segment;
+    struct block_place place = {&segment, &fresh.key, 512, tag}, wrong = place;
+    struct sealed one = seal_one(&place, 1), two = seal_one(&place, 2);
+    CU_ASSERT_EQUAL(opens(&place, one), 3);
+    CU_ASSERT_NOT_EQUAL(memcmp(one.payload, two.payload, SEALED_BYTES),
+                        0); /* another number, another nonce */
+    wrong.offset += 8;
+    CU_ASSERT_EQUAL(opens(&wrong, one), 0);
+    wrong = place;
+    wrong.tag_before = other_tag; /* the chain: the header alone cannot tell */
+    CU_ASSERT_EQUAL(opens(&wrong, one), 1);
+    wrong = place;
+    wrong.key = &other.key;
+    CU_ASSERT_EQUAL(opens(&wrong, one), 0);
+    wrong = place;
+    wrong.segment = &moved;
+    moved.node++;
+    CU_ASSERT_EQUAL(opens(&wrong, one), 0);
+    moved = segment;
+    moved.shard++;
+    CU_ASSERT_EQUAL(opens(&wrong, one), 0);
+    moved = segment;
+    moved.number++;
+    CU_ASSERT_EQUAL(opens(&wrong, one), 0);
+    for (size_t at = 0; at < sizeof(one); at++) { /* both checks, but the payload is the tag's alone */
+        struct sealed flipped = one;
+        ((uint8_t *)&flipped)[at] ^= 0x40;
+        if (at >= 4 && at < 8)
+            continue; /* the length: the header's check alone, a reader looks no further */
+        bool is_check = at >= offsetof(struct block_header, check) &&
+                        at < offsetof(struct block_header, check) + sizeof(one.header.check);
+        CU_ASSERT_EQUAL(opens(&place, flipped), at >= sizeof(one.header) ? 1 : is_check ? 2 : 0);
+    }
+    one.header.length += 8;
+    CU_ASSERT(!journal__block_header_is_good(&place, sizeof(one) + 8, &one.header));
+    /* A segment header made by nobody who holds the key: its plain check fits, its tag does not. */
+    struct segment_header forged = segment;
+    CU_ASSERT_EQUAL(journal__check_segment(test_keys(), &forged, 3, NULL), OK);
+    forged.records = 77;
+    journal__seal_segment(&other.key, &forged);
+    CU_ASSERT_EQUAL(journal__check_segment(test_keys(), &forged, 3, NULL), ERR_CORRUPT);
+    journal__key_close(&fresh.key);
+    journal__key_close(&other.key);
+}
+
 /* --- a reader beside the writer ----------------------------------------------------------------------------
  */
 
@@ -584,6 +996,13 @@ SUITE(journal) = {
     {"missing, swapped, copied, foreign", test_strangers},
     {"many starts", test_many_starts},
     {"low water", test_low_water},
+    {"a new master key", test_rotation},
+    {"no nonce twice", test_nonces},
+    {"trim", test_trim},
+    {"a crash in a trim, lost segments", test_trim_crash},
+    {"positions above what a sink holds", test_position_min},
+    {"what the seal of a block covers", test_seal},
+    {"exchanged blocks", test_exchanged_blocks},
     {"reader beside the writer", test_live_reader},
     {NULL, NULL},
 };
