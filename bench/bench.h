@@ -4,5 +4,6 @@
 #define VIGIE_BENCH_BENCH_H
 
 int bench_ingest(int argc, char **argv);
+int bench_journal(int argc, char **argv);
 
 #endif

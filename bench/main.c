@@ -9,6 +9,7 @@ static const struct {
     int (*run)(int argc, char **argv);
 } commands[] = {
     {"ingest", "load a running vigied over HTTPS; readings/s acknowledged, latency", bench_ingest},
+    {"journal", "cost of the cipher a reading, turns with and without it", bench_journal},
 };
 
 static void print_help(FILE *to)
