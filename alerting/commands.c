@@ -252,6 +252,8 @@ static void carry_suspension(struct engine *engine, struct fields *fields)
                       "a physician may suspend longer");
     if (!fields_are_good(fields))
         return;
+    if (is_too_long(&track->silence.suspensions, from_ms, until_ms))
+        technical_suspended(engine, patient, until_ms);
     silence_suspend(engine, track, from_ms, until_ms);
     patient_schedule(engine, patient);
     fields_answer(fields, fields->commit_ms, from_ms, moved);
@@ -368,12 +370,48 @@ static void carry_clock(struct engine *engine, struct fields *fields)
                   false); /* the shard's tick has moved it */
 }
 
+/* The shards' ticks take the time over; here ends the alert, in the name of who confirmed. */
+static void carry_clock_accept(struct engine *engine, struct fields *fields)
+{
+    const char *author = field_text(fields, "author", "");
+    if (!fields_are_good(fields))
+        return;
+    if (engine->settings.shard == 0)
+        technical_condition(engine, TECHNICAL_CLOCK_JUMP, PRIORITY_NONE,
+                            &(struct technical_words){.reason = "accepted", .author = author});
+    fields_answer(fields, fields->commit_ms, fields->commit_ms, false);
+}
+
+/* {"alert":"technical.disk","priority":"high","note":…}; without a priority the condition is over. */
+static void carry_condition(struct engine *engine, struct fields *fields)
+{
+    const char *alert = field_text(fields, "alert", NULL), *note = field_text(fields, "note", "");
+    const char *word = field_text(fields, "priority", "");
+    if (!fields_are_good(fields))
+        return;
+    enum priority priority = priority_from_word(word);
+    int row = technical_find(alert);
+    if (row < 0 || (word[0] != '\0' && priority == PRIORITY_NONE)) {
+        fields_refuse(fields, "alert", alert, "an alert of the node and a priority", NULL);
+        return;
+    }
+    technical_condition(engine, row, priority, &(struct technical_words){.note = note});
+    fields_answer(fields, fields->commit_ms, fields->commit_ms, false);
+}
+
 static void (*const carriers[COMMAND_COUNT])(struct engine *, struct fields *) = {
-    [COMMAND_PATIENT] = carry_patient,     [COMMAND_LEFT] = carry_left,
-    [COMMAND_RULE] = command_rule,         [COMMAND_CONFIRMATION] = carry_confirmation,
-    [COMMAND_REFERENCE] = carry_reference, [COMMAND_SUSPENSION] = carry_suspension,
-    [COMMAND_REGISTRY] = carry_registry,   [COMMAND_ACKNOWLEDGE] = carry_acknowledge,
-    [COMMAND_CLOCK] = carry_clock,         [COMMAND_SHOW] = carry_show,
+    [COMMAND_PATIENT] = carry_patient,
+    [COMMAND_LEFT] = carry_left,
+    [COMMAND_RULE] = command_rule,
+    [COMMAND_CONFIRMATION] = carry_confirmation,
+    [COMMAND_REFERENCE] = carry_reference,
+    [COMMAND_SUSPENSION] = carry_suspension,
+    [COMMAND_REGISTRY] = carry_registry,
+    [COMMAND_ACKNOWLEDGE] = carry_acknowledge,
+    [COMMAND_CLOCK] = carry_clock,
+    [COMMAND_SHOW] = carry_show,
+    [COMMAND_CLOCK_ACCEPT] = carry_clock_accept,
+    [COMMAND_CONDITION] = carry_condition,
     [COMMAND_RECEIVED] = carry_received,
 };
 

@@ -35,11 +35,12 @@ void engine_free(struct engine *engine)
         zone_free(engine->zones[i]);
     for (size_t i = 0; i < engine->stories.capacity && i < engine->stories.count; i++)
         story_deinit(&engine->stories.items[i]);
-    technical_free(engine->outage, engine);
+    technical_free_node(engine);
     rulebook_deinit(&engine->rules);
     index_map_deinit(&engine->patients_by_id);
     index_map_deinit(&engine->ledgers_by_episode);
     spans_deinit(&engine->outages);
+    spans_deinit(&engine->skipped);
     buffer_deinit(&engine->json);
     slab_give(engine->patients);
     slab_give(engine->heap);
@@ -74,12 +75,14 @@ static void take_outage(struct engine *engine, int64_t from_ms, int64_t to_ms)
 
 /* Up time counts at a start alone: while running, engine time may be slewed against it, which is no outage.
  */
-static void take_up_time(struct engine *engine, int64_t last_ms, int64_t up_ms, bool start)
+static void take_up_time(struct engine *engine, int64_t last_ms, int64_t up_ms, enum tick_kind kind)
 {
     int64_t up_from_ms = engine->now_ms - up_ms;
     if (!engine->ticked)
         take_outage(engine, BEFORE_ALL_MS, engine->now_ms);
-    else if (start && up_from_ms > last_ms) {
+    else if (kind != TICK_RUNNING && up_from_ms > last_ms) {
+        if (kind == TICK_SKIPPED)
+            spans_add(&engine->skipped, last_ms, up_from_ms);
         take_outage(engine, last_ms, up_from_ms);
         if (engine->settings.shard == 0)
             technical_outage(engine, last_ms, up_from_ms);
@@ -87,13 +90,13 @@ static void take_up_time(struct engine *engine, int64_t last_ms, int64_t up_ms, 
     engine->ticked = true;
 }
 
-bool engine_tick(struct engine *engine, int64_t now_ms, int64_t up_ms, bool start)
+bool engine_tick(struct engine *engine, int64_t now_ms, int64_t up_ms, enum tick_kind kind)
 {
     int64_t last_ms = engine->now_ms;
     unsigned expiries = 0;
     move_time(engine, now_ms);
     unit_begin(&engine->unit, engine->now_ms, "clock", false);
-    take_up_time(engine, last_ms, up_ms, start);
+    take_up_time(engine, last_ms, up_ms, kind);
     while (engine->heap_count > 0 && engine->heap[0]->due_ms < engine->now_ms &&
            expiries++ < TICK_EXPIRIES_MAX)
         patient_expire(engine, engine->heap[0]);

@@ -35,10 +35,12 @@ void engine_free(struct engine *engine);
 
 /* A unit of decision without readings: moves engine time to now_ms (never backwards) and decides everything
  * due strictly before now_ms, in order, at most TICK_EXPIRIES_MAX; true: more is due (call again with the
- * same now_ms and up_ms 0). `start`: first tick of a process: what the up_ms of it did not gain since the
+ * same now_ms and up_ms 0). TICK_START: first tick of a process: what the up_ms of it did not gain since the
  * tick before was an outage of our own. Between starts all time is up time: engine time may be slewed against
- * up time, which is no outage. */
-bool engine_tick(struct engine *engine, int64_t now_ms, int64_t up_ms, bool start);
+ * up time, which is no outage. TICK_SKIPPED: an operator confirmed a wall clock ahead; what was skipped is an
+ * outage of our own, and the days that it touches neither count as missed nor end a run. */
+enum tick_kind { TICK_RUNNING, TICK_START, TICK_SKIPPED };
+bool engine_tick(struct engine *engine, int64_t now_ms, int64_t up_ms, enum tick_kind kind);
 
 /* The earliest instant at which a timer falls due while up, INT64_MAX without; it is decided by a tick later
  * than it. */

@@ -6,6 +6,8 @@
 #include "alerting/unit.h"
 #include "daemon/base/buffer.h"
 
+enum { TECHNICAL_ROWS_MAX = 32 };
+
 struct arrival { /* an accepted reading, for silence */
     enum parameter parameter;
     int64_t measured_at_ms;
@@ -40,8 +42,8 @@ struct engine {
     size_t patients_count, patients_capacity;
     struct patient **heap; /* by (due_ms, patient_id) */
     size_t heap_count, heap_capacity;
-    struct spans outages;
-    struct technical *outage; /* own outage; shard 0; NULL: never one */
+    struct spans outages, skipped; /* skipped: outages in which time did not pass; its days do not count */
+    struct technical *node[TECHNICAL_ROWS_MAX]; /* alerts about the node by row; shard 0; NULL: never one */
     struct zone **zones;
     size_t zones_count, zones_capacity;
     struct unit unit;

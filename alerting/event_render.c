@@ -332,10 +332,11 @@ static void outcome_members(struct buffer *json, const struct pending *pending)
 
 static void command_members(struct buffer *json, const struct pending *pending)
 {
-    if (pending->kind == EVENT_ACKNOWLEDGED) {
+    bool acknowledged = pending->kind == EVENT_ACKNOWLEDGED;
+    if (acknowledged || pending->author != NULL)
         text_member(json, "author", pending->author);
+    if (acknowledged || pending->note != NULL)
         text_member(json, "note", pending->note);
-    }
     if (pending->kind == EVENT_SUSPENDED)
         instant_member(json, "until", pending->until_ms);
 }

@@ -110,6 +110,8 @@ void patient_let_go(struct engine *engine, struct patient *patient, struct serie
     int64_t cut_ms = engine->unit.now_ms - 2 * engine_lookback_ms(engine, series->parameter);
     while (count < series->count && series_item(series, count)->key.ms < cut_ms)
         count++;
+    if (series->count - count > held_max(series))
+        technical_dense(engine, patient, series->parameter);
     while (series->count - count >
            held_max(series)) { /* denser than what is held: its look-back is what is held */
         cut_ms = series_item(series, count)->key.ms + 1;

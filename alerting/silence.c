@@ -6,6 +6,7 @@
 
 #include "alerting/days.h"
 #include "alerting/episodes.h"
+#include "alerting/technical.h"
 
 enum { FILLED_WORDS = 4, FILLED_DAYS = FILLED_WORDS * 64, DAYS_BEHIND = 64 };
 static const int64_t DAY_MS = 86400000;
@@ -79,14 +80,30 @@ static void fill_day(struct silence *silence, int64_t day)
         silence->filled[bit / 64] |= (uint64_t)1 << (bit % 64);
 }
 
-/* Consecutive days up to `day` without a reading; those touched by a suspension neither count nor end them.
- */
-static unsigned missed_days(const struct track *track, int64_t day)
+/* The stretch of skipped time that touches the day; NULL without. */
+static const struct span *skipped_in(const struct engine *engine, const struct track *track, int64_t day)
+{
+    for (size_t i = engine->skipped.count; i > 0; i--)
+        if (engine->skipped.items[i - 1].from_ms < begin_of(track, day + 1) &&
+            begin_of(track, day) < engine->skipped.items[i - 1].to_ms)
+            return &engine->skipped.items[i - 1];
+    return NULL;
+}
+
+/* Consecutive days up to `day` without a reading, counted up to `enough`; those touched by a suspension or by
+ * skipped time neither count nor end them. */
+static unsigned missed_days(const struct engine *engine, const struct track *track, int64_t day,
+                            unsigned enough)
 {
     const struct silence *silence = &track->silence;
     int64_t activation_ms = activation_of(track);
     unsigned missed = 0;
-    for (; day >= silence->days_base && begin_of(track, day) >= activation_ms; day--) {
+    for (; missed < enough && day >= silence->days_base && begin_of(track, day) >= activation_ms; day--) {
+        const struct span *skipped = skipped_in(engine, track, day);
+        if (skipped != NULL) {
+            day = day_of(patient_of(track), skipped->from_ms, day_start_min(track));
+            continue;
+        }
         if (spans_touch(&silence->suspensions, begin_of(track, day), begin_of(track, day + 1)))
             continue;
         if (is_filled(silence, day))
@@ -97,11 +114,11 @@ static unsigned missed_days(const struct track *track, int64_t day)
 }
 
 /* Are the days up to the last closed one enough for a version that wants k of them? */
-static bool days_are_due(const struct track *track, int64_t day, unsigned k)
+static bool days_are_due(const struct engine *engine, const struct track *track, int64_t day, unsigned k)
 {
     const struct silence *silence = &track->silence;
     bool seen_since = silence->seen && silence->last_seen_ms >= begin_of(track, day + 1);
-    return k > 0 && !seen_since && missed_days(track, day) >= k;
+    return k > 0 && !seen_since && missed_days(engine, track, day, k) >= k;
 }
 
 /* -------------------------------------------------------------------------------------------------- due when
@@ -134,6 +151,16 @@ static int64_t day_due_ms(const struct engine *engine, const struct track *track
     const struct rule_silence *rule = silence_at(track, begin_of(track, silence->next_day));
     return spans_reach(&engine->outages, &silence->suspensions, begin_of(track, silence->next_day + 1),
                        rule == NULL ? 0 : rule->grace_ms);
+}
+
+/* Days that lie wholly in skipped time are not closed one by one: there may be thousands. */
+static void pass_skipped_days(const struct engine *engine, struct track *track)
+{
+    struct silence *silence = &track->silence;
+    const struct span *skipped =
+        engine->skipped.count == 0 ? NULL : skipped_in(engine, track, silence->next_day);
+    if (skipped != NULL && skipped->to_ms >= begin_of(track, silence->next_day + 1))
+        silence->next_day = day_of(patient_of(track), skipped->to_ms, day_start_min(track));
 }
 
 static int64_t segment_due_ms(const struct track *track)
@@ -181,6 +208,7 @@ static void reschedule(struct engine *engine, struct track *track)
     silence->due_ms = INT64_MAX;
     if (!silence->active || has_ended(track))
         return;
+    pass_skipped_days(engine, track);
     silence->due_ms = earliest(earliest(edge_due_ms(track), segment_due_ms(track)),
                                earliest(gap_due_ms(engine, track), day_due_ms(engine, track)));
 }
@@ -241,7 +269,7 @@ static void pass_segment(struct engine *engine, struct track *track)
     const struct segment *segment = timeline_after(&track->timeline, silence->segment_ms);
     silence->segment_ms = segment->from_ms;
     if (segment->state == SEGMENT_ON) {
-        if (days_are_due(track, silence->next_day - 1, segment->version->rule->silence.missed_days))
+        if (days_are_due(engine, track, silence->next_day - 1, segment->version->rule->silence.missed_days))
             raise(engine, track, segment->from_ms);
         return;
     }
@@ -260,7 +288,7 @@ static void close_day(struct engine *engine, struct track *track, int64_t closin
     struct silence *silence = &track->silence;
     int64_t day = silence->next_day++;
     const struct rule_silence *rule = silence_at(track, begin_of(track, day));
-    if (rule != NULL && days_are_due(track, day, rule->missed_days))
+    if (rule != NULL && days_are_due(engine, track, day, rule->missed_days))
         raise(engine, track, closing_ms);
 }
 
@@ -309,6 +337,26 @@ static bool listens_to(const struct rule_silence *rule, enum parameter parameter
     return false;
 }
 
+/* A sign of life by the one-day test, which applies to rules with max_gap. */
+static bool is_sign(const struct silence *silence, const struct rule_silence *rule,
+                    const struct arrival *arrival)
+{
+    return rule->max_gap_ms == 0 || arrival->measured_at_ms > silence->last_seen_ms - DAY_MS;
+}
+
+/* A parameter of which things arrive and nothing counts: its device's clock is wrong. What counts in this
+ * request speaks last. */
+static void watch_device_clocks(struct engine *engine, struct track *track, const struct rule_silence *rule)
+{
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t i = 0; i < engine->arrivals_count; i++) {
+            const struct arrival *arrival = &engine->arrivals[i];
+            if (arrival->first_of_key && listens_to(rule, arrival->parameter) &&
+                is_sign(&track->silence, rule, arrival) == (pass == 1))
+                technical_device_clock(engine, ledger_of(track)->patient, arrival->parameter, pass == 1);
+        }
+}
+
 void silence_receive(struct engine *engine, struct track *track)
 {
     struct silence *silence = &track->silence;
@@ -322,8 +370,10 @@ void silence_receive(struct engine *engine, struct track *track)
         fill_day(silence, arrival->day_only
                               ? day_local(patient_of(track), arrival->measured_at_ms)
                               : day_of(patient_of(track), arrival->measured_at_ms, day_start_min(track)));
-        counts |= rule->max_gap_ms == 0 || arrival->measured_at_ms > silence->last_seen_ms - DAY_MS;
+        counts |= is_sign(silence, rule, arrival);
     }
+    if (rule != NULL && rule->max_gap_ms > 0)
+        watch_device_clocks(engine, track, rule);
     if (!counts)
         return;
     const struct segment *segment = timeline_at(&track->timeline, now_ms);

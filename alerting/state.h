@@ -45,8 +45,9 @@ struct track { /* a rule of a patient */
 
 struct technical { /* an open or held technical alert */
     struct ledger ledger;
-    int64_t day;    /* late readings: of the patient */
-    int64_t due_ms; /* clears then, INT64_MAX when nothing is open */
+    int64_t day;      /* late readings: of the patient */
+    int64_t due_ms;   /* clears then, INT64_MAX when nothing is open */
+    int64_t since_ms; /* device clock: the first arrival since the last that counted, which raises 24 h on */
 };
 
 struct zone_from {

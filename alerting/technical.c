@@ -12,12 +12,17 @@
 
 static const int64_t DAY_MS = 86400000;
 
+enum subject { SUBJECT_PATIENT, SUBJECT_NODE };
+
 static const struct technical_row rows[TECHNICAL_COUNT] = {
 #define TECHNICAL(id, rule_id, subject, priority, begins, fr, en, raised_when, cleared_when)                 \
-    {rule_id, PRIORITY_##priority, BEGAN_##begins, fr, en, raised_when, cleared_when},
+    {rule_id, PRIORITY_##priority, BEGAN_##begins, SUBJECT_##subject == SUBJECT_NODE, fr,                    \
+     en,      raised_when,         cleared_when},
 #include "alerting/technical.def"
 #undef TECHNICAL
 };
+
+_Static_assert((int)TECHNICAL_COUNT <= (int)TECHNICAL_ROWS_MAX, "a place in the engine for every row");
 
 const struct technical_row *technical_row(int id)
 {
@@ -81,7 +86,7 @@ static void prune(struct engine *engine, struct patient *patient)
     for (size_t i = 0; i < patient->technicals_count; i++) {
         struct technical *technical = patient->technicals[i];
         ledger_prune(&technical->ledger, engine, engine->unit.now_ms - engine->settings.lookback_ms);
-        if (technical->ledger.count == 0)
+        if (technical->ledger.count == 0 && technical->due_ms == INT64_MAX)
             technical_free(technical, engine);
         else
             patient->technicals[kept++] = technical;
@@ -89,8 +94,7 @@ static void prune(struct engine *engine, struct patient *patient)
     patient->technicals_count = kept;
 }
 
-static struct technical *find_or_add(struct engine *engine, struct patient *patient,
-                                     const struct ledger *like, int64_t day)
+static struct technical *find(const struct patient *patient, const struct ledger *like, int64_t day)
 {
     for (size_t i = 0; i < patient->technicals_count; i++) {
         struct technical *technical = patient->technicals[i];
@@ -99,6 +103,15 @@ static struct technical *find_or_add(struct engine *engine, struct patient *pati
             technical->day == day)
             return technical;
     }
+    return NULL;
+}
+
+static struct technical *find_or_add(struct engine *engine, struct patient *patient,
+                                     const struct ledger *like, int64_t day)
+{
+    struct technical *known = find(patient, like, day);
+    if (known != NULL)
+        return known;
     prune(engine, patient);
     struct technical *technical = technical_new(like->technical, patient, like->parameter, like->detail);
     technical->day = day;
@@ -161,18 +174,6 @@ void technical_late(struct engine *engine, struct patient *patient, const struct
     technical->due_ms = day_begin_ms(patient, day + 1, 0);
 }
 
-void technical_outage(struct engine *engine, int64_t from_ms, int64_t to_ms)
-{
-    if (engine->outage == NULL)
-        engine->outage = technical_new(TECHNICAL_OUTAGE, NULL, PARAMETER_COUNT, engine->settings.node);
-    struct scene scene = {.engine = engine, .ledger = &engine->outage->ledger};
-    ledger_prune(&engine->outage->ledger, engine, to_ms - engine->settings.lookback_ms);
-    struct transition transition = transition_of(from_ms, EVENT_RAISED, rows[TECHNICAL_OUTAGE].priority);
-    ledger_step(&scene, &transition, &(struct reading_key){.ms = from_ms}, 0, false);
-    transition = transition_of(to_ms, EVENT_CLEARED, rows[TECHNICAL_OUTAGE].priority);
-    ledger_step(&scene, &transition, NULL, 0, false);
-}
-
 static void finish(struct engine *engine, struct technical *technical, int64_t at_ms, enum event_kind kind)
 {
     struct scene scene = {.engine = engine, .ledger = &technical->ledger};
@@ -185,6 +186,126 @@ static void finish(struct engine *engine, struct technical *technical, int64_t a
     ledger_step(&scene, &transition, NULL, 0, false);
 }
 
+/* ------------------------------------------------------------------------------------------------- the node
+ */
+
+int technical_find(const char *rule_id)
+{
+    int row = technical_row_of(rule_id);
+    return row >= 0 && rows[row].of_node && row != TECHNICAL_OUTAGE ? row : -1;
+}
+
+void technical_free_node(struct engine *engine)
+{
+    for (int id = 0; id < TECHNICAL_COUNT; id++)
+        technical_free(engine->node[id], engine);
+}
+
+static struct ledger *node_ledger(struct engine *engine, int id)
+{
+    ensure(rows[id].of_node);
+    if (engine->node[id] == NULL)
+        engine->node[id] = technical_new(id, NULL, PARAMETER_COUNT, engine->settings.node);
+    return &engine->node[id]->ledger;
+}
+
+void technical_outage(struct engine *engine, int64_t from_ms, int64_t to_ms)
+{
+    struct scene scene = {.engine = engine, .ledger = node_ledger(engine, TECHNICAL_OUTAGE)};
+    ledger_prune(scene.ledger, engine, to_ms - engine->settings.lookback_ms);
+    struct transition transition = transition_of(from_ms, EVENT_RAISED, rows[TECHNICAL_OUTAGE].priority);
+    ledger_step(&scene, &transition, &(struct reading_key){.ms = from_ms}, 0, false);
+    transition = transition_of(to_ms, EVENT_CLEARED, rows[TECHNICAL_OUTAGE].priority);
+    ledger_step(&scene, &transition, NULL, 0, false);
+}
+
+void technical_condition(struct engine *engine, int id, enum priority priority,
+                         const struct technical_words *words)
+{
+    struct scene scene = {.engine = engine, .ledger = node_ledger(engine, id)};
+    int64_t now_ms = engine->unit.now_ms;
+    ledger_prune(scene.ledger, engine, now_ms - engine->settings.lookback_ms);
+    const struct episode *open = ledger_open_episode(scene.ledger);
+    enum priority before = open == NULL ? PRIORITY_NONE : open->story.items[open->story.count - 1].priority;
+    if (priority == before)
+        return;
+    enum event_kind kind = before == PRIORITY_NONE     ? EVENT_RAISED
+                           : priority == PRIORITY_NONE ? EVENT_CLEARED
+                           : priority > before         ? EVENT_ESCALATED
+                                                       : EVENT_DEESCALATED;
+    struct transition transition = transition_of(now_ms, kind, kind == EVENT_CLEARED ? before : priority);
+    size_t first = engine->unit.count;
+    transition.reason = words->reason;
+    ledger_step(&scene, &transition, &(struct reading_key){.ms = now_ms}, 0, true);
+    for (size_t i = first; i < engine->unit.count; i++) {
+        engine->unit.items[i].note = words->note;
+        engine->unit.items[i].author = words->author;
+    }
+}
+
+/* ----------------------------------------------------------------------------- facts about patients, by time
+ */
+
+/* Raises when nothing is open; clears at `due_ms` at the latest word. */
+static void raise_until(struct engine *engine, struct technical *technical, int64_t due_ms)
+{
+    struct scene scene = {.engine = engine, .ledger = &technical->ledger};
+    int64_t now_ms = engine->unit.now_ms;
+    enum priority priority = rows[technical->ledger.technical].priority;
+    struct transition transition = transition_of(now_ms, EVENT_RAISED, priority);
+    if (ledger_open_episode(&technical->ledger) == NULL)
+        ledger_step(&scene, &transition, &(struct reading_key){.ms = now_ms}, 0, true);
+    technical->due_ms = due_ms;
+}
+
+void technical_suspended(struct engine *engine, struct patient *patient, int64_t until_ms)
+{
+    if (engine->unit.now_ms >= patient->left_at_ms)
+        return;
+    struct ledger like = new_ledger(TECHNICAL_SUSPENSION, patient, PARAMETER_COUNT, NULL);
+    struct technical *technical = find_or_add(engine, patient, &like, 0);
+    bool longer = technical->due_ms == INT64_MAX || technical->due_ms < until_ms;
+    raise_until(engine, technical, longer ? until_ms : technical->due_ms);
+}
+
+void technical_dense(struct engine *engine, struct patient *patient, enum parameter parameter)
+{
+    if (engine->unit.now_ms >= patient->left_at_ms)
+        return;
+    struct ledger like = new_ledger(TECHNICAL_DENSE, patient, parameter, NULL);
+    raise_until(engine, find_or_add(engine, patient, &like, 0), engine->unit.now_ms + DAY_MS);
+}
+
+void technical_device_clock(struct engine *engine, struct patient *patient, enum parameter parameter,
+                            bool counted)
+{
+    struct ledger like = new_ledger(TECHNICAL_DEVICE_CLOCK, patient, parameter, NULL);
+    int64_t now_ms = engine->unit.now_ms;
+    if (now_ms >= patient->left_at_ms || (counted && find(patient, &like, 0) == NULL))
+        return;
+    struct technical *technical = find_or_add(engine, patient, &like, 0);
+    if (counted) {
+        technical->since_ms = 0;
+        technical->due_ms = INT64_MAX;
+        if (ledger_open_episode(&technical->ledger) != NULL)
+            finish(engine, technical, now_ms, EVENT_CLEARED);
+    } else if (technical->since_ms == 0) {
+        technical->since_ms = now_ms;
+        technical->due_ms = now_ms + DAY_MS;
+    }
+}
+
+/* 24 hours went by without one that counted; it stays open until one does. */
+static void raise_device_clock(struct engine *engine, struct technical *technical)
+{
+    struct scene scene = {.engine = engine, .ledger = &technical->ledger};
+    int64_t at_ms = technical->due_ms;
+    struct transition transition =
+        transition_of(at_ms, EVENT_RAISED, rows[technical->ledger.technical].priority);
+    technical->due_ms = INT64_MAX;
+    ledger_step(&scene, &transition, &(struct reading_key){.ms = technical->since_ms}, 0, true);
+}
+
 void technical_close(struct engine *engine, struct patient *patient, int64_t at_ms)
 {
     for (size_t i = 0; i < patient->technicals_count; i++)
@@ -194,7 +315,11 @@ void technical_close(struct engine *engine, struct patient *patient, int64_t at_
 void technical_expire(struct engine *engine, struct patient *patient, int64_t due_ms)
 {
     for (size_t i = 0; i < patient->technicals_count; i++)
-        if (patient->technicals[i]->due_ms <= due_ms)
+        if (patient->technicals[i]->due_ms > due_ms)
+            continue;
+        else if (patient->technicals[i]->ledger.technical == TECHNICAL_DEVICE_CLOCK)
+            raise_device_clock(engine, patient->technicals[i]);
+        else
             finish(engine, patient->technicals[i], patient->technicals[i]->due_ms, EVENT_CLEARED);
     if (due_ms >= patient->left_at_ms)
         technical_close(engine, patient, patient->left_at_ms);

@@ -19,9 +19,10 @@ struct pending {
     const char *reason; /* NULL without */
     uint8_t into[UUID_BYTES];
     bool has_into;
-    struct transition basis;   /* what the event rests on */
-    const char *author, *note; /* of a command; NULL without; borrowed until the end of the unit */
-    int64_t until_ms;          /* of a suspension; INSTANT_NONE without */
+    struct transition basis; /* what the event rests on */
+    const char *author,
+        *note;        /* of a command or a condition; NULL without; borrowed until the end of the unit */
+    int64_t until_ms; /* of a suspension; INSTANT_NONE without */
 };
 
 struct unit {

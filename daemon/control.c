@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon/base/clock.h"
+#include "daemon/base/log.h"
 #include "daemon/service_internal.h"
 
 enum { REGISTRY_DONE_SLOTS = 1024 };
@@ -15,7 +16,9 @@ struct fanout {
     struct control *control;
     struct admin_request *request;
     void (*finish)(struct fanout *fanout);
-    unsigned outstanding;
+    void (*done)(void *context, bool taken); /* of control_tell_node() */
+    void *context;
+    unsigned shards, outstanding;
     struct command command[SHARDS_MAX];
 };
 
@@ -32,7 +35,7 @@ struct control {
 
 static void fanout_free(struct fanout *fanout)
 {
-    for (uint32_t i = 0; i < fanout->control->service->shards; i++) {
+    for (uint32_t i = 0; i < fanout->shards; i++) {
         buffer_deinit(&fanout->command[i].json);
         buffer_deinit(&fanout->command[i].reply);
     }
@@ -40,17 +43,16 @@ static void fanout_free(struct fanout *fanout)
     free(fanout);
 }
 
-/* Sends `json` to every shard; finish() answers when all are back. Takes the buffer's content. */
-static void fanout_send(struct control *control, struct admin_request *request, enum command_kind kind,
-                        struct buffer *json, void (*finish)(struct fanout *fanout))
+/* Sends `json` to the first `shards`; finish() answers when all are back. Takes the buffer's content. */
+static struct fanout *fanout_send_to(struct control *control, unsigned shards, enum command_kind kind,
+                                     struct buffer *json, void (*finish)(struct fanout *fanout))
 {
     struct service *service = control->service;
     struct fanout *fanout = calloc(1, sizeof *fanout);
     ensure(fanout != NULL);
-    *fanout = (struct fanout){
-        .control = control, .request = request, .finish = finish, .outstanding = service->shards};
+    *fanout = (struct fanout){.control = control, .finish = finish, .shards = shards, .outstanding = shards};
     control->outstanding++;
-    for (uint32_t i = 0; i < service->shards; i++) {
+    for (uint32_t i = 0; i < shards; i++) {
         struct command *command = &fanout->command[i];
         command->job.kind = JOB_COMMAND;
         command->kind = kind;
@@ -59,6 +61,26 @@ static void fanout_send(struct control *control, struct admin_request *request, 
         inlet_send(&service->admin_inlet[i], &command->job);
     }
     buffer_deinit(json);
+    return fanout;
+}
+
+static void fanout_send(struct control *control, struct admin_request *request, enum command_kind kind,
+                        struct buffer *json, void (*finish)(struct fanout *fanout))
+{
+    fanout_send_to(control, control->service->shards, kind, json, finish)->request = request;
+}
+
+static void tell_done(struct fanout *fanout)
+{
+    fanout->done(fanout->context, fanout->command[0].outcome == OK && fanout->command[0].job.result == OK);
+}
+
+void control_tell_node(struct control *control, struct buffer *json, void (*done)(void *context, bool taken),
+                       void *context)
+{
+    struct fanout *fanout = fanout_send_to(control, 1, COMMAND_CONDITION, json, tell_done);
+    fanout->done = done;
+    fanout->context = context;
 }
 
 static void collect_commands(struct control *control)
@@ -79,7 +101,7 @@ static void collect_commands(struct control *control)
 static struct command *fanout_verdict(struct fanout *fanout)
 {
     struct command *chosen = &fanout->command[0];
-    for (uint32_t i = 0; i < fanout->control->service->shards; i++) {
+    for (uint32_t i = 0; i < fanout->shards; i++) {
         struct command *command = &fanout->command[i];
         if (command->outcome == OK)
             return command;
@@ -339,6 +361,70 @@ static void set_clock(void *context, struct admin_request *request)
     fanout_send(control, request, COMMAND_CLOCK, &json, finish_clock);
 }
 
+/* ---- the clock of the node ---- */
+
+/* GET /v1/clock */
+static void show_engine_clock(void *context, struct admin_request *request)
+{
+    const struct service *service = ((struct control *)context)->service;
+    static const char *const paces[] = {[PACE_WALL] = "wall", [PACE_HELD] = "held", [PACE_MOVED] = "moved"};
+    int64_t now_ms, wall_ms = clock_wall_ms();
+    int pace = atomic_load(&service->node.clock_pace);
+    bool held = clock_is_held(service, &now_ms), jump = atomic_load(&service->node.clock_jump_ms) != 0;
+    const char *state = pace != PACE_WALL                               ? paces[pace]
+                        : jump                                          ? "jump"
+                        : atomic_load(&service->node.clock_catching_up) ? "catching-up"
+                                                                        : "following";
+    struct buffer json = {0};
+    render_open(&json, '{');
+    render_key(&json, "now");
+    render_instant(&json, now_ms);
+    render_key(&json, "wall");
+    render_instant(&json, wall_ms);
+    render_key(&json, "difference_ms");
+    render_integer(&json, wall_ms - now_ms);
+    render_key(&json, "state");
+    render_text(&json, state);
+    render_key(&json, "running");
+    render_boolean(&json, !held);
+    render_close(&json, '}');
+    admin_answer(request, 200, NULL, &json);
+    buffer_deinit(&json);
+}
+
+static void finish_accept(struct fanout *fanout)
+{
+    bool taken = fanout_verdict(fanout)->outcome == OK;
+    log_write(LOG_NOTICE, "clock", "wall clock confirmed by=%s outcome=%s", fanout->request->author,
+              taken ? "taken" : "nothing to confirm");
+    if (taken)
+        show_engine_clock(fanout->control, fanout->request);
+    else
+        admin_refuse(fanout->request, 422, "refused",
+                     "nothing to confirm: the wall clock is within 60 s, or the test clock holds");
+}
+
+/* POST /v1/clock/accept {"author"} */
+static void accept_clock(void *context, struct admin_request *request)
+{
+    json_error_t fault;
+    json_t *body =
+        request->body_size == 0 ? json_object() : json_loadb(request->body, request->body_size, 0, &fault);
+    if (!json_is_object(body)) {
+        json_decref(body);
+        admin_refuse(request, 400, "bad-request", "expected a JSON object {\"author\"}");
+        return;
+    }
+    const char *person = json_string_value(json_object_get(body, "author"));
+    struct buffer json = {0};
+    buffer_printf(&json, "{\"command\":\"clock-accept\",\"wall\":%lld,\"monotonic\":%lld,\"author\":",
+                  (long long)clock_wall_ms(), (long long)clock_monotonic_ms());
+    render_text(&json, person != NULL ? person : request->author);
+    buffer_text(&json, "}");
+    json_decref(body);
+    fanout_send(context, request, COMMAND_CLOCK_ACCEPT, &json, finish_accept);
+}
+
 /* ---- the table ---- */
 
 static const struct admin_route routes[] = {
@@ -347,6 +433,8 @@ static const struct admin_route routes[] = {
     {METHOD_POST, "/v1/token", ADMIN_ROLE_ADMINISTRATOR, issue_token},
     {METHOD_GET, "/v1/rules", ADMIN_ROLE_ANY, show_rules},
     {METHOD_POST, "/v1/alerts/*", ADMIN_ROLE_PHYSICIAN | ADMIN_ROLE_NURSE, acknowledge},
+    {METHOD_GET, "/v1/clock", ADMIN_ROLE_ANY, show_engine_clock},
+    {METHOD_POST, "/v1/clock/accept", ADMIN_ROLE_OPERATOR | ADMIN_ROLE_ADMINISTRATOR, accept_clock},
     {METHOD_GET, "/v1/test/clock", ADMIN_ROLE_ANY, show_clock},
     {METHOD_POST, "/v1/test/clock", ADMIN_ROLE_OPERATOR | ADMIN_ROLE_ADMINISTRATOR | ADMIN_ROLE_SYSTEM,
      set_clock},

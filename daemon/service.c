@@ -16,6 +16,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/file.h"
 #include "daemon/base/log.h"
+#include "daemon/conditions.h"
 #include "daemon/service_internal.h"
 #include "storage/loader_session.h"
 
@@ -358,16 +359,19 @@ static void choose_time(const struct service *service, struct engine_time *ret_t
         pace = PACE_WALL;
     if (config->node_mode == MODE_TEST && config->node_test_clock != INSTANT_NONE) {
         int64_t hold_ms = config->node_test_clock > last_ms ? config->node_test_clock : last_ms;
-        engine_time_start(ret_time, hold_ms, PACE_HELD, hold_ms, clock_monotonic_ms());
+        engine_time_start(ret_time, hold_ms, PACE_HELD, hold_ms, clock_monotonic_ms(), INSTANT_NONE);
         return;
     }
-    engine_time_start(ret_time, last_ms, pace, clock_wall_ms(), clock_monotonic_ms());
+    int64_t expected_ms = last_ms == INSTANT_NONE ? INSTANT_NONE : clock_anchor_expected_ms(&service->anchor);
+    engine_time_start(ret_time, last_ms, pace, clock_wall_ms(), clock_monotonic_ms(), expected_ms);
 }
 
 static enum err start_threads(struct service *service)
 {
     struct engine_time time;
+    clock_anchor_open(&service->anchor, service->config->node_state_dir);
     choose_time(service, &time);
+    atomic_store(&service->node.clock_pace, (int)time.pace);
     atomic_store(&service->engine_now_ms, time.last_ms);
     atomic_store(&service->node.engine_offset_ms, time.offset_ms);
     atomic_store(&service->node.engine_held_ms, time.pace == PACE_HELD ? time.last_ms : INSTANT_NONE);
@@ -548,6 +552,16 @@ static void stop_watchdog(struct service *service)
     watchdog_stop(&service->watchdog);
 }
 
+static enum err start_conditions(struct service *service)
+{
+    return conditions_start(service, &service->conditions);
+}
+
+static void stop_conditions(struct service *service)
+{
+    conditions_stop(service->conditions);
+}
+
 /* ---- accepting ---- */
 
 static enum err write_ports(struct service *service, const char *path)
@@ -615,6 +629,7 @@ static const struct step {
     {"registry", start_registry, stop_registry},    /* loops admit nothing without a snapshot */
     {"loops", start_loops, stop_loops},             /* listeners bind last of what serves readings */
     {"control", start_control, stop_control},       /* calls reach registry and shards */
+    {"conditions", start_conditions, stop_conditions}, /* what the node knows of itself becomes alerts */
     {"watchdog", start_watchdog, stop_watchdog},    /* every thread runs */
     {"accepting", start_accepting, stop_accepting}, /* everything stands: say so */
 };

@@ -7,6 +7,7 @@
 #include "alerting/publisher.h"
 #include "daemon/admin/admin.h"
 #include "daemon/base/cipher.h"
+#include "daemon/clock_anchor.h"
 #include "daemon/identity.h"
 #include "daemon/ingest/certificates.h"
 #include "daemon/ingest/ingest.h"
@@ -60,6 +61,8 @@ struct service {
     uv_loop_t admin_loop;
     uv_signal_t terminate, interrupt, hangup;
     struct control *control;
+    struct conditions *conditions;
+    struct clock_anchor anchor;
     char journal_directory[4096];
     struct watchdog watchdog;
     _Atomic unsigned replayed_percent[SHARDS_MAX]; /* written by the recovering threads */
@@ -73,6 +76,11 @@ struct service {
 MUST_CHECK enum err control_start(struct service *service, struct control **ret_control);
 int control_port(const struct control *control); /* 0: only the socket */
 void control_stop(struct control *control);
+/* Sends a command `condition` to shard 0, which speaks for the node; `done` on the loop of main. Takes the
+ * buffer's content. */
+void control_tell_node(struct control *control, struct buffer *json, void (*done)(void *context, bool taken),
+                       void *context);
+
 /* From when registry and shards stand, until they stop: what is under way then is answered first. */
 void control_serve(struct control *control);
 void control_end_service(struct control *control);

@@ -59,13 +59,13 @@ static void append_events(struct shard *shard)
     buffer_clear(&shard->decided);
 }
 
-static void append_tick(struct shard *shard, int64_t up_ms, bool start)
+static void append_tick(struct shard *shard, int64_t up_ms, enum tick_kind kind)
 {
     struct record_tick tick = {
         .engine_ms = shard->turn.now_ms,
         .up_ms = up_ms,
         .accepting = journal_accepting(shard->journal),
-        .start = start,
+        .start = (uint8_t)kind,
         .held = (uint8_t)shard->time.pace,
     };
     const struct journal_bytes part = {&tick, sizeof tick};
@@ -224,27 +224,31 @@ static void publish_time(struct shard *shard)
     int64_t held = shard->time.pace == PACE_HELD ? shard->time.last_ms : INSTANT_NONE;
     atomic_store_explicit(&node->engine_offset_ms, shard->time.offset_ms, memory_order_relaxed);
     atomic_store_explicit(&node->engine_held_ms, held, memory_order_relaxed);
+    atomic_store_explicit(&node->clock_jump_ms, shard->time.jump_ms, memory_order_relaxed);
+    atomic_store_explicit(&node->clock_pace, (int)shard->time.pace, memory_order_relaxed);
+    atomic_store_explicit(&node->clock_catching_up, shard->time.confirmed_ms != INSTANT_NONE,
+                          memory_order_relaxed);
     atomic_store_explicit(shard->options.engine_now_ms, shard->turn.now_ms, memory_order_relaxed);
 }
 
 /* One tick of the engine at turn.now_ms, its record in front of the events it causes; true: more is due. */
-static bool tick(struct shard *shard, int64_t up_ms, bool start)
+static bool tick(struct shard *shard, int64_t up_ms, enum tick_kind kind)
 {
-    append_tick(shard, up_ms, start);
-    bool more = engine_tick(shard->engine, shard->turn.now_ms, up_ms, start);
+    append_tick(shard, up_ms, kind);
+    bool more = engine_tick(shard->engine, shard->turn.now_ms, up_ms, kind);
     append_events(shard);
     return more;
 }
 
 /* Everything due before turn.now_ms, in turns of timers alone; the last tick opens the turn that requests
  * enter. */
-static void tick_until_due_is_done(struct shard *shard, bool start)
+static void tick_until_due_is_done(struct shard *shard, enum tick_kind kind)
 {
-    int64_t up_ms = start ? 0 : shard->turn.now_ms - shard->ticked_ms;
-    bool more = tick(shard, up_ms, start);
+    int64_t up_ms = kind != TICK_RUNNING ? 0 : shard->turn.now_ms - shard->ticked_ms;
+    bool more = tick(shard, up_ms, kind);
     while (more) {
         commit_turn(shard);
-        more = tick(shard, 0, false);
+        more = tick(shard, 0, TICK_RUNNING);
     }
 }
 
@@ -258,7 +262,7 @@ static void step_clock_to(struct shard *shard, int64_t target_ms)
         if (due + 1 > shard->turn.now_ms)
             shard->turn.now_ms = due + 1 < target_ms ? due + 1 : target_ms;
         shard->time.last_ms = shard->turn.now_ms;
-        tick_until_due_is_done(shard, false);
+        tick_until_due_is_done(shard, TICK_RUNNING);
         if (++steps % CLOCK_STEPS_PER_TURN == 0)
             commit_turn(shard);
         if (shard->turn.now_ms == target_ms)
@@ -285,9 +289,37 @@ static void set_clock(struct shard *shard, struct command *command)
         step_clock_to(shard, target_ms);
         engine_time_hold(&shard->time, target_ms);
     }
-    tick_until_due_is_done(shard, false);
+    tick_until_due_is_done(shard, TICK_RUNNING);
     publish_time(shard);
     command->outcome = OK;
+}
+
+/* ---- the wall clock is confirmed ---- */
+
+static int64_t number_behind(const char *json, const char *key)
+{
+    const char *at = strstr(json, key);
+    return at == NULL ? 0 : strtoll(at + strlen(key), NULL, 10);
+}
+
+/* {"command":"clock-accept","wall":ms,"monotonic":ms,"author":…}: the numbers stand first. Every shard gets
+ * the same pair, so all go on with the same offset. The command is in the journal ahead of the tick. */
+static void accept_clock(struct shard *shard, struct command *command)
+{
+    buffer_append(&command->json, "", 1);
+    int64_t wall_ms = number_behind(command->json.data, "\"wall\":");
+    int64_t monotonic_ms = number_behind(command->json.data, "\"monotonic\":");
+    command->json.size--;
+    if (!engine_time_accept(&shard->time, monotonic_ms, wall_ms)) {
+        command->outcome = ERR_REFUSED;
+        return;
+    }
+    decide_command(shard, command);
+    if (shard->time.last_ms > shard->turn.now_ms) {
+        shard->turn.now_ms = shard->time.last_ms;
+        tick_until_due_is_done(shard, TICK_SKIPPED);
+    }
+    publish_time(shard);
 }
 
 /* ---- the turn ---- */
@@ -305,6 +337,8 @@ static void run_job(struct shard *shard, struct job *job)
     struct command *command = (struct command *)job;
     if (command->kind == COMMAND_CLOCK)
         set_clock(shard, command);
+    else if (command->kind == COMMAND_CLOCK_ACCEPT)
+        accept_clock(shard, command);
     else
         decide_command(shard, command);
 }
@@ -333,13 +367,13 @@ static void drain(struct shard *shard)
     }
 }
 
-static void shard_turn(struct shard *shard, bool start)
+static void shard_turn(struct shard *shard, enum tick_kind kind)
 {
     int64_t monotonic_ms = clock_monotonic_ms();
     shard->turn.now_ms = engine_time_now(&shard->time, monotonic_ms, clock_wall_ms());
     shard->ticked_monotonic_ms = monotonic_ms;
     publish_time(shard);
-    tick_until_due_is_done(shard, start);
+    tick_until_due_is_done(shard, kind);
     drain(shard);
     commit_turn(shard);
     release_jobs(shard);
@@ -387,15 +421,15 @@ static void *run(void *argument)
     struct shard *shard = argument;
     slab_use(shard->slab);
     heartbeat_adopt(&shard->options.counters->heartbeat);
-    shard_turn(shard, true);
+    shard_turn(shard, TICK_START);
     while (!atomic_load_explicit(&shard->stopping, memory_order_acquire)) {
         heartbeat_beat();
         if (turn_is_wanted(shard))
-            shard_turn(shard, false);
+            shard_turn(shard, TICK_RUNNING);
         else
             shard_sleep(shard);
     }
-    shard_turn(shard, false);
+    shard_turn(shard, TICK_RUNNING);
     return NULL;
 }
 
@@ -474,6 +508,11 @@ int64_t shard_last_tick_ms(const struct shard *shard)
 enum engine_pace shard_last_pace(const struct shard *shard)
 {
     return shard->last_pace;
+}
+
+uint64_t shard_differences(const struct shard *shard)
+{
+    return shard->differences;
 }
 
 int64_t shard_registry_version(const struct shard *shard)

@@ -42,6 +42,7 @@ void shard_add_inlet(struct shard *shard, struct inlet *inlet);
 /* What recovery found. */
 int64_t shard_last_tick_ms(const struct shard *shard); /* INSTANT_NONE: an empty journal */
 enum engine_pace shard_last_pace(const struct shard *shard);
+uint64_t shard_differences(const struct shard *shard); /* decisions that differ from journaled events */
 int64_t shard_registry_version(const struct shard *shard);
 struct journal *shard_journal(const struct shard *shard);
 /* Its memory: any thread may read the figures. */

@@ -51,7 +51,7 @@ static void replay_tick(struct replay *replay, const struct record *record)
     replay->now_ms = tick.engine_ms;
     replay->shard->last_tick_ms = tick.engine_ms;
     replay->shard->last_pace = (enum engine_pace)tick.held;
-    (void)engine_tick(replay->shard->engine, tick.engine_ms, tick.up_ms, tick.start != 0);
+    (void)engine_tick(replay->shard->engine, tick.engine_ms, tick.up_ms, (enum tick_kind)tick.start);
 }
 
 static void decide_unit(struct replay *replay)

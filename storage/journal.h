@@ -27,7 +27,7 @@ enum record_type {
 struct record_tick {
     int64_t engine_ms; /* engine time of the turn */
     int64_t up_ms;     /* up time gained since the tick before; an outage gains none */
-    uint8_t accepting, start, held, reserved[5]; /* start: first turn of a process; held: test clock */
+    uint8_t accepting, start, held, reserved[5]; /* start: enum tick_kind; held: enum engine_pace */
 };
 
 struct record {

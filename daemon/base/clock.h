@@ -11,6 +11,9 @@ int64_t clock_monotonic_ns(void);
 /* CLOCK_MONOTONIC in milliseconds. */
 int64_t clock_monotonic_ms(void);
 
+/* CLOCK_BOOTTIME in milliseconds. */
+int64_t clock_since_boot_ms(void);
+
 /* Wall clock, milliseconds since 1970-01-01T00:00:00Z. */
 int64_t clock_wall_ms(void);
 

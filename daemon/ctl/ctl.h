@@ -48,6 +48,8 @@ int ctl_rules_check(struct ctl *ctl, int argc, char **argv);
 int ctl_rules_show(struct ctl *ctl, int argc, char **argv);
 int ctl_alerts(struct ctl *ctl, int argc, char **argv);
 int ctl_alert_ack(struct ctl *ctl, int argc, char **argv);
+int ctl_clock_status(struct ctl *ctl, int argc, char **argv);
+int ctl_clock_accept(struct ctl *ctl, int argc, char **argv);
 int ctl_journal_status(struct ctl *ctl, int argc, char **argv);
 int ctl_journal_verify(struct ctl *ctl, int argc, char **argv);
 int ctl_kafka_check(struct ctl *ctl, int argc, char **argv);

@@ -71,6 +71,19 @@ static const struct ctl_command commands[] = {
      "Exit 65 when\n"
      "the rules refuse it, 66 when there is no such episode.\n",
      true, ctl_alert_ack},
+    {"clock status", "[--json]", "engine time beside the wall clock",
+     "Decisions rest on engine time, which follows the wall clock but no jump of more than 60 s. States: "
+     "following, jump,\n"
+     "catching-up (a confirmed wall clock lies behind), held, moved (test clock). Exit 75 when it is jump.\n",
+     true, ctl_clock_status},
+    {"clock accept", "[--author A] [--json]", "confirm a wall clock that jumped",
+     "Look at the clock first (date, timedatectl): a wrong one makes readings unjudged. A clock ahead is "
+     "taken "
+     "at once, and\n"
+     "the time skipped counts as an outage of ours; a clock behind is approached at half speed. Exit 65 when "
+     "there is nothing\n"
+     "to confirm. Journaled with its author.\n",
+     true, ctl_clock_accept},
     {"journal status", "[--json]", "size, positions and backlog of the journal",
      "Per shard: segments, bytes, oldest and newest position; and how far the sinks are. Works beside a "
      "running daemon.\n",

@@ -18,6 +18,9 @@ struct node_state {
     _Atomic bool accepting;           /* false at low water, while draining, before recovery is done */
     _Atomic int64_t engine_offset_ms; /* engine time = monotonic + offset while it runs */
     _Atomic int64_t engine_held_ms;   /* engine time while held by the test clock, else INSTANT_NONE */
+    _Atomic int64_t clock_jump_ms;    /* wall clock - engine time while it is not followed, else 0 */
+    _Atomic int clock_pace;           /* enum engine_pace */
+    _Atomic bool clock_catching_up;   /* a confirmed wall clock lies behind */
 };
 
 struct ingest_settings;

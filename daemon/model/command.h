@@ -21,6 +21,8 @@
     COMMAND(ACKNOWLEDGE, "acknowledge", true)   /* episode author note */                                    \
     COMMAND(CLOCK, "clock", false)       /* set (instant) | run; mode=test; its ticks are journaled */       \
     COMMAND(RECEIVED, "received", false) /* patient_id device from to: is a reading of it held? read only */ \
+    COMMAND(CLOCK_ACCEPT, "clock-accept", true) /* wall monotonic author: the wall clock is confirmed */     \
+    COMMAND(CONDITION, "condition", true)       /* alert priority note: what the node knows of itself */     \
     COMMAND(SHOW, "show", false)         /* patient_id: effective rules, read only */
 
 enum command_kind {

@@ -40,7 +40,7 @@ void fixture_open(struct fixture *f)
     *f = (struct fixture){.count = 0};
     CU_ASSERT_EQUAL_FATAL(parameter_init(), OK);
     f->engine = engine_new(&settings, &out);
-    engine_tick(f->engine, ms_of(0), 0, true);
+    engine_tick(f->engine, ms_of(0), 0, TICK_START);
 }
 
 void fixture_open_patient(struct fixture *f)
@@ -71,7 +71,7 @@ void fixture_close(struct fixture *f)
 void fixture_tick(struct fixture *f, double minute)
 {
     int64_t now_ms = ms_of(minute), up_ms = now_ms - engine_now_ms(f->engine);
-    while (engine_tick(f->engine, now_ms, up_ms, false))
+    while (engine_tick(f->engine, now_ms, up_ms, TICK_RUNNING))
         up_ms = 0;
 }
 
@@ -81,16 +81,16 @@ void fixture_run(struct fixture *f, double minute)
     for (unsigned steps = 0; (due_ms = engine_next_due_ms(f->engine)) < end_ms; steps++) {
         CU_ASSERT_FATAL(steps < 100000);
         int64_t now_ms = due_ms + 1 > engine_now_ms(f->engine) ? due_ms + 1 : engine_now_ms(f->engine) + 1;
-        while (engine_tick(f->engine, now_ms, now_ms - engine_now_ms(f->engine), false))
+        while (engine_tick(f->engine, now_ms, now_ms - engine_now_ms(f->engine), TICK_RUNNING))
             ;
     }
     if (end_ms > engine_now_ms(f->engine))
-        engine_tick(f->engine, end_ms, end_ms - engine_now_ms(f->engine), false);
+        engine_tick(f->engine, end_ms, end_ms - engine_now_ms(f->engine), TICK_RUNNING);
 }
 
 void fixture_restart(struct fixture *f, double minute)
 {
-    engine_tick(f->engine, ms_of(minute), 0, true);
+    engine_tick(f->engine, ms_of(minute), 0, TICK_START);
 }
 
 const char *fixture_time(double minute)

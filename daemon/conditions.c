@@ -1,0 +1,293 @@
+/* conditions: the table below, and the one second in which it is looked at. */
+#include "daemon/conditions.h"
+
+#include <openssl/pem.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <sys/timex.h>
+#include <systemd/sd-daemon.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/base/log.h"
+
+enum { LOOK_MS = 1000, NOTE_BYTES = 200, CERTIFICATE_EVERY_S = 600 };
+
+/* What a row sees: PRIORITY_NONE when it does not hold. */
+struct finding {
+    enum priority priority;
+    char note[NOTE_BYTES];
+};
+
+struct condition_row {
+    const char *alert;
+    unsigned after_s; /* it must hold that long before it is told; its end is told at once */
+    void (*look)(struct conditions *conditions, struct finding *ret);
+};
+
+struct watched {
+    struct conditions *conditions;
+    enum priority told, sent; /* told: what shard 0 has taken */
+    bool known, under_way;    /* known: something was taken since the start */
+    unsigned holding_s;
+};
+
+static void found(struct finding *finding, enum priority priority, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void found(struct finding *finding, enum priority priority, const char *format, ...)
+{
+    va_list arguments;
+    finding->priority = priority;
+    va_start(arguments, format);
+    vsnprintf(finding->note, sizeof finding->note, format, arguments);
+    va_end(arguments);
+}
+
+enum { ROWS_MAX = 16 };
+
+struct conditions {
+    struct service *service;
+    uv_timer_t timer;
+    struct watched watched[ROWS_MAX];
+    unsigned looks;
+    int64_t certificate_days; /* until it expires; as read last */
+    unsigned disk_percent;    /* of the last step told, for the way down */
+};
+
+/* ---- the rows ---- */
+
+static void look_clock_jump(struct conditions *conditions, struct finding *ret)
+{
+    int64_t jump_ms = atomic_load(&conditions->service->node.clock_jump_ms);
+    if (jump_ms != 0)
+        found(ret, PRIORITY_HIGH, "the wall clock is %lld s %s engine time",
+              (long long)(jump_ms < 0 ? -jump_ms : jump_ms) / 1000, jump_ms < 0 ? "behind" : "ahead of");
+}
+
+static void look_synchronised(struct conditions *conditions, struct finding *ret)
+{
+    struct timex clock = {.modes = 0};
+    if (atomic_load(&conditions->service->node.clock_pace) == PACE_WALL && adjtimex(&clock) >= 0 &&
+        (clock.status & STA_UNSYNC))
+        found(ret, PRIORITY_MEDIUM, "the kernel says that the clock is not synchronised");
+}
+
+static void look_disk(struct conditions *conditions, struct finding *ret)
+{
+    static const struct {
+        unsigned percent;
+        enum priority priority;
+    } steps[] = {{90, PRIORITY_HIGH}, {75, PRIORITY_MEDIUM}, {50, PRIORITY_LOW}};
+    const struct config *config = conditions->service->config;
+    struct statvfs disk;
+    if (statvfs(config->node_state_dir, &disk) != 0 || disk.f_blocks == 0)
+        return;
+    uint64_t total = disk.f_blocks, left = disk.f_bavail;
+    unsigned used = (unsigned)((total - left) * 100 / total), was = conditions->disk_percent;
+    conditions->disk_percent = 0;
+    if (left * disk.f_frsize < (uint64_t)config->journal_low_water)
+        found(ret, PRIORITY_HIGH, "low water: readings are refused until space returns");
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        if (used + (was >= steps[i].percent) < steps[i].percent) /* one percent of way back */
+            continue;
+        conditions->disk_percent = steps[i].percent;
+        if (ret->priority == PRIORITY_NONE)
+            found(ret, steps[i].priority, "%u %% of the disk of state_dir are used", used);
+        return;
+    }
+}
+
+/* Engine time since the oldest record that waits; it is nothing while the test clock holds. */
+static int64_t waiting_s(const struct service *service, const struct sink_figures *figures)
+{
+    int64_t oldest_ms = atomic_load(&figures->oldest_ms);
+    if (oldest_ms == INSTANT_NONE || atomic_load(&service->node.clock_pace) != PACE_WALL)
+        return 0;
+    return (clock_monotonic_ms() + atomic_load(&service->node.engine_offset_ms) - oldest_ms) / 1000;
+}
+
+static void look_postgres(struct conditions *conditions, struct finding *ret)
+{
+    int64_t s = waiting_s(conditions->service, &conditions->service->postgres);
+    if (s >= 60)
+        found(ret, s >= 3600 ? PRIORITY_HIGH : PRIORITY_MEDIUM, "the oldest record has waited %lld s",
+              (long long)s);
+}
+
+static void look_kafka(struct conditions *conditions, struct finding *ret)
+{
+    int64_t s = waiting_s(conditions->service, &conditions->service->kafka);
+    if (s >= 60)
+        found(ret, PRIORITY_HIGH, "the oldest alert has waited %lld s", (long long)s);
+}
+
+/* Days until the certificate in force at the last look expires; a lot when it cannot be read. */
+static int64_t days_of_certificate(const char *path)
+{
+    int days = 10000, seconds;
+    FILE *file = path == NULL ? NULL : fopen(path, "re");
+    X509 *certificate = file == NULL ? NULL : PEM_read_X509(file, NULL, NULL, NULL);
+    if (certificate != NULL && ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(certificate)) != 1)
+        days = 10000;
+    X509_free(certificate);
+    if (file != NULL)
+        fclose(file);
+    return days;
+}
+
+static void look_certificate(struct conditions *conditions, struct finding *ret)
+{
+    if (conditions->looks % CERTIFICATE_EVERY_S == 0)
+        conditions->certificate_days = days_of_certificate(conditions->service->config->tls_certificate);
+    int64_t days = conditions->certificate_days;
+    if (days <= 21)
+        found(ret,
+              days <= 1   ? PRIORITY_HIGH
+              : days <= 7 ? PRIORITY_MEDIUM
+                          : PRIORITY_LOW,
+              "[tls] certificate expires in %lld days", (long long)days);
+}
+
+static void look_differences(struct conditions *conditions, struct finding *ret)
+{
+    const struct service *service = conditions->service;
+    uint64_t differences = 0;
+    for (uint32_t i = 0; i < service->shards; i++)
+        differences += shard_differences(service->shard[i]);
+    if (differences > 0)
+        found(ret, PRIORITY_MEDIUM, "%llu decisions differ", (unsigned long long)differences);
+}
+
+static const struct condition_row rows[] = {
+    {"technical.clock-jump", 0, look_clock_jump},
+    {"technical.clock-unsynchronised", 300, look_synchronised},
+    {"technical.disk", 0, look_disk},
+    {"technical.sink-postgres", 0, look_postgres},
+    {"technical.sink-kafka", 0, look_kafka},
+    {"technical.certificate-expiry", 0, look_certificate},
+    {"technical.engine-differences", 0, look_differences},
+};
+
+enum { ROWS = sizeof rows / sizeof rows[0] };
+_Static_assert((int)ROWS <= (int)ROWS_MAX, "a place for every row");
+
+/* ---- once a second ---- */
+
+static void taken(void *context, bool was_taken)
+{
+    struct watched *watched = context;
+    watched->under_way = false;
+    if (!was_taken)
+        return;
+    watched->known = true;
+    watched->told = watched->sent;
+}
+
+static void tell(struct watched *watched, const struct condition_row *row, const struct finding *finding)
+{
+    struct buffer json = {0};
+    render_open(&json, '{');
+    render_key(&json, "command");
+    render_text(&json, command_word(COMMAND_CONDITION));
+    render_key(&json, "alert");
+    render_text(&json, row->alert);
+    if (finding->priority != PRIORITY_NONE) {
+        render_key(&json, "priority");
+        render_text(&json, priority_word(finding->priority));
+        render_key(&json, "note");
+        render_text(&json, finding->note);
+    }
+    render_close(&json, '}');
+    watched->sent = finding->priority;
+    watched->under_way = true;
+    control_tell_node(watched->conditions->service->control, &json, taken, watched);
+    if (finding->priority != PRIORITY_NONE)
+        log_write(LOG_WARNING, "condition", "alert=%s priority=%s found=%s", row->alert,
+                  priority_word(finding->priority), finding->note);
+    else if (watched->known)
+        log_write(LOG_NOTICE, "condition", "alert=%s found=over", row->alert);
+}
+
+/* The most urgent condition is the status that `systemctl status` shows. */
+static void show_status(const struct finding findings[ROWS])
+{
+    const struct finding *worst = NULL;
+    for (unsigned i = 0; i < ROWS; i++)
+        if (findings[i].priority != PRIORITY_NONE &&
+            (worst == NULL || findings[i].priority > worst->priority))
+            worst = &findings[i];
+    sd_notifyf(0, "STATUS=%s", worst == NULL ? "running" : worst->note);
+}
+
+static void look(uv_timer_t *timer)
+{
+    struct conditions *conditions = timer->data;
+    struct finding findings[ROWS];
+    bool changed = false;
+    for (unsigned i = 0; i < ROWS; i++) {
+        struct watched *watched = &conditions->watched[i];
+        findings[i] = (struct finding){.priority = PRIORITY_NONE};
+        rows[i].look(conditions, &findings[i]);
+        watched->holding_s = findings[i].priority == PRIORITY_NONE ? 0 : watched->holding_s + 1;
+        if (watched->holding_s > 0 && watched->holding_s <= rows[i].after_s)
+            findings[i].priority = PRIORITY_NONE;
+        if (watched->under_way || (watched->known && watched->told == findings[i].priority))
+            continue;
+        tell(watched, &rows[i], &findings[i]);
+        changed = true;
+    }
+    conditions->looks++;
+    if (changed)
+        show_status(findings);
+    const struct service *service = conditions->service;
+    if (atomic_load(&service->node.clock_pace) == PACE_WALL &&
+        clock_anchor_keep(&conditions->service->anchor, atomic_load(&service->node.engine_offset_ms)) != OK &&
+        conditions->looks % 60 == 1)
+        log_write(LOG_WARNING, "clock", "cannot write state_dir/clock hint=check the disk");
+}
+
+enum err conditions_start(struct service *service, struct conditions **ret_conditions)
+{
+    struct conditions *conditions = calloc(1, sizeof *conditions);
+    if (conditions == NULL)
+        return ERR_NO_MEMORY;
+    conditions->service = service;
+    for (unsigned i = 0; i < ROWS; i++)
+        conditions->watched[i].conditions = conditions;
+    ensure(uv_timer_init(&service->admin_loop, &conditions->timer) == 0);
+    conditions->timer.data = conditions;
+    ensure(uv_timer_start(&conditions->timer, look, 0, LOOK_MS) == 0);
+    *ret_conditions = conditions;
+    return OK;
+}
+
+static bool any_under_way(const struct conditions *conditions)
+{
+    for (unsigned i = 0; i < ROWS; i++)
+        if (conditions->watched[i].under_way)
+            return true;
+    return false;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    *(bool *)handle->data = true;
+}
+
+void conditions_stop(struct conditions *conditions)
+{
+    if (conditions == NULL)
+        return;
+    bool closed = false;
+    uv_loop_t *loop = conditions->timer.loop;
+    uv_timer_stop(&conditions->timer);
+    while (any_under_way(conditions))
+        uv_run(loop, UV_RUN_ONCE);
+    conditions->timer.data = &closed;
+    uv_close((uv_handle_t *)&conditions->timer, on_closed);
+    while (!closed)
+        uv_run(loop, UV_RUN_ONCE);
+    free(conditions);
+}
