@@ -123,6 +123,20 @@ static void look_kafka(struct conditions *conditions, struct finding *ret)
         found(ret, PRIORITY_HIGH, "the oldest alert has waited %lld s", (long long)s);
 }
 
+static void look_topic(struct conditions *conditions, struct finding *ret)
+{
+    unsigned missing = atomic_load(&conditions->service->publisher_figures.topics_missing);
+    if (missing > 0)
+        found(ret, PRIORITY_HIGH, "%u topics are missing: vigiectl kafka create makes them", missing);
+}
+
+static void look_parked(struct conditions *conditions, struct finding *ret)
+{
+    unsigned parked = atomic_load(&conditions->service->publisher_figures.parked);
+    if (parked > 0)
+        found(ret, PRIORITY_HIGH, "%u events are refused: raise max.message.bytes of the topic", parked);
+}
+
 /* Days until the certificate in force at the last look expires; a lot when it cannot be read. */
 static int64_t days_of_certificate(const char *path)
 {
@@ -166,6 +180,8 @@ static const struct condition_row rows[] = {
     {"technical.disk", 0, look_disk},
     {"technical.sink-postgres", 0, look_postgres},
     {"technical.sink-kafka", 0, look_kafka},
+    {"technical.topic-missing", 5, look_topic},
+    {"technical.event-refused", 0, look_parked},
     {"technical.certificate-expiry", 0, look_certificate},
     {"technical.engine-differences", 0, look_differences},
 };

@@ -155,7 +155,7 @@ static const struct row {
     {"ProtectProc", NULL, NULL, take_proc},
     {"ProcSubset", NULL, NULL, take_proc_subset},
     {"ProtectKernelTunables", &unit.tunables, NULL, NULL}, /* all of /proc and /sys is read-only here */
-    {"ProtectClock", &unit.clock, NULL, NULL},             /* the filter has no call that sets it */
+    {"ProtectClock", &unit.clock, NULL, NULL},             /* without CAP_SYS_TIME no call sets it */
     {"ProtectKernelModules", &unit.modules, NULL, NULL},   /* likewise */
     {"ProtectHostname", &unit.hostname, NULL, NULL},       /* likewise */
     {"RestrictAddressFamilies", NULL, &unit.families, NULL},
@@ -171,6 +171,7 @@ static const struct row {
 
 static const char *const elsewhere[] = {
     "Type",
+    "Environment", /* of the test */
     "NotifyAccess",
     "WatchdogSec",
     "ExecStart",

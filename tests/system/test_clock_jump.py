@@ -26,7 +26,8 @@ class Moved:
                         os.path.join(base.ROOT, "tests", "harness", "wallclock.c"), "-ldl"], check=True)
         self.file = os.path.join(node.directory, "wallclock")
         self.set(0)
-        node.environment = {"LD_PRELOAD": self.library, "WALLCLOCK_FILE": self.file}
+        node.environment = {"LD_PRELOAD": self.library, "WALLCLOCK_FILE": self.file,
+                            "VIGIE_BOOT_ID": "of-this-test"}
 
     def set(self, offset_ms):
         with open(self.file, "r+b" if os.path.exists(self.file) else "wb") as file:
