@@ -280,6 +280,7 @@ struct technical *archive_technical(struct archive *a, struct technical *technic
     }
     archive_instant(a, &technical->day);
     archive_instant(a, &technical->due_ms);
+    archive_instant(a, &technical->since_ms);
     archive_ledger(a, &technical->ledger);
     return technical;
 }

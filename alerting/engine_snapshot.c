@@ -61,12 +61,20 @@ static void begin_reading(struct archive *a, const void *data, size_t size)
 
 /* ---- shared state ---- */
 
-static void archive_outage(struct archive *a, struct engine *engine)
+/* Alerts about the node, each with its rule's id: rows of the table may move. */
+static void archive_node(struct archive *a, struct engine *engine)
 {
-    bool any = engine->outage != NULL;
-    archive_bool(a, &any);
-    if (any)
-        engine->outage = archive_technical(a, engine->outage);
+    size_t present = 0;
+    for (size_t i = 0; i < TECHNICAL_COUNT; i++)
+        present += engine->node[i] != NULL;
+    size_t count = archive_count(a, present), row = 0;
+    for (size_t i = 0; i < count && !a->bad; i++) {
+        while (a->writing && engine->node[row] == NULL)
+            row++;
+        struct technical *technical = archive_technical(a, a->writing ? engine->node[row++] : NULL);
+        if (!a->writing && technical != NULL)
+            engine->node[technical->ledger.technical] = technical;
+    }
 }
 
 static void archive_shared(struct archive *a)
@@ -79,7 +87,8 @@ static void archive_shared(struct archive *a)
     archive_signed(a, &engine->registry_version);
     archive_rulebook(a, &engine->rules, &a->shared);
     archive_spans(a, &engine->outages);
-    archive_outage(a, engine);
+    archive_spans(a, &engine->skipped);
+    archive_node(a, engine);
 }
 
 void engine_save_shared(struct archive *archive, struct buffer *out)

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/statvfs.h>
 #include <sys/timex.h>
-#include <systemd/sd-daemon.h>
 
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
@@ -26,7 +25,7 @@ struct condition_row {
     void (*look)(struct conditions *conditions, struct finding *ret);
 };
 
-struct watched {
+struct told_state {
     struct conditions *conditions;
     enum priority told, sent; /* told: what shard 0 has taken */
     bool known, under_way;    /* known: something was taken since the start */
@@ -50,7 +49,8 @@ enum { ROWS_MAX = 16 };
 struct conditions {
     struct service *service;
     uv_timer_t timer;
-    struct watched watched[ROWS_MAX];
+    struct told_state state[ROWS_MAX];
+    struct finding worst; /* of the last look: the service status shows it */
     unsigned looks;
     int64_t certificate_days; /* until it expires; as read last */
     unsigned disk_percent;    /* of the last step told, for the way down */
@@ -193,15 +193,15 @@ _Static_assert((int)ROWS <= (int)ROWS_MAX, "a place for every row");
 
 static void taken(void *context, bool was_taken)
 {
-    struct watched *watched = context;
-    watched->under_way = false;
+    struct told_state *state = context;
+    state->under_way = false;
     if (!was_taken)
         return;
-    watched->known = true;
-    watched->told = watched->sent;
+    state->known = true;
+    state->told = state->sent;
 }
 
-static void tell(struct watched *watched, const struct condition_row *row, const struct finding *finding)
+static void tell(struct told_state *state, const struct condition_row *row, const struct finding *finding)
 {
     struct buffer json = {0};
     render_open(&json, '{');
@@ -216,47 +216,46 @@ static void tell(struct watched *watched, const struct condition_row *row, const
         render_text(&json, finding->note);
     }
     render_close(&json, '}');
-    watched->sent = finding->priority;
-    watched->under_way = true;
-    control_tell_node(watched->conditions->service->control, &json, taken, watched);
+    state->sent = finding->priority;
+    state->under_way = true;
+    control_tell_node(state->conditions->service->control, &json, taken, state);
     if (finding->priority != PRIORITY_NONE)
         log_write(LOG_WARNING, "condition", "alert=%s priority=%s found=%s", row->alert,
                   priority_word(finding->priority), finding->note);
-    else if (watched->known)
+    else if (state->known)
         log_write(LOG_NOTICE, "condition", "alert=%s found=over", row->alert);
 }
 
-/* The most urgent condition is the status that `systemctl status` shows. */
-static void show_status(const struct finding findings[ROWS])
+static void remember_worst(struct conditions *conditions, const struct finding findings[ROWS])
 {
-    const struct finding *worst = NULL;
+    conditions->worst.priority = PRIORITY_NONE;
     for (unsigned i = 0; i < ROWS; i++)
-        if (findings[i].priority != PRIORITY_NONE &&
-            (worst == NULL || findings[i].priority > worst->priority))
-            worst = &findings[i];
-    sd_notifyf(0, "STATUS=%s", worst == NULL ? "running" : worst->note);
+        if (findings[i].priority > conditions->worst.priority)
+            conditions->worst = findings[i];
+}
+
+const char *conditions_worst(const struct conditions *conditions)
+{
+    return conditions == NULL || conditions->worst.priority == PRIORITY_NONE ? NULL : conditions->worst.note;
 }
 
 static void look(uv_timer_t *timer)
 {
     struct conditions *conditions = timer->data;
     struct finding findings[ROWS];
-    bool changed = false;
     for (unsigned i = 0; i < ROWS; i++) {
-        struct watched *watched = &conditions->watched[i];
+        struct told_state *state = &conditions->state[i];
         findings[i] = (struct finding){.priority = PRIORITY_NONE};
         rows[i].look(conditions, &findings[i]);
-        watched->holding_s = findings[i].priority == PRIORITY_NONE ? 0 : watched->holding_s + 1;
-        if (watched->holding_s > 0 && watched->holding_s <= rows[i].after_s)
+        state->holding_s = findings[i].priority == PRIORITY_NONE ? 0 : state->holding_s + 1;
+        if (state->holding_s > 0 && state->holding_s <= rows[i].after_s)
             findings[i].priority = PRIORITY_NONE;
-        if (watched->under_way || (watched->known && watched->told == findings[i].priority))
+        if (state->under_way || (state->known && state->told == findings[i].priority))
             continue;
-        tell(watched, &rows[i], &findings[i]);
-        changed = true;
+        tell(state, &rows[i], &findings[i]);
     }
     conditions->looks++;
-    if (changed)
-        show_status(findings);
+    remember_worst(conditions, findings);
     const struct service *service = conditions->service;
     if (atomic_load(&service->node.clock_pace) == PACE_WALL &&
         clock_anchor_keep(&conditions->service->anchor, atomic_load(&service->node.engine_offset_ms)) != OK &&
@@ -271,7 +270,7 @@ enum err conditions_start(struct service *service, struct conditions **ret_condi
         return ERR_NO_MEMORY;
     conditions->service = service;
     for (unsigned i = 0; i < ROWS; i++)
-        conditions->watched[i].conditions = conditions;
+        conditions->state[i].conditions = conditions;
     ensure(uv_timer_init(&service->admin_loop, &conditions->timer) == 0);
     conditions->timer.data = conditions;
     ensure(uv_timer_start(&conditions->timer, look, 0, LOOK_MS) == 0);
@@ -282,7 +281,7 @@ enum err conditions_start(struct service *service, struct conditions **ret_condi
 static bool any_under_way(const struct conditions *conditions)
 {
     for (unsigned i = 0; i < ROWS; i++)
-        if (conditions->watched[i].under_way)
+        if (conditions->state[i].under_way)
             return true;
     return false;
 }

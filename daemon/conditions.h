@@ -11,6 +11,8 @@
 
 struct conditions;
 MUST_CHECK enum err conditions_start(struct service *service, struct conditions **ret_conditions);
+/* The note of the most urgent condition that holds, for the service status; NULL without. */
+const char *conditions_worst(const struct conditions *conditions);
 /* Stops looking; the loop runs until what was sent is back. */
 void conditions_stop(struct conditions *conditions);
 

@@ -509,7 +509,9 @@ static void watch(struct service *service, const char *role, unsigned index, con
 static void say_status(void *context, char *text, size_t size)
 {
     const struct service *service = context;
-    snprintf(text, size, "accepting readings; behind: PostgreSQL %llu%s, Kafka %llu%s",
+    const char *worst = conditions_worst(service->conditions);
+    snprintf(text, size, "%s%saccepting readings; behind: PostgreSQL %llu%s, Kafka %llu%s",
+             worst == NULL ? "" : worst, worst == NULL ? "" : "; ",
              (unsigned long long)atomic_load(&service->postgres.records_lag),
              atomic_load(&service->postgres.state) == SINK_CONNECTED ? "" : " (away)",
              (unsigned long long)atomic_load(&service->kafka.records_lag),
@@ -560,6 +562,7 @@ static enum err start_conditions(struct service *service)
 static void stop_conditions(struct service *service)
 {
     conditions_stop(service->conditions);
+    service->conditions = NULL;
 }
 
 /* ---- accepting ---- */
@@ -619,19 +622,19 @@ static const struct step {
 } steps[] = {
     {"identity", start_identity,
      stop_identity}, /* the lock comes first: nothing of state_dir is touched without it */
-    {"secrets", start_secrets, stop_secrets},       /* reading ids and patient matching need them */
-    {"admin", start_admin, stop_admin},             /* health, while the rest takes its time */
-    {"recovery", start_shards, stop_shards},        /* state = f(journal), before anyone can ask */
-    {"wiring", start_wiring, stop_wiring},          /* bells and rings, before any thread runs */
-    {"loader", start_loader, stop_loader},          /* a shard wakes it after its first commit */
-    {"publisher", start_publisher, stop_publisher}, /* likewise */
-    {"shards", start_threads, stop_threads},        /* the registry's commands need them */
-    {"registry", start_registry, stop_registry},    /* loops admit nothing without a snapshot */
-    {"loops", start_loops, stop_loops},             /* listeners bind last of what serves readings */
-    {"control", start_control, stop_control},       /* calls reach registry and shards */
+    {"secrets", start_secrets, stop_secrets},          /* reading ids and patient matching need them */
+    {"admin", start_admin, stop_admin},                /* health, while the rest takes its time */
+    {"recovery", start_shards, stop_shards},           /* state = f(journal), before anyone can ask */
+    {"wiring", start_wiring, stop_wiring},             /* bells and rings, before any thread runs */
+    {"loader", start_loader, stop_loader},             /* a shard wakes it after its first commit */
+    {"publisher", start_publisher, stop_publisher},    /* likewise */
+    {"shards", start_threads, stop_threads},           /* the registry's commands need them */
+    {"registry", start_registry, stop_registry},       /* loops admit nothing without a snapshot */
+    {"loops", start_loops, stop_loops},                /* listeners bind last of what serves readings */
+    {"control", start_control, stop_control},          /* calls reach registry and shards */
     {"conditions", start_conditions, stop_conditions}, /* what the node knows of itself becomes alerts */
-    {"watchdog", start_watchdog, stop_watchdog},    /* every thread runs */
-    {"accepting", start_accepting, stop_accepting}, /* everything stands: say so */
+    {"watchdog", start_watchdog, stop_watchdog},       /* every thread runs */
+    {"accepting", start_accepting, stop_accepting},    /* everything stands: say so */
 };
 
 enum { STEPS = sizeof steps / sizeof steps[0] };
