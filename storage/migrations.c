@@ -10,7 +10,8 @@
     MIGRATION(2, "002_views", views)                                                                         \
     MIGRATION(3, "003_grants", grants)                                                                       \
     MIGRATION(4, "004_store_event", store_event)                                                             \
-    MIGRATION(5, "005_admin_token", admin_token)
+    MIGRATION(5, "005_admin_token", admin_token)                                                             \
+    MIGRATION(6, "006_registry_touch", registry_touch)
 
 #define MIGRATION_TEXT(number, file, symbol)                                                                 \
     extern const char migration_##symbol[];                                                                  \
