@@ -115,6 +115,7 @@ static void call_free(struct call *call)
     if (call == NULL)
         return;
     buffer_deinit(&call->body);
+    http_reader_deinit(&call->reader);
     free(call);
 }
 

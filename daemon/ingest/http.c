@@ -14,6 +14,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "daemon/base/slab.h"
+
 /* What is refused, and how. */
 enum http_refusal {
     REFUSE_LINE_END,
@@ -281,10 +283,33 @@ static enum http_step parse_head(struct http_reader *reader)
 
 /* Gathering the head. */
 
+enum { HEAD_FIRST = 512 };
+static_assert(HTTP_HEADER_BYTES_MAX == HEAD_FIRST << 4, "doubling ends at the bound");
+
 void http_reader_reset(struct http_reader *reader)
 {
     memset(reader, 0, offsetof(struct http_reader, head));
     reader->request.content_length = -1;
+}
+
+void http_reader_deinit(struct http_reader *reader)
+{
+    slab_give(reader->head);
+    reader->head = NULL;
+    reader->head_capacity = 0;
+}
+
+/* One who sends a head slowly holds no more than has come. */
+static bool head_has_room(struct http_reader *reader)
+{
+    if (reader->head_size < reader->head_capacity)
+        return true;
+    if (reader->head_size == HTTP_HEADER_BYTES_MAX)
+        return false;
+    size_t doubled = 2 * reader->head_capacity;
+    reader->head_capacity = doubled < HEAD_FIRST ? HEAD_FIRST : doubled;
+    reader->head = slab_resize(reader->head, reader->head_capacity);
+    return true;
 }
 
 bool http_reader_has_begun(const struct http_reader *reader)
@@ -338,7 +363,7 @@ static enum http_step feed_head(struct http_reader *reader, const char *data, si
         return refuse(reader, REFUSE_LINE_END);
     while (used < size) {
         enum http_refusal refusal;
-        if (reader->head_size == sizeof(reader->head))
+        if (!head_has_room(reader))
             return refuse(reader, REFUSE_LARGE);
         enum head_byte judged = take_head_byte(reader, (unsigned char)data[used++], &refusal);
         *ret_used = used;

@@ -49,10 +49,13 @@ struct http_reader {
     uint32_t head_size;  /* bytes of head[] */
     uint32_t line_start; /* of the line that is coming in */
     uint8_t skipped;     /* of an empty line in front of the request */
-    char head[HTTP_HEADER_BYTES_MAX];
+    char *head; /* grows as the bytes come, and keeps what it grew to; slices point here once it is whole */
+    size_t head_capacity;
 };
 
+/* Begins another request; the first time the reader is zeroed. */
 void http_reader_reset(struct http_reader *reader);
+void http_reader_deinit(struct http_reader *reader);
 /* Consumes some of `size` bytes; call again with the rest until READ_MORE, READ_DONE or READ_FAULT. */
 enum http_step http_reader_feed(struct http_reader *reader, const char *data, size_t size, size_t *ret_used);
 /* False when not a byte of the request has come yet. */

@@ -69,6 +69,7 @@ static void request_free(struct request *request)
 {
     buffer_deinit(&request->exchange.out);
     buffer_deinit(&request->exchange.state);
+    http_reader_deinit(&request->reader);
     slab_give(request->small_body);
     slab_give(request);
 }

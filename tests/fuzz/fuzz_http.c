@@ -15,7 +15,7 @@ struct story {
 
 static void tell(const char *data, size_t size, size_t cut, struct story *story)
 {
-    struct http_reader *reader = malloc(sizeof(*reader));
+    struct http_reader *reader = calloc(1, sizeof(*reader));
     http_reader_reset(reader);
     do {
         size_t used, offered = size - story->used < cut ? size - story->used : cut;
@@ -29,6 +29,7 @@ static void tell(const char *data, size_t size, size_t cut, struct story *story)
     } while (story->last != READ_DONE && story->last != READ_FAULT);
     story->request = reader->request;
     story->fault = reader->fault;
+    http_reader_deinit(reader);
     free(reader);
 }
 

@@ -104,6 +104,13 @@ def spawn(command, log_path, **options):
     return child
 
 
+def daemon_pid(child):
+    """vigied itself: the child, or what the cage that the child is has started."""
+    with open("/proc/%d/task/%d/children" % (child.pid, child.pid)) as file:
+        below = file.read().split()
+    return int(below[0]) if below else child.pid
+
+
 def stop_process(child, number=signal.SIGTERM, seconds=30):
     """Sends the signal, waits, and returns the exit status; kills what does not end."""
     if child.poll() is None:

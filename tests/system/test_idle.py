@@ -22,14 +22,8 @@ def spent(pid):
     return (int(fields[11]) + int(fields[12])) / TICK, switches
 
 
-def daemon_of(node):
-    """vigied itself, which the cage of the tests may have started."""
-    children = [int(text) for text in open("/proc/%d/task/%d/children" % (node.child.pid, node.child.pid)).read().split()]
-    return children[0] if children else node.child.pid
-
-
 def measure(node):
-    pid = daemon_of(node)
+    pid = base.daemon_pid(node.child)
     before = spent(pid)
     time.sleep(SECONDS)
     after = spent(pid)

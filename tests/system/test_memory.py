@@ -1,15 +1,17 @@
 """Memory: nothing on the path of a reading allocates after the start; a full pool refuses enrolment and never a reading."""
 import json
 import os
+import resource
 import signal
+import socket
 import time
 
-from tests.harness import base, check, site as sites
+from tests.harness import base, check, client as clients, site as sites
 from tests.harness.site import message, observation
 
 TOKEN = "token-of-sys-a"
 TRAP = os.path.join(base.BUILD, "malloc-trap.so")
-PATIENTS = 20
+PATIENTS, CONNECTIONS = 20, 1500
 DAY = 86400000
 RULES = [sites.GLUCOSE, sites.WEIGHT]
 
@@ -151,3 +153,52 @@ def test_a_full_pool_refuses_enrolment_and_never_a_reading():
             base.equal(answer.status, 200, "readings of a full pool", answer)
         status, _, errors = site.node.ctl("import", path, expect=None)
         base.check(status != 0 and "room for 0 more" in errors, "refused again", status, errors)
+
+
+def resident_kb(pid):
+    with open("/proc/%d/status" % pid) as file:
+        return int(file.read().split("VmRSS:")[1].split()[0])
+
+
+def raw(connection):
+    """The socket beneath TLS."""
+    return socket.socket(fileno=os.dup(connection.fileno()))
+
+
+def test_a_connection_costs_20_kb_at_most_however_slow_it_is():
+    if base.is_sanitized():
+        return
+    resource.setrlimit(resource.RLIMIT_NOFILE, (8192, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    slow = {"handshake_timeout": "60s", "first_byte_timeout": "60s", "message_timeout": "60s"}
+    with sites.Site("memory-tls", settings={"listen": slow}) as site:
+        node = site.node
+        pid = base.daemon_pid(node.child)
+        context = clients.trusting(node.certificate)
+
+        def connect(count):
+            plain = [socket.create_connection(("127.0.0.1", node.ports["https"]), 30) for _ in range(count)]
+            return [context.wrap_socket(one, server_hostname="localhost") for one in plain]
+
+        warm = connect(100)
+        before = resident_kb(pid)
+        figures = {}
+        held = connect(CONNECTIONS)
+
+        def note(what):
+            time.sleep(0.5)
+            figures[what] = (resident_kb(pid) - before) / CONNECTIONS
+
+        note("idle after its handshake")
+        for one in held:
+            one.sendall(b"POST /v1/readings HTTP/1.1\r\nHost: x\r\nAuthor")
+        note("a head begun")
+        for one in held:
+            beneath = raw(one)
+            beneath.sendall(b"\x17\x03\x03\x3e\x80" + b"x" * 100)
+            beneath.close()
+        note("a record of 16 KB begun")
+        print(", ".join("%s %.1f KB" % item for item in figures.items()))
+        for what, kb in figures.items():
+            base.check(kb <= 20, what, kb, "KB a connection")
+        for one in warm + held:
+            one.close()

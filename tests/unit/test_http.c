@@ -10,7 +10,7 @@
 /* What a feed came to, as text: head, body and end or fault. */
 static void feed(const char *data, size_t size, size_t cut, struct buffer *ret_story)
 {
-    struct http_reader *reader = malloc(sizeof(*reader));
+    struct http_reader *reader = calloc(1, sizeof(*reader));
     http_reader_reset(reader);
     size_t at = 0;
     enum http_step step = READ_MORE;
@@ -36,6 +36,7 @@ static void feed(const char *data, size_t size, size_t cut, struct buffer *ret_s
     else
         buffer_printf(ret_story, "|%s %zu", step == READ_DONE ? "done" : "more", size - at);
     buffer_append(ret_story, "", 1);
+    http_reader_deinit(reader);
     free(reader);
 }
 
