@@ -227,8 +227,10 @@ static enum err start_shards(struct service *service)
         if (recovery[i].error != OK && error == OK)
             error = recovery[i].error;
     }
-    for (uint32_t i = 0; error == OK && i < service->shards; i++)
+    for (uint32_t i = 0; error == OK && i < service->shards; i++) {
         service->journal[i] = shard_journal(service->shard[i]);
+        service->slab[i] = shard_slab(service->shard[i]);
+    }
     return error;
 }
 
@@ -394,8 +396,6 @@ static enum err start_registry(struct service *service)
     int64_t versions[SHARDS_MAX];
     for (uint32_t i = 0; i < service->shards; i++)
         versions[i] = shard_registry_version(service->shard[i]);
-    for (uint32_t i = 0; i < service->shards; i++)
-        service->slab[i] = shard_slab(service->shard[i]);
     struct registry_options options = {
         .config = service->config,
         .shards = service->shards,
@@ -546,11 +546,13 @@ static enum err start_watchdog(struct service *service)
                             .ring = ring_bell,
                             .target = &service->registry_bell});
     watchdog_start(&service->watchdog, &service->admin_loop);
+    memory_start(&service->memory, &service->admin_loop, service->slab, service->shards);
     return OK;
 }
 
 static void stop_watchdog(struct service *service)
 {
+    memory_stop(&service->memory);
     watchdog_stop(&service->watchdog);
 }
 

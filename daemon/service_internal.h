@@ -12,6 +12,7 @@
 #include "daemon/ingest/certificates.h"
 #include "daemon/ingest/ingest.h"
 #include "daemon/ingest/settings.h"
+#include "daemon/memory.h"
 #include "daemon/registry/registry_service.h"
 #include "daemon/service.h"
 #include "daemon/shard.h"
@@ -65,6 +66,7 @@ struct service {
     struct clock_anchor anchor;
     char journal_directory[4096];
     struct watchdog watchdog;
+    struct memory memory;
     _Atomic unsigned replayed_percent[SHARDS_MAX]; /* written by the recovering threads */
     unsigned started;                              /* steps of the start table that are done */
     const char *starting;                          /* the step under way, NULL: all stand */

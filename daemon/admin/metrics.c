@@ -166,6 +166,25 @@ static void write_journals(struct buffer *out, const struct metrics_sources *sou
     buffer_printf(out, "vigie_journal_bytes %llu\n", (unsigned long long)bytes);
 }
 
+static void write_memory(struct buffer *out, const struct metrics_sources *sources)
+{
+    struct slab_figures sum = {0};
+    for (size_t i = 0; i < sources->slabs_count; i++) {
+        struct slab_figures figures;
+        slab_read(sources->slabs[i], &figures);
+        sum.planned_bytes += figures.planned_bytes;
+        sum.held_bytes += figures.held_bytes;
+        sum.used_bytes += figures.used_bytes;
+    }
+    write_head(out, "vigie_memory_planned_bytes", "gauge", "What [node] max_memory plans for the shards.");
+    buffer_printf(out, "vigie_memory_planned_bytes %llu\n", (unsigned long long)sum.planned_bytes);
+    write_head(out, "vigie_memory_held_bytes", "gauge",
+               "Held for patients and readings; nobody is enrolled beyond 90 % of the plan.");
+    buffer_printf(out, "vigie_memory_held_bytes %llu\n", (unsigned long long)sum.held_bytes);
+    write_head(out, "vigie_memory_used_bytes", "gauge", "Of it, in use.");
+    buffer_printf(out, "vigie_memory_used_bytes %llu\n", (unsigned long long)sum.used_bytes);
+}
+
 static void write_registry(struct buffer *out, const struct registry_figures *figures)
 {
     const struct {
@@ -204,6 +223,7 @@ void metrics_render(struct buffer *out, const struct metrics_sources *sources)
     write_sinks(out, sources);
     write_connections(out, sources);
     write_journals(out, sources);
+    write_memory(out, sources);
     write_registry(out, sources->registry);
     write_head(out, "vigie_quarantine_rows", "gauge",
                "Rows of vigie.quarantine that are neither released nor discarded.");

@@ -5,6 +5,7 @@
 
 #include "daemon/base/buffer.h"
 #include "daemon/base/counters.h"
+#include "daemon/base/slab.h"
 #include "daemon/registry/registry_figures.h"
 #include "storage/loader.h"
 
@@ -14,6 +15,8 @@ struct metrics_sources {
     const struct sink_figures *postgres, *kafka;
     struct journal *const *journals; /* [journals_count] */
     size_t journals_count;
+    const struct slab *const *slabs; /* [slabs_count], of the shards */
+    size_t slabs_count;
     int64_t engine_now_ms;
     const struct registry_figures *registry;
     uint64_t quarantine_rows; /* in PostgreSQL, neither released nor discarded */

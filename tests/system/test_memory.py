@@ -153,6 +153,10 @@ def test_a_full_pool_refuses_enrolment_and_never_a_reading():
             base.equal(answer.status, 200, "readings of a full pool", answer)
         status, _, errors = site.node.ctl("import", path, expect=None)
         base.check(status != 0 and "room for 0 more" in errors, "refused again", status, errors)
+        metrics = site.node.metrics()
+        base.check(metrics["vigie_memory_held_bytes"] > metrics["vigie_memory_planned_bytes"] == 16 << 20, metrics)
+        site.node.restart()  # a smaller plan than what the journal brings stops no start
+        base.equal(site.node.https(TOKEN).post("/v1/readings", body).status, 200, "after a restart")
 
 
 def resident_kb(pid):
