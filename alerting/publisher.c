@@ -20,6 +20,7 @@
 enum {
     SAVE_MS = 1000,      /* the cursor is written at most this often */
     COMPLAIN_MS = 60000, /* the same complaint is repeated this often */
+    CARE_MS = 5000,      /* one by one for at least so long: what waits for PostgreSQL comes too */
     STALL_MS = 300000,   /* in flight and no report for so long: a new producer (PITFALLS K27) */
     IDLE_MS = 10000,     /* nothing is due; bells end the wait earlier */
     FLUSH_MS = 3000,     /* at the stop */
@@ -41,6 +42,8 @@ uint64_t publisher__in_flight(const struct publisher *publisher)
     for (uint32_t index = 0; index < publisher->cursor.behind_count; index++)
         if (publisher->behind[index].stream != NULL)
             count += flights_count(&publisher->behind[index].stream->flights);
+    if (publisher->parked != NULL)
+        count += flights_count(&publisher->parked->flights);
     return count;
 }
 
@@ -126,7 +129,7 @@ static void end_care(struct publisher *publisher)
     for (uint32_t index = 0; index < publisher->options.shards; index++)
         if (publisher->cursor.position[index] < publisher->shards[index].careful)
             return;
-    if (publisher__in_flight(publisher) > 0)
+    if (publisher__in_flight(publisher) > 0 || publisher->now_ms - publisher->careful_ms < CARE_MS)
         return;
     publisher->careful = false;
     for (uint32_t index = 0; index < publisher->options.shards; index++)
@@ -252,6 +255,10 @@ static int64_t rest_ms(const struct publisher *publisher)
         if (publisher->shards[index].retry_ms > publisher->now_ms &&
             publisher->shards[index].retry_ms < until_ms)
             until_ms = publisher->shards[index].retry_ms;
+    if (publisher->cursor.parked_count > 0 && publisher->parked_ms < until_ms)
+        until_ms = publisher->parked_ms;
+    if (publisher->careful && publisher->careful_ms + CARE_MS < until_ms)
+        until_ms = publisher->careful_ms + CARE_MS;
     if (publisher->cursor.behind_count > 0 && publisher->now_ms + PUBLISHER_RETRY_MS < until_ms)
         until_ms = publisher->now_ms + PUBLISHER_RETRY_MS;
     if (until_ms - publisher->now_ms < rest)

@@ -4,15 +4,19 @@
  *                    ├── parked already: passed over
  *                    └── topic missing: the topic falls behind, passed over
  *
- * One broken event or topic costs only itself:
- * - With a template, a topic that is missing falls behind at the event that would have been next: its shard
- *   goes on and passes over that topic's events from there; the place is kept in the cursor. When the topic
- * is there a stream of its own catches up from that place, with that topic's events alone, until it meets the
- *   shard's; then they are one again. Order per patient holds, nothing is lost however long it takes, and no
- *   memory is needed for it. (Without template all events wait for the one topic.)
- * - An event that the brokers refuse for its size is parked (PITFALLS S10). They refuse whole batches, so
- * what was in flight goes again one by one, and then the refusal names the event. Beyond PARKED_MAX the
- * cursor stands: a topic that takes no events is for an operator, not for a list. */
+ * One broken topic or event costs only itself.
+ *
+ * Topics. With a template, a topic that is missing falls behind at the event that would have been next: its
+ * shard goes on and passes over that topic's events from there; the place is kept in the cursor. When the
+ * topic is there a stream of its own catches up from that place, with that topic's events alone, until it
+ * meets the shard's; then they are one again. Order per patient holds, nothing is lost however long it takes,
+ * and it needs no memory. Without template all events wait for the one topic.
+ *
+ * Events that the brokers refuse for their size are parked (PITFALLS S10). A whole batch is refused, so what
+ * was in flight goes again one by one, and then the refusal names the event. Beyond PARKED_MAX the cursor
+ * stands: a topic that takes no events is for an operator, not for a list. A parked event is tried again at
+ * the start and every ten minutes, alone: mending the topic is enough. It then comes late and out of its
+ * patient's order, which `sequence` tells. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,9 +27,10 @@
 #include "storage/journal_position.h"
 
 enum {
-    FEED_MAX = 256,  /* events of one stream between two looks at the reports */
-    SCAN_MAX = 4096, /* events passed over likewise */
-    PROBE_MAX = 16,  /* missing topics asked for in one round: a metadata question each */
+    FEED_MAX = 256,     /* events of one stream between two looks at the reports */
+    SCAN_MAX = 4096,    /* events passed over likewise */
+    PARKED_MS = 600000, /* from one attempt at a parked event that is refused to the next */
+    PROBE_MAX = 16,     /* missing topics asked for in one round: a metadata question each */
 };
 
 /* 31 days: an older event says nothing about us, but that a clock was set. */
@@ -67,12 +72,38 @@ static void complete(struct publisher *publisher, struct flight *flight)
     publisher->dirty = true;
 }
 
+static void end_retry(struct publisher *publisher)
+{
+    if (publisher->parked != NULL)
+        stream_deinit(publisher->parked);
+    free(publisher->parked);
+    publisher->parked = NULL;
+}
+
+/* The topic takes it now; the next one may be tried at once. */
+static void unpark(struct publisher *publisher, const struct flight *flight)
+{
+    struct publisher_cursor *cursor = &publisher->cursor;
+    uint32_t shard = flight->stream->options.shard;
+    log_write(LOG_NOTICE, "kafka", "a parked event was delivered shard=%" PRIu32 " position=%" PRIu64, shard,
+              flight->position);
+    for (uint32_t index = 0; index < cursor->parked_count; index++)
+        if (cursor->parked[index].shard == shard && cursor->parked[index].position == flight->position)
+            cursor->parked[index] = cursor->parked[--cursor->parked_count];
+    publisher->dirty = true;
+    publisher->parked_ms = publisher->now_ms;
+    end_retry(publisher);
+}
+
 void publisher__delivered(void *context, struct flight *flight)
 {
     struct publisher *publisher = context;
     count_latency(publisher, flight);
     counter_add(publisher->options.counters, COUNTER_SINK_RECORDS, 1);
-    complete(publisher, flight);
+    if (flight->stream == publisher->parked)
+        unpark(publisher, flight);
+    else
+        complete(publisher, flight);
 }
 
 /* False: the list is full, the cursor stands. */
@@ -105,11 +136,14 @@ static bool park(struct publisher *publisher, uint32_t shard, uint64_t position,
 void publisher__refused(void *context, struct flight *flight, const char *why)
 {
     struct publisher *publisher = context;
+    if (flight->stream == publisher->parked)
+        return; /* still */
     if (publisher->careful) {
         (void)park(publisher, flight->stream->options.shard, flight->position, why);
         return;
     }
     publisher->careful = true;
+    publisher->careful_ms = publisher->now_ms;
     for (uint32_t index = 0; index < publisher->options.shards; index++)
         publisher->shards[index].careful = publisher->shards[index].stream.resume;
 }
@@ -405,6 +439,55 @@ static bool feed_all_behind(struct publisher *publisher)
     return more;
 }
 
+/* --- parked events, again --- */
+
+/* Starts an attempt when one is due; false: none is under way. */
+static bool attempt_is_open(struct publisher *publisher)
+{
+    const struct publisher_cursor *cursor = &publisher->cursor;
+    if (publisher->parked != NULL)
+        return true;
+    if (cursor->parked_count == 0 || publisher->now_ms < publisher->parked_ms || publisher->careful)
+        return false;
+    const struct cursor_parked *next = &cursor->parked[publisher->parked_next++ % cursor->parked_count];
+    publisher->parked_ms = publisher->now_ms + PARKED_MS;
+    publisher->parked = malloc(sizeof(*publisher->parked));
+    ensure(publisher->parked != NULL);
+    stream_init(publisher->parked, &publisher->shards[next->shard].stream.options, next->position);
+    return true;
+}
+
+/* True while nothing else may be sent: the event travels alone, so that a refusal is its own. */
+static bool retry_parked(struct publisher *publisher)
+{
+    char topic[KAFKA_TOPIC_MAX + 2];
+    if (!attempt_is_open(publisher))
+        return false;
+    struct stream *stream = publisher->parked;
+    if (flights_count(&stream->flights) > 0)
+        return true;
+    enum err error = stream_hold(stream);
+    if (error == ERR_BUSY)
+        return false;
+    if (error != OK ||
+        !publisher_cursor_has_parked(&publisher->cursor, stream->options.shard, stream->position)) {
+        end_retry(publisher);
+        return false;
+    }
+    if (publisher__in_flight(publisher) > 0)
+        return true;
+    error = kafka_topic_name(publisher->options.topic, stream->event.organization,
+                             stream->event.organization_size, topic);
+    if (error == OK)
+        error = producer_probe(publisher->producer, topic);
+    if (error == OK)
+        error = send_held(publisher, stream, topic);
+    if (error == OK && flights_count(&stream->flights) > 0)
+        return true;
+    end_retry(publisher);
+    return false;
+}
+
 /* --- all -------------------------------------------------------------------------------------------------
  */
 
@@ -413,6 +496,8 @@ bool publisher__feed(struct publisher *publisher)
     bool more = false,
          may_send = publisher->producer != NULL && producer_failure(publisher->producer) == NULL;
     char topic[KAFKA_TOPIC_MAX + 2];
+    if (may_send && publisher->now_ms >= publisher->retry_ms && retry_parked(publisher))
+        return false; /* its report rings */
     for (uint32_t index = 0; index < publisher->options.shards; index++) {
         struct publisher_shard *shard = &publisher->shards[index];
         if (may_send && publisher->now_ms >= publisher->retry_ms)
@@ -427,6 +512,7 @@ bool publisher__feed(struct publisher *publisher)
 
 void publisher__rewind(struct publisher *publisher)
 {
+    end_retry(publisher);
     for (uint32_t index = 0; index < publisher->options.shards; index++)
         stream_rewind(&publisher->shards[index].stream, publisher->cursor.position[index]);
     for (uint32_t index = 0; index < publisher->cursor.behind_count; index++)
@@ -436,6 +522,7 @@ void publisher__rewind(struct publisher *publisher)
 
 void publisher__free_streams(struct publisher *publisher)
 {
+    end_retry(publisher);
     for (uint32_t index = 0; index < publisher->options.shards; index++)
         stream_deinit(&publisher->shards[index].stream);
     for (uint32_t index = 0; index < publisher->cursor.behind_count; index++)

@@ -40,7 +40,11 @@ struct publisher {
     bool urgent;  /* and says something that must not be forgotten */
     bool waiting; /* for a broker or the one topic, at the last look */
     bool topic_missing;
-    bool careful; /* this producer sends one by one: a broker refused a batch */
+    bool careful;          /* this producer sends one by one: a broker refused a batch */
+    int64_t careful_ms;    /* since when */
+    struct stream *parked; /* of the one parked event that is tried again, NULL without */
+    uint32_t parked_next;  /* which of the cursor's comes next */
+    int64_t parked_ms;     /* and not before */
     int64_t now_ms, saved_ms, retry_ms, complained_ms, progress_ms;
     struct publisher_behind behind[BEHIND_MAX];
     struct publisher_shard shards[];

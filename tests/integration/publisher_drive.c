@@ -108,6 +108,7 @@ static void commit(void)
     for (uint32_t shard = 0; shard < SHARDS; shard++)
         if (!journal_turn_is_empty(journals[shard]))
             ensure(journal_commit(journals[shard]) == OK);
+    figures.records_lag = UINT64_MAX; /* until the publisher looked again */
     if (publisher != NULL)
         publisher_wake(publisher);
 }
@@ -152,6 +153,7 @@ static enum err start(char **words)
                                         .figures = &figures,
                                         .more = &more};
     more.generation = 0;
+    figures.records_lag = UINT64_MAX;
     return publisher_start(&options, &publisher);
 }
 
