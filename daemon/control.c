@@ -474,6 +474,28 @@ static bool is_ready(void *context, struct buffer *json)
     return ready;
 }
 
+static void tell_sink(struct buffer *json, const char *name, const struct sink_figures *figures)
+{
+    static const char *const words[] = {[SINK_WAITING] = "away", [SINK_STUCK] = "stuck"};
+    int state = atomic_load_explicit(&figures->state, memory_order_relaxed);
+    char text[120];
+    if (state == SINK_CONNECTED)
+        return;
+    snprintf(text, sizeof text, "%s is %s: %llu records wait in the journal", name, words[state],
+             (unsigned long long)atomic_load_explicit(&figures->records_lag, memory_order_relaxed));
+    render_text(json, text);
+}
+
+/* A sink that is away costs no reading: the journal holds what it lacks. */
+static void tell_degraded(void *context, struct buffer *json)
+{
+    const struct service *service = ((struct control *)context)->service;
+    if (service->starting != NULL)
+        return;
+    tell_sink(json, "PostgreSQL", &service->postgres);
+    tell_sink(json, "Kafka", &service->kafka);
+}
+
 static int64_t count_connections(void *context, const char *protocol)
 {
     struct service *service = context;
@@ -536,6 +558,7 @@ enum err control_start(struct service *service, struct control **ret_control)
         .roles_of_token = roles_of_token,
         .is_serving = is_serving,
         .is_ready = is_ready,
+        .tell_degraded = tell_degraded,
         .read_metrics = read_metrics,
         .context = control,
     };

@@ -261,6 +261,12 @@ static void show_readiness(void *context, struct admin_request *request)
     render_boolean(&body, ready);
     render_key(&body, "not_ready");
     render_raw(&body, faults.data, faults.size);
+    buffer_clear(&faults);
+    render_open(&faults, '[');
+    admin->options.tell_degraded(admin->options.context, &faults);
+    render_close(&faults, ']');
+    render_key(&body, "degraded");
+    render_raw(&body, faults.data, faults.size);
     render_close(&body, '}');
     admin_answer(request, ready ? 200 : 503, NULL, &body);
     buffer_deinit(&faults);

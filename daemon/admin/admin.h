@@ -69,6 +69,8 @@ struct admin_options {
                                char author[REF_BYTES_MAX + 1]);
     /* False while starting and stopping: routes that need a role are answered 503. */
     bool (*is_serving)(void *context);
+    /* Appends JSON strings of what is away or late while readings are accepted all the same. */
+    void (*tell_degraded)(void *context, struct buffer *json);
     /* True when readings are accepted; else appends JSON strings of what is not ready to the open array. */
     bool (*is_ready)(void *context, struct buffer *json);
     void (*read_metrics)(void *context, struct metrics_sources *ret);

@@ -97,6 +97,11 @@ static const struct ctl_command commands[] = {
      true, ctl_kafka_check},
     {"kafka create", "[--partitions 12] [--replication 1]", "make the topic",
      "vigied never makes a topic: this does. One that exists is left as it is.\n", true, ctl_kafka_create},
+    {"doctor", "[--json]", "look at clock, disk, keys, certificates, servers and daemon at once",
+     "One line a check: ok, warn or fail, what was found, what is expected and a hint. Exit 0 when nothing "
+     "fails\n"
+     "(warnings are no failure), 1 otherwise. Run it as root: keys and state_dir are closed to others.\n",
+     true, ctl_doctor},
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
