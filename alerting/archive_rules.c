@@ -122,7 +122,7 @@ static void read_definition(struct archive *a, struct rulebook *book, struct arc
         if (book->count != before + 1) /* two definitions of one rule, or two rules in one */
             archive_fault(a);
     }
-    free(scope);
+    slab_give(scope);
 }
 
 void archive_rulebook(struct archive *a, struct rulebook *book, struct archive_versions *versions)

@@ -56,8 +56,9 @@ static void archive_judge(struct archive *a, struct judge_state *state)
 
 /* ---- episodes ---- */
 
-/* Why a transition came about: words of ours, so that a loaded one is the same static text. */
-static const char *const reasons[] = {NULL, "left", "rule-disabled", "rule-ended"};
+/* Why a transition came about: words of ours, so that a loaded one is the same static text. One that is not
+ * here is forgotten: it has been published. */
+static const char *const reasons[] = {NULL, "left", "rule-disabled", "rule-ended", "accepted"};
 enum { REASONS = sizeof reasons / sizeof reasons[0] };
 
 static void archive_reason(struct archive *a, const char **reason)
@@ -66,6 +67,7 @@ static void archive_reason(struct archive *a, const char **reason)
     if (a->writing && *reason != NULL)
         for (number = 1; number < REASONS && strcmp(reasons[number], *reason) != 0;)
             number++;
+    number = number == REASONS ? 0 : number;
     archive_unsigned(a, &number, REASONS);
     *reason = reasons[number];
 }

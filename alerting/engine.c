@@ -64,6 +64,7 @@ static void move_time(struct engine *engine, int64_t now_ms)
 static void take_outage(struct engine *engine, int64_t from_ms, int64_t to_ms)
 {
     spans_add(&engine->outages, from_ms, to_ms);
+    engine->outages_taken++;
     for (size_t i = 0; i < engine->patients_count; i++) {
         struct patient *patient = engine->patients[i];
         for (size_t t = 0; t < patient->tracks_count; t++)

@@ -20,15 +20,15 @@ void engine_archive_free(struct archive *archive)
 {
     if (archive == NULL)
         return;
-    free(archive->shared.items);
-    free(archive->own.items);
+    slab_give(archive->shared.items);
+    slab_give(archive->own.items);
     buffer_deinit(&archive->text);
-    free(archive);
+    slab_give(archive);
 }
 
-uint64_t engine_shared_rules(const struct engine *engine)
+uint64_t engine_snapshot_bond(const struct engine *engine)
 {
-    return engine->rules.versions;
+    return engine->rules.versions + engine->outages_taken;
 }
 
 size_t engine_dormant_count(const struct engine *engine)
@@ -72,8 +72,15 @@ static void archive_node(struct archive *a, struct engine *engine)
         while (a->writing && engine->node[row] == NULL)
             row++;
         struct technical *technical = archive_technical(a, a->writing ? engine->node[row++] : NULL);
-        if (!a->writing && technical != NULL)
-            engine->node[technical->ledger.technical] = technical;
+        if (a->writing || technical == NULL)
+            continue;
+        struct technical **place = &engine->node[technical->ledger.technical];
+        if (*place != NULL) { /* twice */
+            technical_free(technical, engine);
+            archive_fault(a);
+        } else {
+            *place = technical;
+        }
     }
 }
 

@@ -3,12 +3,14 @@
  *   shared state, true for a position   rules of teams, organisations and lines, outages, engine time
  *   patients in order of their number   each true for its own, never an earlier, position
  * What was loaded of a patient is dormant: commands, readings and timers pass it by until it is woken,
- * because what a replay brings before its position is in it already. References to shared rules hold only
- * while no rule is added to them: engine_shared_rules() tells, and the saver begins anew. Readings held,
+ * because what a replay brings before its position is in it already. What reaches all patients at once may
+ * not lie between their positions: engine_snapshot_bond() tells, and the saver begins anew. Readings held,
  * their ids and times, episodes with what was published of them: nothing is decided again by loading, so a
  * snapshot of an older engine stands for what that engine published. Timelines of rules are saved as they
- * were in force, not built again, for the same reason. Owner:   an archive belongs to who made it and borrows
- * the engine. Threads: the shard's alone. Fails:   loading bytes that no saver made gives ERR_CORRUPT and
+ * were in force, not built again, for the same reason.
+ * Owner:   an archive belongs to who made it and borrows
+ * the engine. Threads: the shard's alone.
+ * Fails:   loading bytes that no saver made gives ERR_CORRUPT and
  * never more than that; the engine may then only be freed. Saving fails never. */
 #ifndef VIGIE_ALERTING_ENGINE_SNAPSHOT_H
 #define VIGIE_ALERTING_ENGINE_SNAPSHOT_H
@@ -21,8 +23,9 @@ struct archive;
 struct archive *engine_archive_new(struct engine *engine);
 void engine_archive_free(struct archive *archive);
 
-/* Versions ever added to shared rulebooks. */
-uint64_t engine_shared_rules(const struct engine *engine);
+/* What a snapshot under way is bound to: another number after anything that reaches patients without naming
+ * them: a rule of a team, an organisation or a line, an outage. */
+uint64_t engine_snapshot_bond(const struct engine *engine);
 
 /* Append to `out`, which has room for what a turn saves: it grows only for a patient beyond all of them. */
 void engine_save_shared(struct archive *archive, struct buffer *out);

@@ -54,7 +54,8 @@ struct engine {
     struct series **touched; /* scratch of a request */
     size_t touched_count, touched_capacity;
     struct buffer json;
-    size_t dormant; /* patients that are dormant */
+    uint64_t outages_taken; /* of this process */
+    size_t dormant;         /* patients that are dormant */
 };
 
 /* By IANA name, loaded once; NULL: the system does not have it. */

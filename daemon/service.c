@@ -100,6 +100,25 @@ static void on_durable(void *context, bool events)
         publisher_wake(service->publisher);
 }
 
+/* On the thread that writes the shard's snapshots. What is kept: what a start may need, what PostgreSQL has
+ * not, and `retain` of engine time. Kafka keeps nothing: DESIGN.md section 2, "Trim". */
+static void trim_journal(void *context, uint32_t shard)
+{
+    struct service *service = context;
+    uint64_t position = snapshot_trim_position(&service->snapshots[shard]), retained = 0;
+    uint64_t loaded = atomic_load_explicit(&service->postgres.loaded[shard], memory_order_acquire);
+    int64_t now_ms = atomic_load_explicit(&service->engine_now_ms, memory_order_relaxed);
+    struct journal *journal = atomic_load(&service->trimmed[shard]);
+    position = loaded < position ? loaded : position;
+    if (position == 0 || journal == NULL || now_ms <= service->config->journal_retain ||
+        journal_position_before(journal, now_ms - service->config->journal_retain, &retained) != OK)
+        return;
+    position = retained < position ? retained : position;
+    if (position != 0 && journal_trim(journal, position) != OK)
+        log_write(LOG_WARNING, "journal",
+                  "cannot trim shard=%u hint=the line above says why; it is tried again", (unsigned)shard);
+}
+
 static struct shard_options shard_options(struct service *service, uint32_t index, char *directory,
                                           size_t size)
 {
@@ -124,6 +143,10 @@ static struct shard_options shard_options(struct service *service, uint32_t inde
         .counters = shard_counters(service, index),
         .memory_bytes = (size_t)config->node_max_memory / service->shards,
         .replayed_percent = &service->replayed_percent[index],
+        .snapshot_directory = service->snapshot_directory,
+        .snapshot_bytes = (uint64_t)config->journal_snapshot_bytes,
+        .snapshot = &service->snapshots[index],
+        .trim = trim_journal,
         .durable = on_durable,
         .context = service,
     };
@@ -214,6 +237,8 @@ static enum err start_shards(struct service *service)
              service->config->node_state_dir);
     if (mkdir(service->journal_directory, 0700) != 0 && errno != EEXIST)
         return err_from_errno(errno);
+    snprintf(service->snapshot_directory, sizeof service->snapshot_directory, "%s/snapshot",
+             service->config->node_state_dir);
     struct recovery recovery[SHARDS_MAX];
     uv_async_t done;
     ensure(uv_async_init(&service->admin_loop, &done, on_recovered) == 0);
@@ -230,6 +255,7 @@ static enum err start_shards(struct service *service)
     for (uint32_t i = 0; error == OK && i < service->shards; i++) {
         service->journal[i] = shard_journal(service->shard[i]);
         service->slab[i] = shard_slab(service->shard[i]);
+        atomic_store(&service->trimmed[i], service->journal[i]);
     }
     return error;
 }

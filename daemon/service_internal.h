@@ -64,7 +64,9 @@ struct service {
     struct control *control;
     struct conditions *conditions;
     struct clock_anchor anchor;
-    char journal_directory[4096];
+    char journal_directory[4096], snapshot_directory[4096];
+    struct snapshot_figures snapshots[SHARDS_MAX];
+    struct journal *_Atomic trimmed[SHARDS_MAX]; /* set when the shards stand, for the threads that trim */
     struct watchdog watchdog;
     struct memory memory;
     _Atomic unsigned replayed_percent[SHARDS_MAX]; /* written by the recovering threads */

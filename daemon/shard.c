@@ -188,6 +188,8 @@ static void commit_turn(struct shard *shard)
 {
     if (journal_turn_is_empty(shard->journal))
         return;
+    shard__saving_count(shard, journal_turn_bytes(shard->journal),
+                        shard->turn.jobs > 0 || shard->turn.events);
     int64_t before_ns = clock_monotonic_ns();
     enum heartbeat_doing doing = heartbeat_does(HEARTBEAT_SYNCS);
     enum err error = journal_commit(shard->journal);
@@ -377,6 +379,7 @@ static void shard_turn(struct shard *shard, enum tick_kind kind)
     drain(shard);
     commit_turn(shard);
     release_jobs(shard);
+    shard__save_step(shard, monotonic_ms);
 }
 
 static bool work_waits(const struct shard *shard)
@@ -426,6 +429,8 @@ static void *run(void *argument)
         heartbeat_beat();
         if (turn_is_wanted(shard))
             shard_turn(shard, TICK_RUNNING);
+        else if (shard__saving_is_due(shard, shard->ticked_monotonic_ms))
+            shard__save_step(shard, shard->ticked_monotonic_ms);
         else
             shard_sleep(shard);
     }
@@ -434,6 +439,13 @@ static void *run(void *argument)
 }
 
 /* ---- life ---- */
+
+void shard__renew_engine(struct shard *shard)
+{
+    engine_free(shard->engine);
+    shard->engine =
+        engine_new(&shard->options.engine, &(struct engine_out){.event = collect_event, .context = shard});
+}
 
 enum err shard_new(const struct shard_options *options, struct shard **ret_shard)
 {
@@ -452,10 +464,11 @@ enum err shard_new(const struct shard_options *options, struct shard **ret_shard
     if (error != OK)
         goto fail_close_bell;
     slab_use(shard->slab);
-    shard->engine =
-        engine_new(&options->engine, &(struct engine_out){.event = collect_event, .context = shard});
+    shard__renew_engine(shard);
     (void)buffer_reserve(&shard->decided, DECIDED_BYTES);
     error = shard__recover(shard);
+    if (error == OK)
+        error = shard__saving_start(shard);
     if (error != OK)
         goto fail_free_engine;
     slab_use(NULL);
@@ -463,6 +476,7 @@ enum err shard_new(const struct shard_options *options, struct shard **ret_shard
     return OK;
 
 fail_free_engine:
+    shard__saving_stop(shard);
     engine_free(shard->engine);
     buffer_deinit(&shard->decided);
     slab_use(NULL);
@@ -480,6 +494,7 @@ void shard_free(struct shard *shard)
         return;
     ensure(!shard->started);
     slab_use(shard->slab);
+    shard__saving_stop(shard);
     engine_free(shard->engine);
     buffer_deinit(&shard->decided);
     slab_use(NULL);

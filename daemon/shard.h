@@ -14,6 +14,7 @@
 #include "daemon/ingest/ingest.h"
 #include "daemon/model/inlet.h"
 #include "storage/journal.h"
+#include "storage/snapshot.h"
 
 struct shard_options {
     struct engine_settings engine;
@@ -23,15 +24,20 @@ struct shard_options {
     struct node_state *node;        /* shard 0 writes the engine time that loops read */
     _Atomic int64_t *engine_now_ms; /* shard 0 writes; the loader makes partitions by it */
     struct counters *counters;
-    size_t memory_bytes;                         /* planned for its patients: [node] max_memory / shards */
-    _Atomic unsigned *replayed_percent;          /* recovery tells how far it is; NULL: nobody asks */
+    size_t memory_bytes;                /* planned for its patients: [node] max_memory / shards */
+    _Atomic unsigned *replayed_percent; /* recovery tells how far it is; NULL: nobody asks */
+    const char *snapshot_directory;     /* state_dir/snapshot */
+    uint64_t snapshot_bytes;            /* a snapshot begins when the journal has grown by this */
+    struct snapshot_figures *snapshot;
+    void (*trim)(void *context, uint32_t shard); /* off the shard's thread: a good moment to trim */
     void (*durable)(void *context, bool events); /* called after each commit: sinks are woken */
     void *context;
 };
 
 struct shard;
 
-/* Opens the journal and replays it: may take long; several shards recover on threads of their own. */
+/* Opens the journal, loads the newest whole snapshot and replays what follows it: may take long; several
+ * shards recover on threads of their own. */
 MUST_CHECK enum err shard_new(const struct shard_options *options, struct shard **ret_shard);
 void shard_free(struct shard *shard);
 

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "alerting/engine_snapshot.h"
 #include "daemon/shard.h"
 
 enum {
@@ -42,6 +43,27 @@ struct turn {
     bool events;
 };
 
+/* A snapshot in the making, shard_snapshot.c. */
+struct saving {
+    struct archive *archive;
+    struct snapshot_writer *writer;
+    bool under_way, changed; /* changed: more than ticks since the last one began */
+    uint64_t grown_bytes;    /* of the journal since then */
+    uint64_t bound_to;
+    int64_t last_id, began_monotonic_ms, changed_monotonic_ms;
+};
+
+/* A snapshot that a start came from: which patients are true for which position. */
+struct loaded_group {
+    uint64_t position;
+    int64_t last_id;
+};
+struct loaded {
+    struct buffer groups; /* struct loaded_group */
+    size_t woken, frames;
+    uint64_t position;
+};
+
 struct shard {
     /* the shard thread's */
     struct slab *slab; /* of everything below that grows; used by the recovering thread before */
@@ -59,6 +81,8 @@ struct shard {
     int64_t last_tick_ms;
     enum engine_pace last_pace;
     uint64_t differences;
+    struct saving saving;
+    struct loaded *loaded; /* while recovering */
     struct replay *replay; /* while replaying: decided events are compared, not written */
     /* met by others */
     struct wakeup bell;
@@ -73,7 +97,20 @@ struct decided_event {
     uint32_t json_size;
 };
 
-/* Replays the whole journal into the engine; fills last_tick_ms, last_pace and differences. */
+/* A new engine, without a state; the one before is freed. */
+void shard__renew_engine(struct shard *shard);
+
+/* Snapshots: what was written counts; a step, when one is due and the buffer is here. */
+MUST_CHECK enum err shard__saving_start(struct shard *shard);
+void shard__saving_stop(struct shard *shard);
+void shard__saving_count(struct shard *shard, uint64_t bytes, bool changed);
+bool shard__saving_is_due(struct shard *shard, int64_t monotonic_ms);
+void shard__save_step(struct shard *shard, int64_t monotonic_ms);
+/* Loads the newest snapshot that is whole and whose position the journal still holds; false: none. */
+bool shard__load_snapshot(struct shard *shard, uint64_t *ret_position);
+void shard__wake_patients(struct shard *shard, uint64_t position);
+
+/* Snapshot and journal into the engine; fills last_tick_ms, last_pace and differences. */
 MUST_CHECK enum err shard__recover(struct shard *shard);
 /* While replaying: takes one decided event for comparison. */
 void shard__replay_event(struct replay *replay, const struct alert_event *event, const char *json,

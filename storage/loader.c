@@ -107,6 +107,12 @@ static void count_written(struct loader *loader)
     update_figures(loader);
 }
 
+/* What PostgreSQL was seen to have. */
+static void tell_loaded(struct loader *loader, uint32_t shard, uint64_t position)
+{
+    atomic_store_explicit(&loader->options.figures->loaded[shard], position, memory_order_release);
+}
+
 /* ---- session */
 
 static void close_readers(struct loader *loader)
@@ -143,6 +149,7 @@ static enum err open_reader(struct loader *loader, uint32_t index, uint64_t posi
         return error;
     }
     loader->batch.to[index] = position;
+    tell_loaded(loader, index, position);
     return OK;
 }
 
@@ -259,6 +266,8 @@ static enum err write_batch(struct loader *loader)
     if (error != OK)
         return error;
     loader_batch_clear(&loader->batch);
+    for (uint32_t i = 0; i < loader->options.shards; i++)
+        tell_loaded(loader, i, loader->batch.from[i]);
     loader->idle_since_ms = clock_monotonic_ms();
     count_written(loader);
     return OK;

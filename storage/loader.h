@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "daemon/base/counters.h"
+#include "daemon/base/limits.h"
 #include "daemon/base/wakeup.h"
 #include "storage/journal.h"
 
@@ -16,10 +17,12 @@ enum sink_state { SINK_WAITING, SINK_CONNECTED, SINK_STUCK };
 
 /* What others read of a sink. */
 struct sink_figures {
-    _Atomic uint64_t records_lag;     /* records durable and not yet in the sink */
-    _Atomic int64_t oldest_ms;        /* engine time of the oldest of them, INSTANT_NONE without lag */
-    _Atomic int state;                /* enum sink_state */
-    _Atomic uint64_t quarantine_rows; /* of the loader: neither released nor discarded, in PostgreSQL */
+    _Atomic uint64_t records_lag;        /* records durable and not yet in the sink */
+    _Atomic int64_t oldest_ms;           /* engine time of the oldest of them, INSTANT_NONE without lag */
+    _Atomic uint64_t loaded[SHARDS_MAX]; /* of the loader: positions before which PostgreSQL has all; 0: not
+                                            known yet */
+    _Atomic int state;                   /* enum sink_state */
+    _Atomic uint64_t quarantine_rows;    /* of the loader: neither released nor discarded, in PostgreSQL */
 };
 
 struct loader_options {

@@ -17,15 +17,17 @@ SEED = os.environ.get("SEED", "1")
 KILLS_A_NODE = 60
 
 
-def fixed_ports():
-    return {"listen": {"https": "127.0.0.1:%d" % base.free_port(), "http": "off",
+def settings():
+    """Fixed ports; and every start goes through a snapshot of a journal that has been trimmed behind it."""
+    return {"journal": {"segment_size": "1M", "snapshot_bytes": "64k", "retain": "1s"},
+            "listen": {"https": "127.0.0.1:%d" % base.free_port(), "http": "off",
                        "admin": "127.0.0.1:%d" % base.free_port()}}
 
 
 def one_node(kills, seed):
     """Kills one node again and again; returns the figures of loads.verify()."""
     dice = random.Random(seed)
-    with sites.Site("kill", broker=True, settings=fixed_ports()) as site:
+    with sites.Site("kill", broker=True, settings=settings()) as site:
         site.node.import_rows(loads.cohort(4, 20))
         with loads.Load(site.node, seed, patients=20, pause=0.002) as load:
             for number in range(kills):

@@ -92,10 +92,10 @@ static void carry_out(struct engine *engine, struct record *record, enum err *re
     *ret_outcome = OK;
     if (record->kind == TICK) {
         int64_t up_ms = record->up_ms;
-        bool start = record->start;
-        while (engine_tick(engine, record->now_ms, up_ms, start)) {
+        enum tick_kind kind = record->start ? TICK_START : TICK_RUNNING;
+        while (engine_tick(engine, record->now_ms, up_ms, kind)) {
             up_ms = 0;
-            start = false;
+            kind = TICK_RUNNING;
         }
     } else if (record->kind == UNIT) {
         for (unsigned i = 0; i < record->count; i++) {
@@ -350,13 +350,13 @@ static void drop_snapshot(struct snapshot *snapshot)
 static void step_snapshot(struct node *node)
 {
     struct snapshot *s = &node->taking;
-    if (s->archive != NULL && s->rules != engine_shared_rules(node->engine)) {
+    if (s->archive != NULL && s->rules != engine_snapshot_bond(node->engine)) {
         drop_snapshot(s);
         node->abandoned++;
     }
     if (s->archive == NULL) {
         s->archive = engine_archive_new(node->engine);
-        s->rules = engine_shared_rules(node->engine);
+        s->rules = engine_snapshot_bond(node->engine);
         s->position = node->records;
         engine_save_shared(s->archive, &s->bytes);
         s->shared_end = s->bytes.size;
