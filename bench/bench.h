@@ -5,5 +5,6 @@
 
 int bench_ingest(int argc, char **argv);
 int bench_journal(int argc, char **argv);
+int bench_slow(int argc, char **argv);
 
 #endif

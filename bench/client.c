@@ -36,7 +36,7 @@ struct client {
     struct client_options options;
     SSL_CTX *context;
     int epoll;
-    struct connection *connections, *idle;
+    struct connection *connections, *idle, *idle_last; /* in turn: none stays silent */
     struct buffer body;
     struct client_result *result;
     unsigned in_flight;
@@ -49,6 +49,16 @@ static void close_connection(struct connection *connection)
     if (connection->fd >= 0)
         close(connection->fd);
     connection->fd = -1;
+}
+
+static void add_idle(struct client *client, struct connection *connection)
+{
+    connection->next_idle = NULL;
+    if (client->idle != NULL)
+        client->idle_last->next_idle = connection;
+    else
+        client->idle = connection;
+    client->idle_last = connection;
 }
 
 /* Blocking connect and handshake, then non-blocking for the load. */
@@ -71,8 +81,7 @@ static enum err open_connection(struct client *client, struct connection *connec
         goto fail_close;
     connection->busy = false;
     connection->answer_size = 0;
-    connection->next_idle = client->idle;
-    client->idle = connection;
+    add_idle(client, connection);
     return OK;
 
 fail_close:
@@ -80,10 +89,23 @@ fail_close:
     return ERR_UNAVAILABLE;
 }
 
+/* One that was closed while it was idle is there already. */
+static void drop_idle(struct client *client, struct connection *connection)
+{
+    struct connection *rest = client->idle;
+    client->idle = client->idle_last = NULL;
+    for (struct connection *next; rest != NULL; rest = next) {
+        next = rest->next_idle;
+        if (rest != connection)
+            add_idle(client, rest);
+    }
+}
+
 static void reopen(struct client *client, struct connection *connection)
 {
     client->result->errors++;
     client->in_flight -= connection->busy;
+    drop_idle(client, connection);
     close_connection(connection);
     if (open_connection(client, connection) != OK)
         fprintf(stderr, "vigie-bench: connection lost and not opened again; found=%s\n", strerror(errno));
@@ -157,8 +179,7 @@ static void take_answer(struct client *client, struct connection *connection)
         result->refused++;
     connection->busy = false;
     client->in_flight--;
-    connection->next_idle = client->idle;
-    client->idle = connection;
+    add_idle(client, connection);
 }
 
 static void pull_answer(struct client *client, struct connection *connection)

@@ -8,6 +8,8 @@ static const struct {
     const char *name, *help;
     int (*run)(int argc, char **argv);
 } commands[] = {
+    {"slow", "honest senders beside thousands that dribble, or a flood of handshakes: latency, memory",
+     bench_slow},
     {"ingest", "load a running vigied over HTTPS; readings/s acknowledged, latency", bench_ingest},
     {"journal", "cost of the cipher a reading, turns with and without it", bench_journal},
 };

@@ -641,6 +641,52 @@ static void stop_accepting(struct service *service)
     unlink(path);
 }
 
+/* ---- signals ---- */
+
+static void on_hangup(uv_signal_t *signal, int number)
+{
+    reload_begin(signal->data);
+}
+
+static void on_end(uv_signal_t *signal, int number)
+{
+    log_write(LOG_NOTICE, "service", "stopping signal=%d", number);
+    uv_stop(signal->loop);
+}
+
+static void mask_hangup(int how)
+{
+    sigset_t hangup;
+    sigemptyset(&hangup);
+    sigaddset(&hangup, SIGHUP);
+    ensure(pthread_sigmask(how, &hangup, NULL) == 0);
+}
+
+static void listen_to(struct service *service, uv_signal_t *signal, int number, uv_signal_cb taken)
+{
+    ensure(uv_signal_init(&service->admin_loop, signal) == 0);
+    signal->data = service;
+    ensure(uv_signal_start(signal, taken, number) == 0);
+}
+
+/* main() has blocked SIGHUP before any thread: one that came during the start is taken now. */
+static enum err start_signals(struct service *service)
+{
+    listen_to(service, &service->terminate, SIGTERM, on_end);
+    listen_to(service, &service->interrupt, SIGINT, on_end);
+    listen_to(service, &service->hangup, SIGHUP, on_hangup);
+    mask_hangup(SIG_UNBLOCK);
+    return OK;
+}
+
+static void stop_signals(struct service *service)
+{
+    mask_hangup(SIG_BLOCK); /* its default would end the drain */
+    uv_close((uv_handle_t *)&service->hangup, NULL);
+    uv_close((uv_handle_t *)&service->terminate, NULL);
+    uv_close((uv_handle_t *)&service->interrupt, NULL);
+}
+
 /* ---- the start table ---- */
 
 static const struct step {
@@ -662,6 +708,7 @@ static const struct step {
     {"control", start_control, stop_control},          /* calls reach registry and shards */
     {"conditions", start_conditions, stop_conditions}, /* what the node knows of itself becomes alerts */
     {"watchdog", start_watchdog, stop_watchdog},       /* every thread runs */
+    {"signals", start_signals, stop_signals},          /* whoever sees ports.json may end us in order */
     {"accepting", start_accepting, stop_accepting},    /* everything stands: say so */
 };
 
@@ -701,46 +748,9 @@ enum err service_start(const struct config *config, struct service **ret_service
     return OK;
 }
 
-static void on_hangup(uv_signal_t *signal, int number)
-{
-    reload_begin(signal->data);
-}
-
-/* main() has blocked SIGHUP before any thread: one that came during the start is taken now. */
-static void mask_hangup(int how)
-{
-    sigset_t hangup;
-    sigemptyset(&hangup);
-    sigaddset(&hangup, SIGHUP);
-    ensure(pthread_sigmask(how, &hangup, NULL) == 0);
-}
-
-static void take_hangups(struct service *service)
-{
-    uv_signal_init(&service->admin_loop, &service->hangup);
-    service->hangup.data = service;
-    uv_signal_start(&service->hangup, on_hangup, SIGHUP);
-    mask_hangup(SIG_UNBLOCK);
-}
-
-static void on_signal(uv_signal_t *signal, int number)
-{
-    log_write(LOG_NOTICE, "service", "stopping signal=%d", number);
-    uv_stop(signal->loop);
-}
-
 void service_run(struct service *service)
 {
-    uv_signal_init(&service->admin_loop, &service->terminate);
-    uv_signal_init(&service->admin_loop, &service->interrupt);
-    uv_signal_start(&service->terminate, on_signal, SIGTERM);
-    uv_signal_start(&service->interrupt, on_signal, SIGINT);
-    take_hangups(service);
     uv_run(&service->admin_loop, UV_RUN_DEFAULT);
-    mask_hangup(SIG_BLOCK); /* its default would end the drain */
-    uv_close((uv_handle_t *)&service->hangup, NULL);
-    uv_close((uv_handle_t *)&service->terminate, NULL);
-    uv_close((uv_handle_t *)&service->interrupt, NULL);
 }
 
 void service_stop(struct service *service)

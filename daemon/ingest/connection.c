@@ -309,9 +309,11 @@ void handshakes_go_on(struct loop *loop)
     int64_t until_ns = clock_monotonic_ns() + HANDSHAKE_SHARE_NS;
     for (struct connection *conn; (conn = TAILQ_FIRST(&loop->handshakes)) != NULL;) {
         unqueue(conn);
-        if (conn->tls == NULL)
+        bool in_clear = conn->tls == NULL || tls_is_1_3(conn->tls);
+        bool good = !in_clear || tls_record_claim_is_good(conn->held_sealed.data, conn->held_sealed.size);
+        if (good && conn->tls == NULL)
             conn->tls = tls_new(loop->settings->tls);
-        if (conn->tls == NULL)
+        if (!good || conn->tls == NULL)
             connection_close(conn);
         connection_mark(conn);
         connections_settle(loop);

@@ -133,6 +133,11 @@ size_t tls_input_left(const struct tls *tls)
     return tls->input_left;
 }
 
+bool tls_is_1_3(const struct tls *tls)
+{
+    return SSL_version(tls->ssl) == TLS1_3_VERSION;
+}
+
 bool tls_is_established(const struct tls *tls)
 {
     return SSL_is_init_finished(tls->ssl);

@@ -45,6 +45,7 @@ enum tls_step {
 /* Goes on with the handshake, then reads. Call until it is not TLS_DATA. */
 enum tls_step tls_read(struct tls *tls, char *out, size_t capacity, size_t *ret_size);
 bool tls_is_established(const struct tls *tls);
+bool tls_is_1_3(const struct tls *tls);
 /* Encrypts all of it; false when the connection is broken. */
 MUST_CHECK bool tls_write(struct tls *tls, const char *data, size_t size);
 /* Appends the closing alert. */
