@@ -123,6 +123,21 @@ static void look_kafka(struct conditions *conditions, struct finding *ret)
         found(ret, PRIORITY_HIGH, "the oldest alert has waited %lld s", (long long)s);
 }
 
+static void look_registry_behind(struct conditions *conditions, struct finding *ret)
+{
+    int64_t behind = atomic_load(&conditions->service->registry_figures.behind);
+    if (behind > 0)
+        found(ret, PRIORITY_HIGH, "%lld rule versions or patients are missing in PostgreSQL",
+              (long long)behind);
+}
+
+static void look_registry_refused(struct conditions *conditions, struct finding *ret)
+{
+    int64_t refused = atomic_load(&conditions->service->registry_figures.refused);
+    if (refused > 0)
+        found(ret, PRIORITY_MEDIUM, "%lld changes were refused: the log names them", (long long)refused);
+}
+
 static void look_topic(struct conditions *conditions, struct finding *ret)
 {
     unsigned missing = atomic_load(&conditions->service->publisher_figures.topics_missing);
@@ -180,6 +195,8 @@ static const struct condition_row rows[] = {
     {"technical.disk", 0, look_disk},
     {"technical.sink-postgres", 0, look_postgres},
     {"technical.sink-kafka", 0, look_kafka},
+    {"technical.registry-behind", 2, look_registry_behind},
+    {"technical.registry-refused", 0, look_registry_refused},
     {"technical.topic-missing", 5, look_topic},
     {"technical.event-refused", 0, look_parked},
     {"technical.certificate-expiry", 0, look_certificate},

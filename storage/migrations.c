@@ -11,7 +11,8 @@
     MIGRATION(3, "003_grants", grants)                                                                       \
     MIGRATION(4, "004_store_event", store_event)                                                             \
     MIGRATION(5, "005_admin_token", admin_token)                                                             \
-    MIGRATION(6, "006_registry_touch", registry_touch)
+    MIGRATION(6, "006_registry_touch", registry_touch)                                                       \
+    MIGRATION(7, "007_silence_guard", silence_guard)
 
 #define MIGRATION_TEXT(number, file, symbol)                                                                 \
     extern const char migration_##symbol[];                                                                  \
