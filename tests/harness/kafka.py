@@ -73,8 +73,11 @@ def kafka_module():
 
 
 class Broker:
-    def __init__(self, directory):
+    """`more`: lines of server.properties beside ours."""
+
+    def __init__(self, directory, more=""):
         fetch()
+        self.more = more
         self.directory = os.path.abspath(directory)
         self.log = os.path.join(self.directory, "kafka.log")
         self.settings = os.path.join(self.directory, "server.properties")
@@ -96,7 +99,7 @@ class Broker:
         os.makedirs(self.directory, exist_ok=True)
         self.port, controller = base.free_port(), base.free_port()
         with open(self.settings, "w") as file:
-            file.write(SETTINGS.format(port=self.port, controller=controller, directory=self.directory))
+            file.write(SETTINGS.format(port=self.port, controller=controller, directory=self.directory) + self.more)
         with open(os.path.join(self.directory, "port"), "w") as file:
             file.write(str(self.port))
         cluster = self._tool("kafka.tools.StorageTool", "random-uuid")[-1]

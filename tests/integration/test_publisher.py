@@ -8,6 +8,7 @@ from tests.harness import base, consume, kafka, pg
 
 PATIENTS = 17
 NOBODY = "127.0.0.1:1"
+FORGETFUL = "producer.id.expiration.ms=1500\nproducer.id.expiration.check.interval.ms=500\n"
 
 
 @functools.lru_cache(None)
@@ -27,7 +28,7 @@ def build():
 def servers():
     directory = base.work_directory("publisher")
     cluster = pg.Cluster(os.path.join(directory, "pg")).start()
-    return directory, cluster, kafka.Broker(os.path.join(directory, "kafka")).start()
+    return directory, cluster, kafka.Broker(os.path.join(directory, "kafka"), FORGETFUL).start()
 
 
 def tear_down():
@@ -135,6 +136,19 @@ def test_a_fatal_producer_is_made_anew_and_loses_nothing():
             drive.say("fatal")
             drive.events(300)
             drive.wait(generation=times + 2)
+        drive.wait(lag=0, state=1)
+        drive.say("stop")
+        drive.expect(range(drive.serial))
+
+
+def test_an_idle_producer_that_the_broker_forgot_goes_on():
+    """PITFALLS K8: alerts are rare; the broker drops the state of a producer that was silent for long."""
+    with Drive("idle") as drive:
+        drive.start()
+        drive.events(50)
+        drive.wait(lag=0)
+        time.sleep(4)
+        drive.events(50)
         drive.wait(lag=0, state=1)
         drive.say("stop")
         drive.expect(range(drive.serial))
