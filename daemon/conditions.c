@@ -84,7 +84,10 @@ static void look_disk(struct conditions *conditions, struct finding *ret)
     struct statvfs disk;
     if (statvfs(config->node_state_dir, &disk) != 0 || disk.f_blocks == 0)
         return;
-    uint64_t total = disk.f_blocks, left = disk.f_bavail;
+    /* As df: what the file system keeps back from us is neither used nor left. */
+    uint64_t left = disk.f_bavail, total = disk.f_blocks - disk.f_bfree + left;
+    if (total == 0)
+        return;
     unsigned used = (unsigned)((total - left) * 100 / total), was = conditions->disk_percent;
     conditions->disk_percent = 0;
     if (left * disk.f_frsize < (uint64_t)config->journal_low_water)
