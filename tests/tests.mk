@@ -63,6 +63,12 @@ fuzz-programs: $(FUZZ_PROGRAMS)
 fuzz: ## each fuzz target for FUZZ_SECONDS (15)
 	@sh tests/fuzz/run.sh
 
+.PHONY: campaign-registry
+campaign-registry: ## a change among PATIENTS (100000) patients, CHANGES (60) times each way; prints a table
+	@sh tests/deps.sh test
+	@$(MAKE) --no-print-directory all
+	@PATIENTS=$(PATIENTS) CHANGES=$(CHANGES) $(PYTHON) bench/registry.py
+
 KILLS ?= 1000
 campaign-kill: ## kill -9 under load, KILLS (1000) times; the table goes to tests/campaigns/kill.md
 	@sh tests/deps.sh test
