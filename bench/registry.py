@@ -8,6 +8,7 @@ A change is in force when a reading is judged by it: each writes a new limit for
 breach the new limit alone until one of them raises, and asks `rules show` beside it, while other connections keep
 sending. Prints a table in Markdown and leaves every figure in build/campaign-registry/result.json.
 """
+import hashlib
 import json
 import os
 import re
@@ -48,7 +49,7 @@ def cohort():
         ref = "P-%d" % number
         rows += sites.patient_rows(ref)
         rows.append({"type": "source", "ref": "S-" + ref, "kind": "device", "devices": ["D-" + ref],
-                     "token_sha256": "%064x" % (number + 1)})
+                     "token_sha256": hashlib.sha256(ref.encode()).hexdigest()})
     return rows
 
 

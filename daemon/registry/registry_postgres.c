@@ -14,6 +14,8 @@
 #include "daemon/base/log.h"
 #include "daemon/registry/registry_json.h"
 
+enum { ROWS_A_STATEMENT = 2000 }; /* some 0.3 s each with its triggers on a busy machine */
+
 #define EPOCH_MS(expression) "floor(extract(epoch FROM " expression ") * 1000)::bigint"
 
 /* ---- statements, made from the shapes ---- */
@@ -338,22 +340,26 @@ static enum err execute(struct postgres *postgres, const char *sql, const struct
     return error;
 }
 
-static bool render_changed(const struct row_changes *changes, enum row_table table, struct buffer *json)
+/* The next rows of a table, from change *next on, at most ROWS_A_STATEMENT: the server answers each statement
+ * within the time after which it counts as silent, however large the file. */
+static bool render_changed(const struct row_changes *changes, enum row_table table, uint32_t *next,
+                           struct buffer *json)
 {
-    bool any = false;
+    unsigned count = 0;
+    buffer_clear(json);
     render_open(json, '[');
-    for (uint32_t i = 0; i < changes->count; i++) {
-        struct row *row = changes->items[i].after;
+    for (; *next < changes->count && count < ROWS_A_STATEMENT; (*next)++) {
+        struct row *row = changes->items[*next].after;
         if (row == NULL || row->table != table)
             continue;
         render_open(json, '{');
         row_render_columns(row, true, json);
         render_close(json, '}');
-        any = true;
+        count++;
     }
     render_close(json, ']');
     buffer_append(json, "", 1);
-    return any;
+    return count > 0;
 }
 
 static enum err write_table(struct postgres *postgres, const struct row_changes *changes,
@@ -372,8 +378,9 @@ static enum err write_table(struct postgres *postgres, const struct row_changes 
                                          "o.source_id = r.source_id AND o.device_id = d::bigint)";
     struct buffer sql = {.data = NULL}, json = {.data = NULL};
     enum err error = OK;
-    if (render_changed(changes, table, &json)) {
-        upsert_statement(&sql, row_shape(table));
+    uint32_t next = 0;
+    upsert_statement(&sql, row_shape(table));
+    while (error == OK && render_changed(changes, table, &next, &json)) {
         error = execute(postgres, sql.data, &json);
         if (error == OK && table == ROW_SOURCE)
             error = execute(postgres, delete_devices, &json);
@@ -429,28 +436,33 @@ enum err registry_postgres_write(struct postgres *postgres, struct row_changes *
 
 /* ---- commits ---- */
 
-static bool render_commits(struct rows *rows, enum row_table table, struct buffer *json)
+/* The next unwritten rows from *next on, as render_changed() does it. */
+static bool render_commits(struct row **next, struct buffer *json)
 {
-    bool any = false;
+    unsigned count = 0;
+    buffer_clear(json);
     render_open(json, '[');
-    for (struct row *row = rows_first(rows, table); row != NULL; row = row->next) {
-        if (!row->unwritten)
+    for (; *next != NULL && count < ROWS_A_STATEMENT; *next = (*next)->next) {
+        if (!(*next)->unwritten)
             continue;
         render_open(json, '{');
-        row_render_columns(row, false, json);
+        row_render_columns(*next, false, json);
         render_close(json, '}');
-        any = true;
+        count++;
     }
     render_close(json, ']');
     buffer_append(json, "", 1);
-    return any;
+    return count > 0;
 }
 
 static enum err write_commits(struct postgres *postgres, struct rows *rows, enum row_table table,
                               const char *sql)
 {
     struct buffer json = {.data = NULL};
-    enum err error = render_commits(rows, table, &json) ? execute(postgres, sql, &json) : OK;
+    struct row *next = rows_first(rows, table);
+    enum err error = OK;
+    while (error == OK && render_commits(&next, &json))
+        error = execute(postgres, sql, &json);
     buffer_deinit(&json);
     return error;
 }
