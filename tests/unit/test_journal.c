@@ -760,7 +760,7 @@ static void test_trim_crash(void)
     write_timed(journal, 0, 300);
     uint32_t last = position_segment(journal_durable(journal));
     CU_ASSERT_FATAL(last > 5);
-    snprintf(first, sizeof(first), "%s/00000001.wal", directory);
+    snprintf(first, sizeof(first), "%s/00000002.wal", directory); /* right below the mark */
     snprintf(third, sizeof(third), "%s/00000003.wal", directory);
     snprintf(mark, sizeof(mark), "%s/trimmed", directory);
     snprintf(away, sizeof(away), "%s-away", directory);

@@ -175,6 +175,10 @@ static void test_chunks(void)
         CU_ASSERT_EQUAL(read_back(&keys, "test"), ERR_CORRUPT);
     }
     char *first = file.data + HEADER, *second = first + WHOLE_CHUNK;
+    first[4] = 1; /* cut, and the first chunk made out to be the last */
+    write_raw(file.data, HEADER + WHOLE_CHUNK);
+    CU_ASSERT_EQUAL(read_back(&keys, "test"), ERR_CORRUPT);
+    first[4] = 0;
     memcpy(kept, first, WHOLE_CHUNK); /* exchanged */
     memcpy(first, second, WHOLE_CHUNK);
     memcpy(second, kept, WHOLE_CHUNK);
