@@ -7,6 +7,7 @@
 
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
+#include "daemon/gauges.h"
 #include "daemon/service_internal.h"
 
 enum { REGISTRY_DONE_SLOTS = 1024 };
@@ -29,6 +30,7 @@ struct control {
     struct ring *registry_done; /* from the registry thread */
     unsigned outstanding;       /* fanouts and registry requests under way */
     bool serving;
+    struct metrics_gauge gauges[GAUGES_MAX]; /* as last read */
 };
 
 /* ---- shards ---- */
@@ -509,7 +511,8 @@ static int64_t count_connections(void *context, const char *protocol)
 
 static void read_metrics(void *context, struct metrics_sources *ret)
 {
-    struct service *service = ((struct control *)context)->service;
+    struct control *control = context;
+    struct service *service = control->service;
     size_t count = COUNTERS_FIXED + service->loops + service->shards;
     *ret = (struct metrics_sources){
         .registry = &service->registry_figures,
@@ -525,6 +528,8 @@ static void read_metrics(void *context, struct metrics_sources *ret)
         .connections = count_connections,
         .connections_context = service,
     };
+    ret->gauges = control->gauges;
+    ret->gauges_count = gauges_read(service, control->gauges);
     clock_is_held(service, &ret->engine_now_ms);
 }
 

@@ -2,6 +2,8 @@
  * hole. */
 #include "daemon/admin/metrics.h"
 
+#include <math.h>
+
 #include "daemon/base/instant.h"
 #include "daemon/model/alert_event.h"
 
@@ -212,6 +214,19 @@ static void write_registry(struct buffer *out, const struct registry_figures *fi
     }
 }
 
+static void write_gauges(struct buffer *out, const struct metrics_sources *sources)
+{
+    for (size_t i = 0; i < sources->gauges_count; i++) {
+        const struct metrics_gauge *gauge = &sources->gauges[i];
+        if (gauge->help != NULL)
+            write_head(out, gauge->name, gauge->counts ? "counter" : "gauge", gauge->help);
+        if (isinf(gauge->value))
+            buffer_printf(out, "%s%s +Inf\n", gauge->name, gauge->label);
+        else
+            buffer_printf(out, "%s%s %.15g\n", gauge->name, gauge->label, gauge->value);
+    }
+}
+
 void metrics_render(struct buffer *out, const struct metrics_sources *sources)
 {
     write_counters(out, sources);
@@ -225,6 +240,7 @@ void metrics_render(struct buffer *out, const struct metrics_sources *sources)
     write_journals(out, sources);
     write_memory(out, sources);
     write_registry(out, sources->registry);
+    write_gauges(out, sources);
     write_head(out, "vigie_quarantine_rows", "gauge",
                "Rows of vigie.quarantine that are neither released nor discarded.");
     buffer_printf(out, "vigie_quarantine_rows %llu\n", (unsigned long long)sources->quarantine_rows);

@@ -9,7 +9,16 @@
 #include "daemon/registry/registry_figures.h"
 #include "storage/loader.h"
 
+/* A series that somebody has read already. */
+struct metrics_gauge {
+    const char *name, *label, *help; /* help NULL: of the same family as the one before */
+    double value;
+    bool counts; /* a counter, else a gauge */
+};
+
 struct metrics_sources {
+    const struct metrics_gauge *gauges; /* [gauges_count] */
+    size_t gauges_count;
     const struct counters *counters; /* [counters_count]: summed */
     size_t counters_count;
     const struct sink_figures *postgres, *kafka;

@@ -40,7 +40,7 @@ void doctor_tell(struct doctor *doctor, const struct doctor_check *check, enum d
     if (doctor->json)
         tell_json(doctor, check, state, found);
     else if (state == DOCTOR_OK)
-        printf("%-4s %s: found %s\n", state_words[state], check->name, found);
+        printf("%-4s %s: found %s, expected %s\n", state_words[state], check->name, found, check->expected);
     else
         printf("%-4s %s: found %s, expected %s, hint: %s\n", state_words[state], check->name, found,
                check->expected, check->hint);

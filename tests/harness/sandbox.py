@@ -31,7 +31,8 @@ def is_possible():
     """False where neither root nor user namespaces are to be had; in CI that is a failure."""
     if COVERED:
         return False
-    if not os.path.exists(PROGRAM):
+    source = os.path.join(base.ROOT, "tests", "harness", "sandbox.c")
+    if not os.path.exists(PROGRAM) or os.path.getmtime(PROGRAM) < os.path.getmtime(source):
         subprocess.run(["make", "-s", "BUILD=build", "build/sandbox"], cwd=base.ROOT, check=True, stdin=subprocess.DEVNULL)
     done = subprocess.run(command([DAEMON, "--version"], []), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, timeout=30)

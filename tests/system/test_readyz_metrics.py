@@ -2,6 +2,7 @@
 import functools
 import json
 import os
+import re
 import subprocess
 import time
 
@@ -10,14 +11,67 @@ from tests.harness.site import message
 
 TOKEN = "token-of-sys-a"
 
-SERIES = ["vigie_readings_total{result=\"%s\"}" % result for result in
-          ("accepted", "duplicate", "quarantined", "rejected")]
-SERIES += ["%s{sink=\"%s\"}" % (name, sink) for name in ("vigie_sink_lag_records", "vigie_sink_lag_seconds")
-           for sink in ("postgres", "kafka")]
-SERIES += ["vigie_quarantine_rows", "vigie_journal_free_bytes", "vigie_connections{protocol=\"https\"}",
-           "vigie_connections{protocol=\"admin\"}"]
-SERIES += [name + suffix for name in ("vigie_ack_seconds", "vigie_alert_delivery_seconds",
-                                      "vigie_journal_sync_seconds") for suffix in ("_count", "_sum")]
+PROTOCOLS = ("https", "http", "mqtts", "mqtt", "mllps", "mllp", "adt", "admin")
+SINKS = ("postgres", "kafka")
+EVENTS = ("raised", "escalated", "cleared", "closed", "acknowledged")  # some of them
+SERIES = {"vigie_readings_total": [{"result": result} for result in ("accepted", "duplicate", "quarantined", "rejected")],
+          "vigie_sink_lag_records": [{"sink": sink} for sink in SINKS],
+          "vigie_sink_lag_seconds": [{"sink": sink} for sink in SINKS],
+          "vigie_sink_connected": [{"sink": sink} for sink in SINKS],
+          "vigie_connections": [{"protocol": protocol} for protocol in PROTOCOLS],
+          "vigie_alerts_total": [{"event": event, "priority": priority} for event in EVENTS
+                                 for priority in ("low", "medium", "high")],
+          "vigie_certificate_not_after_seconds": [{"certificate": name} for name in ("server", "client_ca", "crl")],
+          "vigie_reloads_total": [{"result": result} for result in ("taken", "refused")],
+          "vigie_quarantine_rows": [{}], "vigie_journal_free_bytes": [{}], "vigie_journal_left_seconds": [{}],
+          "vigie_threads_stuck": [{}], "vigie_replay_differences": [{}], "vigie_accepting": [{}],
+          "vigie_condition_holds": [{}], "vigie_kafka_topics_missing": [{}], "vigie_kafka_parked_events": [{}],
+          "vigie_kafka_producers_total": [{}]}
+HISTOGRAMS = ("vigie_ack_seconds", "vigie_alert_delivery_seconds", "vigie_journal_sync_seconds",
+              "vigie_silence_lateness_seconds")
+SAMPLE = re.compile(r'([a-z_:][a-z0-9_:]*)(\{[a-z_]+="(?:[^"\\\n]|\\.)*"(?:,[a-z_]+="(?:[^"\\\n]|\\.)*")*\})? (\S+)', re.A)
+
+
+def name_of(family, labels):
+    return family + ("{%s}" % ",".join('%s="%s"' % item for item in labels.items()) if labels else "")
+
+
+def families(text):
+    """{family: (type, [(sample, labels, value)])} of a text as promtool would have it; fails where it would."""
+    base.check(text.endswith("\n"), "ends with a line feed")
+    found, family, seen = {}, None, set()
+    lines = iter(text[:-1].split("\n"))
+    for line in lines:
+        if line.startswith("# HELP "):
+            family, help_text = line[7:].split(" ", 1)
+            base.check(family not in found and help_text, "HELP once and with a text", line)
+            kind = next(lines)
+            base.check(kind.startswith("# TYPE %s " % family), "TYPE behind HELP", line, kind)
+            found[family] = (kind.rsplit(" ", 1)[1], [])
+            base.check(found[family][0] in ("counter", "gauge", "histogram"), kind)
+            continue
+        match = SAMPLE.fullmatch(line)
+        base.check(match, "a sample", line)
+        name, labels, value = match.groups()
+        base.check(line[:-len(value)] not in seen, "once", line)
+        seen.add(line[:-len(value)])
+        stem = re.sub(r"_(bucket|sum|count)$", "", name) if found[family][0] == "histogram" else name
+        base.equal(stem, family, "samples stand behind their family", line)
+        number = float(value)
+        base.check(number >= 0 or found[family][0] == "gauge", "only gauges are negative", line)
+        found[family][1].append((name, labels or "", number))
+    return found
+
+
+def whole_histogram(family, samples):
+    buckets = [(float(re.search('le="([^"]+)"', labels).group(1)), value) for name, labels, value in samples
+               if name.endswith("_bucket")]
+    base.equal(buckets, sorted(buckets), family, "buckets grow")
+    base.equal([value for _, value in buckets], sorted(value for _, value in buckets), family, "buckets are cumulative")
+    base.equal(buckets[-1][0], float("inf"), family, "the last bucket")
+    totals = {name: value for name, _, value in samples if not name.endswith("_bucket")}
+    base.equal(totals[family + "_count"], buckets[-1][1], family, "+Inf is the count")
+    base.check(family + "_sum" in totals, family, "has a sum")
 
 
 @functools.lru_cache(None)
@@ -45,10 +99,11 @@ def test_health_is_open_and_everything_else_is_not():
 
 def test_metrics_exist_from_the_start_and_count():
     before = site().node.metrics()
-    missing = [name for name in SERIES if name not in before]
+    missing = [name_of(family, labels) for family, all_labels in SERIES.items() for labels in all_labels
+               if name_of(family, labels) not in before]
+    missing += [name + suffix for name in HISTOGRAMS for suffix in ("_count", "_sum") if name + suffix not in before]
     base.equal(missing, [], "series")
-    for name in ("vigie_alerts_total", "vigie_silence_lateness_seconds"):
-        base.check(any(key.startswith(name) for key in before), name)
+    base.equal([name for name in before if name.startswith("vigie_readings_total") and before[name] != 0], [], "at first 0")
     at = check.to_text(int(time.time() * 1000) - 1000)
     client = site().node.https(TOKEN)
     for value, unit in ((70, "kg"), (70, "kg"), (0, "kg"), (70, "mm[Hg]")):
@@ -60,6 +115,31 @@ def test_metrics_exist_from_the_start_and_count():
     base.check(after["vigie_ack_seconds_count"] > before["vigie_ack_seconds_count"], "acknowledgements are timed")
     base.check(after["vigie_journal_sync_seconds_count"] > before["vigie_journal_sync_seconds_count"], "syncs are timed")
     base.check(after["vigie_connections{protocol=\"https\"}"] >= 1, "this connection is counted")
+
+
+def test_metrics_are_as_prometheus_wants_them():
+    text = site().node.admin().get("/metrics").body.decode()
+    found = families(text)
+    for family, (kind, samples) in found.items():
+        base.check(samples, family, "has samples")
+        base.check(family.startswith("vigie_"), family)
+        base.equal(kind == "counter", family.endswith("_total"), family, "counters and they alone end with _total")
+        if kind == "histogram":
+            whole_histogram(family, samples)
+    base.equal([name for name in HISTOGRAMS if found[name][0] != "histogram"], [], "histograms")
+    base.check(len(found) > 20, len(found))
+    values = site().node.metrics()
+    left = values['vigie_certificate_not_after_seconds{certificate="server"}'] - time.time()
+    base.check(29 * 86400 < left < 31 * 86400, "the certificate is good for 30 days", left)
+    base.equal((values["vigie_accepting"], values["vigie_threads_stuck"]), (1, 0))
+
+
+def test_readyz_tells_a_sink_that_is_away_and_stays_ready():
+    def answer():
+        return site().node.admin().get("/readyz")
+
+    base.wait_for("Kafka is told as away", lambda: b"Kafka is away" in answer().body, 15)
+    base.equal((answer().status, answer().json()["ready"], answer().json()["not_ready"]), (200, True, []), answer())
 
 
 def test_ports_file_is_flat_and_goes_at_an_orderly_stop():

@@ -146,6 +146,29 @@ def test_sinks_away_are_no_stall():
     base.check("PostgreSQL" in supervisor.last("STATUS"), supervisor.last("STATUS"))
 
 
+def test_the_admin_port_tells_how_far_a_start_is():
+    """Recovery waits for its first sync here; admin.sock answers, and nothing that needs a role."""
+    node = place().site.node
+    node.stop()
+    place().stop("sync")
+    try:
+        node.spawn()
+        base.wait_for("admin.sock", lambda: os.path.exists(os.path.join(node.state_dir, "admin.sock")), 10)
+        time.sleep(0.2)
+        answer = node.control().get("/readyz")
+        base.check(answer.status == 503 and "replaying" in answer.body.decode(), "/readyz", answer)
+        base.equal(node.control().get("/healthz").status, 200)
+        base.equal(node.control().get("/metrics").status, 200)
+        base.equal(node.control().get("/v1/test/clock").status, 503)
+        base.check(not os.path.exists(os.path.join(node.state_dir, "ports.json")), "ports.json comes at the end")
+        base.wait_for("systemd gives time", lambda: "replaying" in (place().supervisor.last("STATUS") or "")
+                      and place().supervisor.times("EXTEND_TIMEOUT_USEC"), 5)
+    finally:
+        place().go_on("sync")
+    node.wait_ready()
+    base.equal(node.admin().get("/readyz").status, 200)
+
+
 def test_stopping_is_said():
     place().site.node.child.send_signal(signal.SIGTERM)
     base.wait_for("STOPPING=1", lambda: place().supervisor.times("STOPPING"), 10)
