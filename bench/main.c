@@ -12,6 +12,7 @@ static const struct {
      bench_slow},
     {"ingest", "load a running vigied over HTTPS; readings/s acknowledged, latency", bench_ingest},
     {"journal", "cost of the cipher a reading, turns with and without it", bench_journal},
+    {"restart", "time and memory of a start by journal and by snapshot", bench_restart},
 };
 
 static void print_help(FILE *to)

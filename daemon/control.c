@@ -522,6 +522,7 @@ static void read_metrics(void *context, struct metrics_sources *ret)
         .kafka = &service->kafka,
         .journals = service->journal,
         .journals_count = service->journal[0] != NULL ? service->shards : 0,
+        .snapshots = service->snapshots,
         .slabs = service->slab,
         .slabs_count = service->journal[0] != NULL ? service->shards : 0,
         .quarantine_rows = atomic_load(&service->postgres.quarantine_rows),

@@ -8,6 +8,7 @@
 #include "daemon/base/slab.h"
 #include "daemon/registry/registry_figures.h"
 #include "storage/loader.h"
+#include "storage/snapshot.h"
 
 /* A series that somebody has read already. */
 struct metrics_gauge {
@@ -24,7 +25,8 @@ struct metrics_sources {
     const struct sink_figures *postgres, *kafka;
     struct journal *const *journals; /* [journals_count] */
     size_t journals_count;
-    const struct slab *const *slabs; /* [slabs_count], of the shards */
+    const struct snapshot_figures *snapshots; /* [journals_count] */
+    const struct slab *const *slabs;          /* [slabs_count], of the shards */
     size_t slabs_count;
     int64_t engine_now_ms;
     const struct registry_figures *registry;

@@ -107,20 +107,59 @@ static void print_sink(const struct admin_reply *metrics, const char *sink, bool
         printf("sink %-8s %.0f records behind, the oldest for %.1f s\n", sink, records, seconds);
 }
 
-static void print_shard(unsigned shard, const struct shard_status *status, bool json)
+/* What the daemon says of snapshots: how long a restart would replay, what the last one found. */
+static void print_snapshot(const struct admin_reply *metrics, unsigned shard, bool json)
+{
+    static const struct {
+        const char *metric, *member;
+    } rows[] = {
+        {"vigie_snapshot_age_seconds", "snapshot_age_seconds"},
+        {"vigie_snapshot_position", "snapshot_position"},
+        {"vigie_snapshots_damaged", "snapshots_damaged"},
+        {"vigie_replay_records", "replayed_records"},
+        {"vigie_replay_differences", "replay_differences"},
+    };
+    enum { ROWS = sizeof rows / sizeof rows[0] };
+    double values[ROWS];
+    for (unsigned i = 0; i < ROWS; i++) {
+        char name[80];
+        snprintf(name, sizeof(name), "%s{shard=\"%u\"}", rows[i].metric, shard);
+        values[i] = metric(metrics, name);
+    }
+    bool known = values[3] >= 0, any = known && values[1] > 0;
+    for (unsigned i = 0; json && i < ROWS; i++)
+        if (known && (i > 1 || any))
+            printf(",\"%s\":%.0f", rows[i].member, values[i]);
+        else
+            printf(",\"%s\":null", rows[i].member);
+    if (json || !known)
+        return;
+    if (any)
+        printf("  snapshot %.0f s old, a restart replays from position %.0f\n", values[0], values[1]);
+    else
+        printf("  no snapshot yet: a restart replays the whole journal\n");
+    printf("  last start: %.0f records replayed, %.0f differences, %.0f snapshots damaged\n", values[3],
+           values[4], values[2]);
+}
+
+static void print_shard(const struct admin_reply *metrics, unsigned shard, const struct shard_status *status,
+                        bool json)
 {
     if (json)
         printf("%s{\"shard\":%u,\"segments\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"oldest_segment\":%" PRIu64
-               ",\"newest_segment\":%" PRIu64 ",\"free_bytes\":%" PRIu64 "}",
+               ",\"newest_segment\":%" PRIu64 ",\"trimmed_to\":%" PRIu64 ",\"free_bytes\":%" PRIu64,
                shard == 0 ? "" : ",", shard, status->segments, status->bytes, status->first, status->last,
-               status->free_bytes);
+               status->first, status->free_bytes);
     else
-        printf("shard %u: %" PRIu64 " segments (%08" PRIx64 " to %08" PRIx64 "), %" PRIu64 " bytes, %" PRIu64
-               " bytes free\n",
+        printf("shard %u: %" PRIu64 " segments (%08" PRIx64 " to %08" PRIx64 "; what is before the first is "
+               "trimmed), %" PRIu64 " bytes, %" PRIu64 " bytes free\n",
                shard, status->segments, status->first, status->last, status->bytes, status->free_bytes);
+    print_snapshot(metrics, shard, json);
+    if (json)
+        printf("}");
 }
 
-static int print_shards(const struct ctl *ctl, bool json)
+static int print_shards(const struct ctl *ctl, const struct admin_reply *metrics, bool json)
 {
     char directory[PATH_BYTES_MAX];
     unsigned shard = 0;
@@ -130,7 +169,7 @@ static int print_shards(const struct ctl *ctl, bool json)
         if (error != OK)
             return ctl_fail(error, directory, err_text(error), "a readable directory",
                             "run it as the daemon's user");
-        print_shard(shard, &status, json);
+        print_shard(metrics, shard, &status, json);
     }
     return shard == 0 ? EX_NOINPUT : EX_OK;
 }
@@ -159,7 +198,7 @@ int ctl_journal_status(struct ctl *ctl, int argc, char **argv)
     ask_metrics(ctl, &metrics);
     if (json)
         printf("{\"shards\":[");
-    int status = print_shards(ctl, json);
+    int status = print_shards(ctl, &metrics, json);
     if (json)
         printf("],\"sinks\":{");
     print_sink(&metrics, "postgres", json);
