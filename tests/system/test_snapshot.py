@@ -118,7 +118,7 @@ def test_whole_journal_without_snapshots():
     """Not trimmed and both lost: the whole journal is replayed, and decides the same."""
     settings = {"journal": {"segment_size": "1M", "snapshot_bytes": "256k"}}  # retain 3d: nothing is trimmed
     with sites.Site("snapshot-lost", settings=settings) as site:
-        site.node.import_rows(loads.cohort(2, 5))
+        site.node.import_rows(loads.cohort(4, 5))
         send_for(site, 3, 4)
         base.wait_for("a snapshot", lambda: snapshots(site), 20, 0.2)
         base.equal(status_of(site)["oldest_segment"], 1, "nothing trimmed")
