@@ -20,7 +20,7 @@ static const struct property common[] = {
 };
 
 static const struct property producer_initial[] = {
-    {"linger.ms", "5"},               /* PITFALLS K11 */
+    {"linger.ms", "0"}, /* PITFALLS K11: an alert waits for no company; a backlog finds it in the queue */
     {"socket.nagle.disable", "true"}, /* PITFALLS K11 */
     {"compression.type", "none"},     /* alerts are few; a foreign consumer needs no codec */
     {"topic.metadata.refresh.interval.ms", "60000"},
