@@ -33,6 +33,7 @@ struct journal_spare {
     struct wakeup bell;
     struct fresh_key fresh; /* the thread's until `ready`, then the writer's to take */
     bool has_fresh;
+    struct segment_key retired; /* the writer's until `has_retired`, then the thread's to close */
 
     /* of the thread */
     int64_t started_ms, looked_ms; /* monotonic */
@@ -40,7 +41,8 @@ struct journal_spare {
     double rate; /* bytes an hour */
     unsigned alarms;
 
-    _Atomic bool ready; /* thread: release when the file is whole; writer: acquire, then clears it */
+    _Atomic bool ready;       /* thread: release when the file is whole; writer: acquire, then clears it */
+    _Atomic bool has_retired; /* writer: release when it is there; thread: acquire, then clears it */
     _Atomic bool stop;
     _Atomic bool starved;
     _Atomic uint64_t free_bytes, disk_bytes, bytes_per_hour, written;
@@ -103,6 +105,14 @@ static void drop_key(struct journal_spare *spare)
     spare->has_fresh = false;
 }
 
+static void close_retired(struct journal_spare *spare)
+{
+    if (!atomic_load_explicit(&spare->has_retired, memory_order_acquire))
+        return;
+    journal__key_close(&spare->retired);
+    atomic_store_explicit(&spare->has_retired, false, memory_order_release);
+}
+
 static void make_spare(struct journal_spare *spare)
 {
     enum err error = make_key(spare);
@@ -128,6 +138,7 @@ static void *spare_main(void *argument)
     while (!atomic_load_explicit(&spare->stop, memory_order_acquire)) {
         if (!atomic_load_explicit(&spare->ready, memory_order_acquire))
             make_spare(spare);
+        close_retired(spare);
         look_at_space(spare);
         wakeup_wait(&spare->bell, SPARE_LOOK_MS);
     }
@@ -189,7 +200,20 @@ void journal__spare_stop(struct journal_spare *spare)
     pthread_join(spare->thread, NULL);
     wakeup_close(&spare->bell);
     drop_key(spare);
+    close_retired(spare);
     free(spare);
+}
+
+/* One that comes while the one before still waits is closed here. */
+void journal__spare_retire(struct journal_spare *spare, struct segment_key *key)
+{
+    if (spare == NULL || atomic_load_explicit(&spare->has_retired, memory_order_acquire)) {
+        journal__key_close(key);
+        return;
+    }
+    spare->retired = *key;
+    *key = (struct segment_key){0};
+    atomic_store_explicit(&spare->has_retired, true, memory_order_release);
 }
 
 bool journal__spare_take(struct journal_spare *spare, uint32_t number, struct fresh_key *ret_fresh)

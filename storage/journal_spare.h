@@ -24,6 +24,8 @@ void journal__spare_stop(struct journal_spare *spare);
  * directory. */
 MUST_CHECK bool journal__spare_take(struct journal_spare *spare, uint32_t number,
                                     struct fresh_key *ret_fresh);
+/* Takes the key of a segment that is over: the thread closes it, for OpenSSL frees then. */
+void journal__spare_retire(struct journal_spare *spare, struct segment_key *key);
 /* The writer wrote: for the rate. */
 void journal__spare_note(struct journal_spare *spare, uint64_t bytes);
 

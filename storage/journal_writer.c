@@ -159,7 +159,7 @@ static enum err start_segment(struct journal *journal, uint32_t number, uint64_t
     }
     if (journal->fd >= 0)
         close(journal->fd);
-    journal__key_close(&journal->key);
+    journal__spare_retire(journal->spare, &journal->key);
     journal->fd = fd;
     journal->key = fresh.key;
     journal->segment = header;

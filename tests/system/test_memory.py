@@ -51,11 +51,23 @@ class Traffic:
 
     def __init__(self, node):
         self.node, self.round = node, 0
-        self.https = node.https(TOKEN)
+        self.https, self.http = node.https(TOKEN), node.http(TOKEN)
         self.start = int(time.time() * 1000) - 20 * DAY
 
     def send(self, answer, statuses=(200, 201)):
         base.check(answer.status in statuses, "answer", answer)
+
+    def many(self, patient, at):
+        """An array of messages, a bundle, and a correction of what the bundle said, over the plain listener."""
+        self.send(self.http.post("/v1/readings", [message(patient, check.to_text(at + moment), ("29463-7", 71, "kg"))
+                                                  for moment in range(30)]))
+        said = [observation(patient, "8867-4", 70 + moment, "/min", check.to_text(at + moment)) for moment in range(5)]
+        self.send(self.http.fhir({"resourceType": "Bundle", "type": "batch",
+                                  "entry": [{"resource": one, "request": {"method": "POST", "url": "Observation"}}
+                                            for one in said]}))
+        corrected = observation(patient, "8867-4", 99, "/min", check.to_text(at), status="corrected",
+                                issued=check.to_text(at + 60000))
+        self.send(self.http.fhir(corrected))
 
     def go(self, rounds):
         for _ in range(rounds):
@@ -73,6 +85,7 @@ class Traffic:
                     self.send(self.https.post("/v1/readings", late))
                     fhir = observation(patient, "8867-4", 61, "/min", check.to_text(at + 1000))
                     self.send(self.https.post("/fhir/Observation", fhir, "application/fhir+json"))
+                    self.many(patient, at + 3000)
                 if number % 10 == 0:
                     impossible = message(patient, check.to_text(at + 2000), ("29463-7", 0, "kg"))
                     self.send(self.https.post("/v1/readings", impossible))
