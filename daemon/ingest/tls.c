@@ -11,6 +11,7 @@
 
 #include "daemon/base/slab.h"
 #include "daemon/ingest/tls_internal.h"
+#include "daemon/ingest/tls_record.h"
 
 /* Records that a peer may send beyond what its data are worth (PITFALLS O9): a record takes one, data pay
  * back. A request sent byte by byte passes, a flood of key updates or of tiny records does not. */
@@ -25,6 +26,7 @@ struct tls {
     SSL *ssl;
     const char *input;
     size_t input_left;
+    size_t record_left; /* of it, what OpenSSL may take: it goes on over records without data by itself */
     struct buffer *output;
     /* Since the handshake: records that came, those that carried data, bytes of data. */
     uint64_t records, data_records, data_bytes;
@@ -35,7 +37,7 @@ struct tls {
 static int window_read(BIO *bio, char *out, int capacity)
 {
     struct tls *tls = BIO_get_data(bio);
-    size_t size = tls->input_left < (size_t)capacity ? tls->input_left : (size_t)capacity;
+    size_t size = tls->record_left < (size_t)capacity ? tls->record_left : (size_t)capacity;
     BIO_clear_retry_flags(bio);
     if (size == 0) {
         BIO_set_retry_read(bio);
@@ -44,6 +46,7 @@ static int window_read(BIO *bio, char *out, int capacity)
     memcpy(out, tls->input, size);
     tls->input += size;
     tls->input_left -= size;
+    tls->record_left -= size;
     return (int)size;
 }
 
@@ -125,6 +128,7 @@ void tls_set_window(struct tls *tls, const char *data, size_t size, struct buffe
 {
     tls->input = data;
     tls->input_left = size;
+    tls->record_left = 0;
     tls->output = out;
 }
 
@@ -143,12 +147,13 @@ bool tls_is_established(const struct tls *tls)
     return SSL_is_init_finished(tls->ssl);
 }
 
-/* Without SSL_MODE_AUTO_RETRY a read ends after each record that carries no data, so each one is judged. */
+/* OpenSSL gets one record at a time, so that each one without data is judged. */
 enum tls_step tls_read(struct tls *tls, char *out, size_t capacity, size_t *ret_size)
 {
     ensure(tls->output != NULL && capacity > 0);
     for (;;) {
-        size_t left = tls->input_left;
+        if (tls->record_left == 0)
+            tls->record_left = tls_record_first(tls->input, tls->input_left);
         ERR_clear_error(); /* PITFALLS O12 */
         if (SSL_read_ex(tls->ssl, out, capacity, ret_size) == 1) {
             tls->data_records++;
@@ -161,7 +166,7 @@ enum tls_step tls_read(struct tls *tls, char *out, size_t capacity, size_t *ret_
             return TLS_CLOSED;
         if (error != SSL_ERROR_WANT_READ || is_flood(tls))
             return TLS_FAILED;
-        if (tls->input_left == 0 || tls->input_left == left)
+        if (tls->input_left == 0 || tls->record_left > 0)
             return TLS_MORE;
     }
 }

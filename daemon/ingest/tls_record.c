@@ -28,6 +28,15 @@ size_t tls_record_whole(const char *data, size_t size)
     }
 }
 
+size_t tls_record_first(const char *data, size_t size)
+{
+    const unsigned char *bytes = (const unsigned char *)data;
+    if (size < RECORD_HEAD || !may_be_record(bytes, size))
+        return size;
+    size_t record = RECORD_HEAD + ((size_t)bytes[3] << 8 | bytes[4]);
+    return record < size ? record : size;
+}
+
 bool tls_record_claim_is_good(const char *data, size_t size)
 {
     const unsigned char *bytes = (const unsigned char *)data;

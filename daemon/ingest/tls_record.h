@@ -8,6 +8,8 @@
 /* How many of the bytes, which begin with a record, are whole records. What cannot be a record counts as
  * whole: OpenSSL shall see it and refuse. */
 size_t tls_record_whole(const char *data, size_t size);
+/* The size of the first record, all of it when that is not whole or none. */
+size_t tls_record_first(const char *data, size_t size);
 
 /* Whether records of which the first handshake record begins a ClientHello may go to OpenSSL: it makes room
  * for the length that the message claims, up to 128 KiB, and nobody needs more than HELLO_BYTES_MAX. Good for

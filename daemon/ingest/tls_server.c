@@ -63,18 +63,40 @@ static void keep_earlier(int64_t *kept_ms, int64_t ms)
 
 /* PEM files. */
 
-/* The blocks of the file; NULL: unreadable, empty, or something in it is no whole block. */
+/* Lines that begin a certificate or a list; -1: one of the dashed lines was cut. */
+static int count_begun(BIO *file)
+{
+    static const char begin[] = "-----BEGIN ", end[] = "-----END ", dashes[] = "-----";
+    char line[256];
+    int begun = 0;
+    for (int size; (size = BIO_gets(file, line, sizeof(line))) > 0;) {
+        size_t used = strcspn(line, "\r\n");
+        if (strncmp(line, dashes, 5) != 0)
+            continue;
+        bool is_begin = strncmp(line, begin, sizeof(begin) - 1) == 0;
+        if ((!is_begin && strncmp(line, end, sizeof(end) - 1) != 0) || used < 16 ||
+            memcmp(line + used - 5, dashes, 5) != 0)
+            return -1;
+        begun += is_begin && (strstr(line, "CERTIFICATE-----") != NULL || strstr(line, "CRL-----") != NULL);
+    }
+    return begun;
+}
+
+/* The blocks of the file, keys among them passed over; NULL: unreadable, empty, or something in it is not
+ * whole. */
 static STACK_OF(X509_INFO) * read_blocks(const char *path)
 {
     BIO *file = BIO_new_file(path, "r");
     if (file == NULL)
         return NULL;
     STACK_OF(X509_INFO) *blocks = PEM_X509_INFO_read_bio(file, NULL, NULL, NULL);
-    int begun = 0, whole = blocks != NULL ? sk_X509_INFO_num(blocks) : 0;
-    char line[256];
+    int whole = 0;
+    for (int i = 0; blocks != NULL && i < sk_X509_INFO_num(blocks); i++) {
+        const X509_INFO *block = sk_X509_INFO_value(blocks, i);
+        whole += (block->x509 != NULL) + (block->crl != NULL);
+    }
     (void)BIO_seek(file, 0);
-    for (int size; (size = BIO_gets(file, line, sizeof(line))) > 0;)
-        begun += strncmp(line, "-----", 5) == 0 && strncmp(line, "-----END ", 9) != 0;
+    int begun = count_begun(file);
     BIO_free(file);
     if (whole > 0 && begun == whole)
         return blocks;
@@ -199,7 +221,6 @@ static void set_policy(SSL_CTX *context, const struct config *config)
                                                                                        : TLS1_2_VERSION);
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
-    SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY); /* tls_read() judges each record */
     SSL_CTX_set_max_cert_list(context, CLIENT_CHAIN_BYTES_MAX);
     /* Nothing is resumed: no tickets, no cache that could grow (PITFALLS O6, O7); the session context is set
      * so that a peer who asks to resume meets a full handshake, not an error. */
