@@ -853,8 +853,8 @@ static const struct {
 } example_values[] = {
     {"listen", "https", "0.0.0.0:8443"},
     {"listen", "admin", "127.0.0.1:9090"},
-    {"tls", "certificate", "/etc/vigie/server.pem"},
-    {"tls", "key", "credential:server-key"},
+    {"tls", "certificate", "/etc/vigie/tls/server.pem"},
+    {"tls", "key", "/etc/vigie/tls/server.key"},
     {"kafka", "bootstrap", "localhost:9092"},
 };
 

@@ -11,7 +11,7 @@ PYTHON = os.path.realpath("/usr/bin/python3")
 
 # Tried inside; each gives the name of the error, or "done". What vigied must be able to do stands there too.
 PROBES = '''
-import errno, json, mmap, os, resource, signal, socket, sys
+import ctypes, errno, json, mmap, os, resource, signal, socket, sys
 state, outside, tree = sys.argv[1:]
 def tried(action):
     try:
@@ -24,6 +24,9 @@ def write(path):
         file.write("x")
 def executes():
     os.execv("/bin/true", ["true"])
+libc = ctypes.CDLL(None, use_errno=True)
+def called(name, *arguments):
+    return "done" if getattr(libc, name)(*arguments) >= 0 else errno.errorcode[ctypes.get_errno()]
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))
 print(json.dumps({
     "write state_dir": tried(lambda: write(state + "/probe")),
@@ -42,6 +45,12 @@ print(json.dumps({
     "chown": tried(lambda: os.chown(state + "/probe", 1, 1)),
     "setuid bit": tried(lambda: os.chmod(state + "/probe", 0o4700)),
     "nice": tried(lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))),
+    "namespace": called("unshare", 0x10000000),
+    "personality": called("personality", 0x40000),
+    "mlock": called("mlock", ctypes.create_string_buffer(4096), 4096),
+    "setpriority": called("setpriority", 0, 0, 5),
+    "home": tried(lambda: os.listdir("/root")),
+    "users": open("/proc/self/uid_map").read().split()[2],
     "kernel settings": tried(lambda: os.listdir("/proc/sys")),
     "devices": sorted(os.listdir("/dev")),
     "capabilities": [int(status[name], 16) for name in ("CapEff", "CapPrm", "CapBnd")],
@@ -57,6 +66,7 @@ EXPECTED = {
     "write /tmp": "done", "/tmp is private": True, "execve": "EACCES", "execve own file": "EACCES",
     "packet socket": "EAFNOSUPPORT", "netlink socket": "EAFNOSUPPORT", "unix socket": "done", "inet socket": "done",
     "writable code": "EPERM", "chown": "EPERM", "setuid bit": "EPERM", "nice": "EPERM", "kernel settings": "ENOENT",
+    "namespace": "EPERM", "personality": "EPERM", "mlock": "EPERM", "setpriority": "EPERM", "home": "EACCES", "users": "1",
     "devices": ["full", "null", "random", "tty", "urandom", "zero"], "capabilities": [0, 0, 0], "new privileges": 1,
     "filters": 2, "core": 0, "files": True, "mode of a new file": "0o600",
 }
@@ -71,6 +81,8 @@ def test_exposure_is_small():
     print("exposure of vigied.service: %s (at most %.1f)" % (score.group(1), EXPOSURE_MAX))
     base.equal(done.returncode, 0, "exposure", score.group(1))
     base.check(float(score.group(1)) <= EXPOSURE_MAX, "exposure", score.group(1))
+    with open(sandbox.UNIT) as unit:  # so that no option goes without somebody saying so
+        base.equal(score.group(1), re.search(r"--offline=yes` gives ([0-9.]+)", unit.read()).group(1), "what the unit says")
 
 
 def test_the_cage_bites():
