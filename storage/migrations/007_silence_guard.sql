@@ -68,3 +68,5 @@ $$;
 -- "guard" sorts ahead of "touch": what is refused takes no version
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE OF from_at, until_at, rule_id, patient_id, role ON vigie.suspension
     FOR EACH ROW EXECUTE FUNCTION vigie.suspension_guard();
+-- The guard of rules asks this of every rule that is written; there may be a version of one id for each patient.
+CREATE INDEX rule_version_of_silence ON vigie.rule_version (rule_id) WHERE rule->>'kind' = 'silence';

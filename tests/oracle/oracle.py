@@ -8,6 +8,7 @@ Times are milliseconds since 1970, values whole millionths of the canonical unit
 """
 import bisect
 import datetime
+import functools
 import zoneinfo
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -457,6 +458,7 @@ class UpTime:
         return now + amount
 
 
+@functools.lru_cache(None)
 def day_start_of(day, day_start, zone):
     """The earliest instant whose local date and time are at or after `day` at `day_start`."""
     hours, minutes = (int(part) for part in day_start.split(":"))
