@@ -24,6 +24,8 @@ struct engine_settings {
 /* Where decided events go, in order. `event` is complete but for nothing: the shard journals it as it is. */
 struct engine_out {
     void (*event)(void *context, const struct alert_event *event, const char *json, uint32_t json_size);
+    /* How long after it was due a silence was raised; NULL: nobody asks. */
+    void (*silence_late)(void *context, int64_t late_ms);
     void *context;
 };
 

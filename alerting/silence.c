@@ -232,6 +232,8 @@ static void raise(struct engine *engine, struct track *track, int64_t at_ms)
     };
     struct reading_key began = {.ms = track->silence.last_seen_ms};
     ledger_step(&scene, &transition, &began, 0, true);
+    if (engine->out.silence_late != NULL)
+        engine->out.silence_late(engine->out.context, engine->unit.now_ms - at_ms);
     bool begins; /* a suspension that begins at this very instant is an event of the episode */
     int64_t edge_ms = spans_next_edge(&track->silence.suspensions, at_ms - 1, &begins);
     track->silence.edge_ms = edge_ms == at_ms && begins ? at_ms - 1 : at_ms;

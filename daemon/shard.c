@@ -36,6 +36,14 @@ static void collect_event(void *context, const struct alert_event *event, const 
 _Static_assert((int)EVENT_COUNT <= (int)EVENT_KINDS && (int)PRIORITY_COUNT <= (int)PRIORITIES,
                "every event has its counter");
 
+static void note_lateness(void *context, int64_t late_ms)
+{
+    struct shard *shard = context;
+    if (shard->replay == NULL)
+        histogram_add_us(&shard->options.counters->histogram[HISTOGRAM_SILENCE_LATENESS],
+                         (uint64_t)late_ms * 1000);
+}
+
 /* ---- append ---- */
 
 static void append_events(struct shard *shard)
@@ -443,8 +451,9 @@ static void *run(void *argument)
 void shard__renew_engine(struct shard *shard)
 {
     engine_free(shard->engine);
-    shard->engine =
-        engine_new(&shard->options.engine, &(struct engine_out){.event = collect_event, .context = shard});
+    shard->engine = engine_new(
+        &shard->options.engine,
+        &(struct engine_out){.event = collect_event, .silence_late = note_lateness, .context = shard});
 }
 
 enum err shard_new(const struct shard_options *options, struct shard **ret_shard)

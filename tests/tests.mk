@@ -77,3 +77,14 @@ campaign-kill: ## kill -9 under load, KILLS (1000) times; the table goes to test
 	@{ sed '/^## Last run/q' tests/campaigns/kill.md; echo; \
 	   echo "Commit $$(git rev-parse --short HEAD), $$(date -u +%Y-%m-%d), $$(nproc) cores."; echo; \
 	   cat build/campaign-kill.txt; } >build/campaign-kill.md && mv build/campaign-kill.md tests/campaigns/kill.md
+
+SILENCE_SEEDS ?= 20
+.PHONY: campaign-silence
+campaign-silence: ## SILENCE_SEEDS (20) random months of silence; the table goes to tests/campaigns/silence.md
+	@sh tests/deps.sh test
+	@$(MAKE) --no-print-directory all
+	@for seed in $$(seq 101 $$((100 + $(SILENCE_SEEDS)))); do \
+	   $(PYTHON) tests/system/test_silence_days.py $$seed 30 36 || exit 1; done >build/campaign-silence.txt
+	@{ sed '/^## Last run/q' tests/campaigns/silence.md; echo; \
+	   echo "Commit $$(git rev-parse --short HEAD), $$(date -u +%Y-%m-%d), $$(nproc) cores."; echo; \
+	   sed 's/^/    /' build/campaign-silence.txt; } >build/campaign-silence.md && mv build/campaign-silence.md tests/campaigns/silence.md

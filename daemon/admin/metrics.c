@@ -50,7 +50,7 @@ static const struct {
     {HISTOGRAM_DELIVERY, "vigie_alert_delivery_seconds",
      "From the decision of an alert to Kafka's acknowledgement."},
     {HISTOGRAM_SYNC, "vigie_journal_sync_seconds", "Sync of a journal turn."},
-    {HISTOGRAM_SILENCE_LATENESS, "vigie_silence_lateness_seconds", "How late a due timer was decided."},
+    {HISTOGRAM_SILENCE_LATENESS, "vigie_silence_lateness_seconds", "How late a due silence was raised."},
 };
 
 static const char *const protocols[] = {"https", "http", "mqtts", "mqtt", "mllps", "mllp", "adt"};

@@ -535,7 +535,9 @@ def missed_day_raises(timeline, begins, patient, activation, clock, up, counting
 
 def evaluate_silence(readings, timeline, patient, clock, outages, rule_id):
     """Section 4. Versions may change max_gap, missed_days and priority."""
-    begins = [moment for moment in timeline.changes() if timeline.at(moment) is not None]
+    # a version of a layer that another one stands before begins nothing for this patient
+    begins = [moment for moment in timeline.changes()
+              if timeline.at(moment) is not None and timeline.at(moment) is not timeline.at(moment - 1)]
     if not begins:
         return []
     activation = max(begins[0], patient.enrolled_at)
