@@ -96,7 +96,7 @@ class Traffic:
 
 
 def prepare(name, plant=None):
-    site = sites.Site(name, start=False)
+    site = sites.Site(name, start=False, settings={"journal": {"snapshot_bytes": "1M"}})
     trap = Trap(site.node, plant)
     site.node.start()
     rows = sites.organization_rows() + [sites.rule_row(sites.SILENCE), sites.system_row("sys-a", TOKEN)]
