@@ -23,8 +23,6 @@ enum {
     RATE_OVER_MS = 600000, /* a burst of a gateway is no trend */
 };
 
-static const unsigned alarm_percent[] = {50, 75, 90}; /* DESIGN.md section 2, trim */
-
 struct journal_spare {
     char directory[SEGMENT_PATH_MAX], making[SEGMENT_PATH_MAX], path[SEGMENT_PATH_MAX];
     const struct cipher_keys *keys;
@@ -39,7 +37,6 @@ struct journal_spare {
     int64_t started_ms, looked_ms; /* monotonic */
     uint64_t written_before;
     double rate; /* bytes an hour */
-    unsigned alarms;
 
     _Atomic bool ready;       /* thread: release when the file is whole; writer: acquire, then clears it */
     _Atomic bool has_retired; /* writer: release when it is there; thread: acquire, then clears it */
@@ -47,21 +44,6 @@ struct journal_spare {
     _Atomic bool starved;
     _Atomic uint64_t free_bytes, disk_bytes, bytes_per_hour, written;
 };
-
-/* Told once when it is passed, again when it was left in between. */
-static void tell_fullness(struct journal_spare *spare, uint64_t free_bytes, uint64_t disk_bytes)
-{
-    unsigned passed = 0;
-    uint64_t used = disk_bytes - free_bytes;
-    for (unsigned index = 0; index < sizeof(alarm_percent) / sizeof(alarm_percent[0]); index++)
-        passed += used >= disk_bytes / 100 * alarm_percent[index];
-    if (passed > spare->alarms)
-        log_write(LOG_WARNING, "journal",
-                  "the disk of the journal fills directory=%s used_percent=%u free_bytes=%llu "
-                  "hint=\"bring the sinks back, or enlarge the file system; vigiectl journal status\"",
-                  spare->directory, alarm_percent[passed - 1], (unsigned long long)free_bytes);
-    spare->alarms = passed;
-}
 
 static void look_at_rate(struct journal_spare *spare)
 {
@@ -88,7 +70,6 @@ static void look_at_space(struct journal_spare *spare)
     uint64_t used = (uint64_t)(status.f_blocks - status.f_bfree) * status.f_frsize;
     atomic_store_explicit(&spare->free_bytes, free_bytes, memory_order_relaxed);
     atomic_store_explicit(&spare->disk_bytes, used + free_bytes, memory_order_relaxed);
-    tell_fullness(spare, free_bytes, used + free_bytes);
 }
 
 static enum err make_key(struct journal_spare *spare)

@@ -153,11 +153,12 @@ static void write_connections(struct buffer *out, const struct metrics_sources *
 /* The journals of a node share a file system: the least free space is what counts. */
 static void write_journals(struct buffer *out, const struct metrics_sources *sources)
 {
-    uint64_t free_bytes = UINT64_MAX, bytes = 0;
+    uint64_t free_bytes = UINT64_MAX, bytes = 0, rate = 0;
     for (size_t i = 0; i < sources->journals_count; i++) {
         struct journal_figures figures;
         journal_figures(sources->journals[i], &figures);
         bytes += figures.bytes;
+        rate += figures.bytes_per_hour;
         if (figures.free_bytes < free_bytes)
             free_bytes = figures.free_bytes;
     }
@@ -166,6 +167,12 @@ static void write_journals(struct buffer *out, const struct metrics_sources *sou
                   (unsigned long long)(sources->journals_count > 0 ? free_bytes : 0));
     write_head(out, "vigie_journal_bytes", "gauge", "Size of the journal.");
     buffer_printf(out, "vigie_journal_bytes %llu\n", (unsigned long long)bytes);
+    write_head(out, "vigie_journal_hours_left", "gauge",
+               "Hours until the disk is full if nothing is trimmed, at the rate of the last ten minutes.");
+    if (rate == 0 || sources->journals_count == 0)
+        buffer_text(out, "vigie_journal_hours_left +Inf\n");
+    else
+        buffer_printf(out, "vigie_journal_hours_left %.1f\n", (double)free_bytes / (double)rate);
 }
 
 /* How long a restart would replay, and what the last one found: of each shard, for `vigiectl journal status`.

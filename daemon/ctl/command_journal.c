@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -107,6 +108,31 @@ static void print_sink(const struct admin_reply *metrics, const char *sink, bool
         printf("sink %-8s %.0f records behind, the oldest for %.1f s\n", sink, records, seconds);
 }
 
+/* How long the disk takes what comes, if the sinks stay away and nothing is trimmed. */
+static void print_disk(const struct ctl *ctl, const struct admin_reply *metrics, bool json)
+{
+    struct statvfs disk;
+    if (statvfs(ctl->config->node_state_dir, &disk) != 0)
+        disk = (struct statvfs){.f_frsize = 1};
+    uint64_t left = (uint64_t)disk.f_bavail * disk.f_frsize;
+    uint64_t total = (uint64_t)(disk.f_blocks - disk.f_bfree) * disk.f_frsize + left;
+    double used = total == 0 ? 0 : 100.0 * (double)(total - left) / (double)total;
+    double hours = metric(metrics, "vigie_journal_hours_left");
+    bool known = hours >= 0 && isfinite(hours);
+    if (json) {
+        printf("\"disk\":{\"free_bytes\":%" PRIu64 ",\"total_bytes\":%" PRIu64
+               ",\"used_percent\":%.1f,\"hours_left\":",
+               left, total, used);
+        printf(known ? "%.1f}" : "null}", hours);
+        return;
+    }
+    printf("disk: %.1f %% used, %" PRIu64 " bytes free of %" PRIu64, used, left, total);
+    if (known)
+        printf(", %.1f hours left at the present rate\n", hours);
+    else
+        printf(hours >= 0 ? ", nothing is written at present\n" : ", rate not known: the daemon is down\n");
+}
+
 /* What the daemon says of snapshots: how long a restart would replay, what the last one found. */
 static void print_snapshot(const struct admin_reply *metrics, unsigned shard, bool json)
 {
@@ -200,7 +226,10 @@ int ctl_journal_status(struct ctl *ctl, int argc, char **argv)
         printf("{\"shards\":[");
     int status = print_shards(ctl, &metrics, json);
     if (json)
-        printf("],\"sinks\":{");
+        printf("],");
+    print_disk(ctl, &metrics, json);
+    if (json)
+        printf(",\"sinks\":{");
     print_sink(&metrics, "postgres", json);
     if (json)
         printf(",");

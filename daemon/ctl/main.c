@@ -85,7 +85,9 @@ static const struct ctl_command commands[] = {
      "to confirm. Journaled with its author.\n",
      true, ctl_clock_accept},
     {"journal status", "[--json]", "size, positions and backlog of the journal",
-     "Per shard: segments, bytes, oldest and newest position; and how far the sinks are. Works beside a "
+     "Per shard: segments, bytes, oldest and newest position; the disk, hours left at the present rate; how "
+     "far "
+     "the sinks are. Works beside a "
      "running daemon.\n",
      true, ctl_journal_status},
     {"journal verify", "[--json]", "check every block of the journal",

@@ -1,5 +1,6 @@
 """No plaintext of a reading, a rule or an identifier below state_dir, in mode=production; a new master key at a restart."""
 import functools
+import json
 import os
 import struct
 import time
@@ -161,6 +162,12 @@ def test_a_new_master_key_at_a_restart():
     base.equal(again.status, 200, "known from the old segments", again)
     drained()
     node.ctl("journal", "verify")
+
+    def disk():
+        return json.loads(node.ctl("journal", "status", "--json"))["disk"]
+
+    base.check(0 < disk()["free_bytes"] < disk()["total_bytes"], "disk", disk())
+    base.wait_for("a rate, so hours left", lambda: (disk()["hours_left"] or 0) > 0, 10, 0.2)
     base.equal(search(node.state_dir)[0], [], "plaintext below state_dir")
     count = site().cluster.query("SELECT count(*) FROM vigie.reading WHERE parameter_id = (SELECT parameter_id FROM "
                                  "vigie.parameter WHERE name = 'body-weight')", None, "vigie")
