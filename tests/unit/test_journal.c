@@ -795,6 +795,58 @@ static void test_trim_crash(void)
     begin();
 }
 
+/* A reader that has all of what was trimmed, and no more, goes on behind it. */
+static void test_trim_behind_reader(void)
+{
+    struct journal_reader *reader;
+    struct record record;
+    begin();
+    struct journal *journal = open_journal(16384);
+    CU_ASSERT_EQUAL_FATAL(journal_reader_open(directory, test_keys(), 0, &reader), OK);
+    uint32_t serial = 0;
+    while (position_segment(journal_durable(journal)) == 1) { /* turns of one record are never split */
+        while (journal_reader_next(reader, journal_durable(journal), &record) == OK)
+            continue;
+        write_serials(journal, serial, serial + 1, 1);
+        serial++;
+    }
+    uint32_t next = serial - 1; /* the first of the second segment */
+    write_serials(journal, serial, serial + 200, 1);
+    CU_ASSERT_EQUAL(journal_trim(journal, position_make(2, SEGMENT_HEADER_BYTES)), OK);
+    CU_ASSERT_EQUAL(journal_reader_next(reader, journal_durable(journal), &record), OK);
+    CU_ASSERT(is_serial(&record, next));
+    journal_reader_close(reader);
+    journal_close(journal);
+    begin();
+}
+
+/* The mark of another shard, under the same keys, says nothing here. */
+static void test_foreign_mark(void)
+{
+    char mark[PATH_BYTES];
+    size_t size;
+    struct journal *journal;
+    struct journal_options options = {
+        .directory = directory, .shard = 5, .node = NODE, .segment_bytes = 16384, .keys = test_keys()};
+    begin();
+    snprintf(mark, sizeof(mark), "%s/trimmed", directory);
+    journal = open_journal(16384);
+    write_timed(journal, 0, 300);
+    CU_ASSERT_EQUAL(journal_trim(journal, position_make(3, SEGMENT_HEADER_BYTES)), OK);
+    journal_close(journal);
+    uint8_t *bytes = load_file(mark, &size);
+    begin();
+    CU_ASSERT_EQUAL_FATAL(journal_open(&options, &journal), OK);
+    write_timed(journal, 0, 300);
+    journal_close(journal);
+    store_file(mark, bytes, size);
+    log_configure((enum log_level) - 1, LOG_FORMAT_TEXT);
+    CU_ASSERT_EQUAL(journal_open(&options, &journal), ERR_CORRUPT);
+    log_configure(LOG_INFO, LOG_FORMAT_TEXT);
+    free(bytes);
+    begin();
+}
+
 /* PITFALLS F6: positions that a sink holds are never given out again, even when this disk forgot them. */
 static void test_position_min(void)
 {
@@ -1000,6 +1052,8 @@ SUITE(journal) = {
     {"no nonce twice", test_nonces},
     {"trim", test_trim},
     {"a crash in a trim, lost segments", test_trim_crash},
+    {"trim right behind a reader", test_trim_behind_reader},
+    {"a foreign mark", test_foreign_mark},
     {"positions above what a sink holds", test_position_min},
     {"what the seal of a block covers", test_seal},
     {"exchanged blocks", test_exchanged_blocks},
