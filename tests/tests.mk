@@ -88,3 +88,12 @@ campaign-silence: ## SILENCE_SEEDS (20) random months of silence; the table goes
 	@{ sed '/^## Last run/q' tests/campaigns/silence.md; echo; \
 	   echo "Commit $$(git rev-parse --short HEAD), $$(date -u +%Y-%m-%d), $$(nproc) cores."; echo; \
 	   sed 's/^/    /' build/campaign-silence.txt; } >build/campaign-silence.md && mv build/campaign-silence.md tests/campaigns/silence.md
+
+.PHONY: campaign-slow
+campaign-slow: ## 5,000 dribbling connections and a flood of handshakes; the table goes to tests/campaigns/slow.md
+	@sh tests/deps.sh test
+	@$(MAKE) --no-print-directory all $(BUILD)/sandbox
+	@$(PYTHON) tests/system/test_slow.py campaign >build/campaign-slow.txt
+	@{ sed '/^## Last run/q' tests/campaigns/slow.md; echo; \
+	   echo "Commit $$(git rev-parse --short HEAD), $$(date -u +%Y-%m-%d), $$(nproc) cores."; echo; \
+	   cat build/campaign-slow.txt; } >build/campaign-slow.md && mv build/campaign-slow.md tests/campaigns/slow.md

@@ -120,6 +120,8 @@ static void on_waiting(uv_poll_t *poll, int status, int events)
             left = 0;
         if (fd < 0 && errno != ECONNABORTED && errno != EINTR)
             break;
+        if (fd >= listener->loop->descriptors_max)
+            left = 0; /* other loops accept at the same time */
         if (fd >= 0)
             welcome(listener, fd);
     }
