@@ -52,6 +52,7 @@ int ctl_clock_status(struct ctl *ctl, int argc, char **argv);
 int ctl_clock_accept(struct ctl *ctl, int argc, char **argv);
 int ctl_journal_status(struct ctl *ctl, int argc, char **argv);
 int ctl_journal_verify(struct ctl *ctl, int argc, char **argv);
+int ctl_journal_dump(struct ctl *ctl, int argc, char **argv);
 int ctl_kafka_check(struct ctl *ctl, int argc, char **argv);
 int ctl_kafka_create(struct ctl *ctl, int argc, char **argv);
 int ctl_doctor(struct ctl *ctl, int argc, char **argv);

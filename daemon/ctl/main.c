@@ -93,6 +93,12 @@ static const struct ctl_command commands[] = {
     {"journal verify", "[--json]", "check every block of the journal",
      "Reads all segments and checks headers, checksums and order. Exit 65 with one line a finding.\n", true,
      ctl_journal_verify},
+    {"journal dump", "[--shard N] [--from POSITION]", "print every record of the journal as JSON lines",
+     "Shows readings in clear: mind where the output goes. Positions are those of vigie.reading and of "
+     "messages "
+     "of the log.\n"
+     "Exit 65 when the journal is damaged, 66 when POSITION was trimmed.\n",
+     true, ctl_journal_dump},
     {"kafka check", "[--json]", "whether the brokers answer and the topic is there",
      "Exit 0 when every topic is there and each partition has a leader; 69 without broker; 78 when a topic "
      "is missing.\n",

@@ -174,6 +174,17 @@ def test_a_new_master_key_at_a_restart():
     base.equal(count, [(len(WEIGHTS) + 1,)], "each reading once")
 
 
+def test_dump_shows_what_the_journal_holds():
+    records = [json.loads(line) for line in site().node.ctl("journal", "dump").splitlines()]
+    values = [record["value"] for record in records if record["type"] == "reading"]
+    for weight in WEIGHTS:
+        base.check(round(weight, 6) in values, weight, "in", values)
+    base.check([record["event"] for record in records if record["type"] == "event"], "events")
+    base.check(any(record.get("command", {}).get("command") == "rule" for record in records), "the rules' commands")
+    later = site().node.ctl("journal", "dump", "--from", str(records[-1]["position"]))
+    base.equal(json.loads(later.splitlines()[0]), records[-1], "from a position on")
+
+
 def test_without_any_key_it_does_not_start():
     node = site().node
     node.stop()
