@@ -195,7 +195,8 @@ int ctl_journal_dump(struct ctl *ctl, int argc, char **argv)
     struct ctl_arguments arguments;
     struct cipher_keys keys;
     int shard;
-    if (ctl_parse(argc, argv, options, &arguments) != OK || ctl_number("shard", shard_text, -1, &shard) != OK)
+    if (ctl_parse(argc, argv, options, &arguments) != OK ||
+        ctl_number("--shard", shard_text, -1, &shard) != OK)
         return EX_USAGE;
     if (arguments.count > 0)
         return ctl_fail(ERR_USAGE, "arguments", arguments.items[0], "options alone",
