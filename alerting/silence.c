@@ -90,33 +90,42 @@ static const struct span *skipped_in(const struct engine *engine, const struct t
     return NULL;
 }
 
-/* Consecutive days up to `day` without a reading, counted up to `enough`; those touched by a suspension or by
- * skipped time neither count nor end them. */
+/* The day itself, or the last one before it that is touched by neither a suspension nor skipped time: those
+ * neither count nor end a run, and their closing decides nothing. */
+static int64_t counted_day(const struct engine *engine, const struct track *track, int64_t day)
+{
+    const struct silence *silence = &track->silence;
+    const struct span *skipped;
+    for (; day >= silence->days_base; day--) {
+        if ((skipped = skipped_in(engine, track, day)) != NULL)
+            day = day_of(patient_of(track), skipped->from_ms, day_start_min(track));
+        else if (!spans_touch(&silence->suspensions, begin_of(track, day), begin_of(track, day + 1)))
+            break;
+    }
+    return day;
+}
+
+/* Consecutive days up to `day` without a reading, counted up to `enough`. */
 static unsigned missed_days(const struct engine *engine, const struct track *track, int64_t day,
                             unsigned enough)
 {
     const struct silence *silence = &track->silence;
     int64_t activation_ms = activation_of(track);
     unsigned missed = 0;
-    for (; missed < enough && day >= silence->days_base && begin_of(track, day) >= activation_ms; day--) {
-        const struct span *skipped = skipped_in(engine, track, day);
-        if (skipped != NULL) {
-            day = day_of(patient_of(track), skipped->from_ms, day_start_min(track));
-            continue;
-        }
-        if (spans_touch(&silence->suspensions, begin_of(track, day), begin_of(track, day + 1)))
-            continue;
-        if (is_filled(silence, day))
-            break;
+    for (day = counted_day(engine, track, day);
+         missed < enough && day >= silence->days_base && begin_of(track, day) >= activation_ms &&
+         !is_filled(silence, day);
+         day = counted_day(engine, track, day - 1))
         missed++;
-    }
     return missed;
 }
 
-/* Are the days up to the last closed one enough for a version that wants k of them? */
+/* Are the days up to the last closed one enough for a version that wants k of them? Not when something was
+ * received since the last of them ended. */
 static bool days_are_due(const struct engine *engine, const struct track *track, int64_t day, unsigned k)
 {
     const struct silence *silence = &track->silence;
+    day = counted_day(engine, track, day);
     bool seen_since = silence->seen && silence->last_seen_ms >= begin_of(track, day + 1);
     return k > 0 && !seen_since && missed_days(engine, track, day, k) >= k;
 }
@@ -290,7 +299,8 @@ static void close_day(struct engine *engine, struct track *track, int64_t closin
     struct silence *silence = &track->silence;
     int64_t day = silence->next_day++;
     const struct rule_silence *rule = silence_at(track, begin_of(track, day));
-    if (rule != NULL && days_are_due(engine, track, day, rule->missed_days))
+    bool counted = counted_day(engine, track, day) == day;
+    if (rule != NULL && counted && days_are_due(engine, track, day, rule->missed_days))
         raise(engine, track, closing_ms);
 }
 

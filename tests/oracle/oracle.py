@@ -524,7 +524,7 @@ def missed_day_raises(timeline, begins, patient, activation, clock, up, counting
         touched = any(begin < end and until > start for begin, until in suspensions)
         if not touched:
             closed.append((closing, start, end))
-        if closing <= clock and is_due(closing, end, closed, version.rule):
+        if not touched and closing <= clock and is_due(closing, end, closed, version.rule):
             due.append(closing)
     for begin in begins[1:]:
         before = [item for item in closed if item[0] < begin]
