@@ -373,7 +373,53 @@ static void test_many_due(void)
     fixture_close(f);
 }
 
+/* Ten years that an operator confirmed: no up time, no missed day, and the days before still count. */
+static void test_skipped_time(void)
+{
+    begin(GAP_2D, 0, "UTC");
+    fixture_run(f, DAY_MIN + 600);
+    double to = 3650 * DAY_MIN + 600;
+    engine_tick(f->engine, EPOCH_MS + (int64_t)(to * MINUTE_MS), 0, TICK_SKIPPED);
+    SILENCE_IS("");
+    fixture_run(f, to + DAY_MIN - 600);
+    SILENCE_IS("");
+    fixture_run(f, to + DAY_MIN - 599);
+    SILENCE_IS("raised high 5.25744e+06");
+    fixture_close(f);
+
+    begin(DAYS_2, 0, "UTC");
+    fixture_run(f, DAY_MIN + 600); /* day 0 is missed and closed; day 1 is skipped into */
+    engine_tick(f->engine, EPOCH_MS + (int64_t)(to * MINUTE_MS), 0, TICK_SKIPPED);
+    fixture_run(f, 3652 * DAY_MIN + 360); /* the day that it ends in does not count either */
+    SILENCE_IS("");
+    fixture_run(f, 3652 * DAY_MIN + 361);
+    SILENCE_IS("raised medium 5.25924e+06"); /* day 3651, six hours behind its end */
+    fixture_close(f);
+}
+
+/* RULES.md section 4: days that a suspension touches neither count nor end the run; their closing decides
+ * nothing. */
+static void test_version_after_a_touched_day(void)
+{
+    begin(DAYS_2, 0, "UTC");
+    OFFER("body-weight", "70", 60);               /* day 0 */
+    fixture_run(f, 2 * DAY_MIN + 30);             /* day 1 is missed */
+    OFFER("body-weight", "71", 2 * DAY_MIN + 60); /* received since day 1 ended */
+    fixture_command(f, COMMAND_SUSPENSION, 2 * DAY_MIN + 120,
+                    "{'patient_id':17,'rule':'s.w','until':'%s','author':'a','reason':'r'}",
+                    fixture_time(2 * DAY_MIN + 180));
+    fixture_run(f, 3 * DAY_MIN + 400); /* day 2 is closed, and touched */
+    line_rule(3 * DAY_MIN + 400, 2,
+              "{'id':'s.w','line':'hf','kind':'silence','missed_days':1,'grace':'6h','parameters':"
+              "['body-weight'],'priority':'medium'}");
+    fixture_run(f, 3 * DAY_MIN + 500);
+    SILENCE_IS("");
+    fixture_close(f);
+}
+
 SUITE(engine_silence) = {
+    {"skipped time", test_skipped_time},
+    {"a version after a day that a suspension touched", test_version_after_a_touched_day},
     {"never seen", test_never_seen},
     {"a reading at the instant it is due", test_reading_at_the_instant},
     {"other parameters do not count", test_other_parameters_do_not_count},

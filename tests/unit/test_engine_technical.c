@@ -199,7 +199,97 @@ static void test_longest_event(void)
     fixture_close(f);
 }
 
+#define ALERT_IS(rule, text) CU_ASSERT_STRING_EQUAL(fixture_check(fixture_trace_of(f, rule), text), text)
+
+static enum err tell(double minute, const char *priority)
+{
+    return fixture_command(f, COMMAND_CONDITION, minute,
+                           "{'command':'condition','alert':'technical.disk','priority':'%s','note':'n'}",
+                           priority);
+}
+
+/* What the node finds of itself: an episode whose priority follows it. */
+static void test_condition(void)
+{
+    fixture_open(f);
+    CU_ASSERT_EQUAL(tell(1, ""), OK); /* over before it began: nothing */
+    CU_ASSERT_EQUAL(tell(2, "low"), OK);
+    CU_ASSERT_EQUAL(tell(3, "low"), OK);
+    CU_ASSERT_EQUAL(tell(4, "high"), OK);
+    CU_ASSERT_EQUAL(tell(5, "medium"), OK);
+    CU_ASSERT_EQUAL(tell(6, ""), OK);
+    CU_ASSERT_EQUAL(tell(7, "low"), OK);
+    ALERT_IS("technical.disk",
+             "raised low 2 | escalated high 4 | deescalated medium 5 | cleared medium 6 | raised low 7");
+    CU_ASSERT_STRING_EQUAL(event_text(fixture_last(f, "escalated"), "note"), "n");
+    CU_ASSERT_TRUE(json_is_null(json_object_get(fixture_last(f, "raised"), "patient")));
+    CU_ASSERT_EQUAL(
+        fixture_command(f, COMMAND_CONDITION, 8, "{'alert':'technical.quarantine','priority':'low'}"),
+        ERR_REFUSED); /* of patients, not of the node */
+    CU_ASSERT_EQUAL(tell(8, "urgent"), ERR_REFUSED);
+    fixture_close(f);
+}
+
+static void test_clock_accept(void)
+{
+    fixture_open(f);
+    fixture_command(f, COMMAND_CONDITION, 1, "{'alert':'technical.clock-jump','priority':'high','note':'n'}");
+    fixture_command(f, COMMAND_CLOCK_ACCEPT, 2, "{'wall':1,'monotonic':1,'author':'Op A'}");
+    ALERT_IS("technical.clock-jump", "raised high 1 | cleared high 2 (accepted)");
+    CU_ASSERT_STRING_EQUAL(event_text(fixture_last(f, "cleared"), "author"), "Op A");
+    fixture_close(f);
+}
+
+/* Things arrive and nothing counts for 24 hours: the device's clock is wrong. */
+static void test_device_clock(void)
+{
+    fixture_open_patient(f);
+    double day = DAY_MIN;
+    fixture_offer(
+        f, (struct offer){.parameter = "heart-rate", .value = "70", .at = 3 * day, .received = 3 * day});
+    fixture_offer(
+        f, (struct offer){.parameter = "body-weight", .value = "70", .at = day, .received = 3 * day + 5});
+    fixture_offer(f, (struct offer){
+                         .parameter = "body-weight", .value = "71", .at = day + 1, .received = 3 * day + 60});
+    fixture_run(f, 4 * day + 5);
+    ALERT_IS("technical.device-clock", "");
+    fixture_run(f, 4 * day + 6);
+    ALERT_IS("technical.device-clock", "raised medium 5765");
+    fixture_offer(f, (struct offer){
+                         .parameter = "body-weight", .value = "72", .at = 4 * day, .received = 4 * day + 30});
+    ALERT_IS("technical.device-clock", "cleared medium 5790");
+    fixture_run(f, 6 * day);
+    ALERT_IS("technical.device-clock", "");
+    fixture_close(f);
+}
+
+static enum err suspend(double minute, double until, const char *role)
+{
+    return fixture_command(f, COMMAND_SUSPENSION, minute,
+                           "{'patient_id':17,'rule':'test.silence','until':'%s','author':'a','reason':'r',"
+                           "'role':'%s'}",
+                           fixture_time(until), role);
+}
+
+static void test_suspension_too_long(void)
+{
+    fixture_open_patient(f);
+    double day = DAY_MIN;
+    CU_ASSERT_EQUAL(suspend(1, 30 * day, ""), OK);
+    CU_ASSERT_EQUAL(suspend(20 * day, 40 * day, "nurse"), ERR_REFUSED);
+    ALERT_IS("technical.suspension", "");
+    CU_ASSERT_EQUAL(suspend(20 * day, 40 * day, "physician"), OK);
+    ALERT_IS("technical.suspension", "raised medium 28800");
+    fixture_run(f, 41 * day);
+    ALERT_IS("technical.suspension", "cleared medium 57600");
+    fixture_close(f);
+}
+
 SUITE(engine_technical) = {
+    {"a condition of the node", test_condition},
+    {"a confirmed clock ends its alert", test_clock_accept},
+    {"device clock", test_device_clock},
+    {"a suspension that is too long", test_suspension_too_long},
     {"quarantine", test_quarantine},
     {"quarantine: priority and subject", test_quarantine_priority_and_subject},
     {"quarantine: future", test_future},
