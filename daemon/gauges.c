@@ -1,8 +1,6 @@
 /* gauges: one row a series. A row with help opens its family; those behind it carry other labels. */
 #include "daemon/gauges.h"
 
-#include <math.h>
-
 #include "daemon/conditions.h"
 
 static double seconds_of(const _Atomic int64_t *at_ms)
@@ -36,32 +34,9 @@ static double reloads_refused(const struct service *service)
     return (double)atomic_load_explicit(&service->certificates.reloads_refused, memory_order_relaxed);
 }
 
-/* At the pace of late; shards share one disk. */
-static double journal_left(const struct service *service)
-{
-    double bytes_per_hour = 0, room = 0;
-    for (uint32_t i = 0; i < service->shards && service->journal[i] != NULL; i++) {
-        struct journal_figures figures;
-        journal_figures(service->journal[i], &figures);
-        bytes_per_hour += (double)figures.bytes_per_hour;
-        room = (double)figures.free_bytes - (double)service->config->journal_low_water;
-    }
-    if (room <= 0)
-        return 0;
-    return bytes_per_hour > 0 ? room / bytes_per_hour * 3600 : INFINITY;
-}
-
 static double threads_stuck(const struct service *service)
 {
     return watchdog_stuck(&service->watchdog);
-}
-
-static double differences(const struct service *service)
-{
-    double sum = 0;
-    for (uint32_t i = 0; i < service->shards && service->journal[i] != NULL; i++)
-        sum += (double)shard_differences(service->shard[i]);
-    return sum;
 }
 
 static double topics_missing(const struct service *service)
@@ -102,11 +77,7 @@ static const struct {
     {"vigie_certificate_not_after_seconds", "{certificate=\"crl\"}", NULL, until_crl, false},
     {"vigie_reloads_total", "{result=\"taken\"}", "Reloads by SIGHUP.", reloads_taken, true},
     {"vigie_reloads_total", "{result=\"refused\"}", NULL, reloads_refused, true},
-    {"vigie_journal_left_seconds", "", "Until low water, as fast as the journal grows now.", journal_left,
-     false},
     {"vigie_threads_stuck", "", "Threads without progress: the watchdog is not fed.", threads_stuck, false},
-    {"vigie_replay_differences", "",
-     "Events that the last replay decided otherwise than the journal has them.", differences, false},
     {"vigie_condition_holds", "", "1 while the node has something to tell its operators.", condition_holds,
      false},
     {"vigie_kafka_topics_missing", "", "Topics that events wait for.", topics_missing, false},

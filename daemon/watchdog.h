@@ -16,8 +16,9 @@
 
 #include "daemon/base/buffer.h"
 #include "daemon/base/heartbeat.h"
+#include "daemon/base/limits.h"
 
-enum { WATCHED_MAX = 160 };
+enum { WATCHED_MAX = LOOPS_MAX + SHARDS_MAX + 3 }; /* and loader, publisher, registry */
 
 /* One thread. */
 struct watched {

@@ -12,6 +12,7 @@
 
 #include "alerting/exact_json.h"
 #include "daemon/base/hash.h"
+#include "daemon/base/heartbeat.h"
 #include "daemon/base/instant.h"
 #include "daemon/base/slab.h"
 #include "daemon/registry/import_private.h"
@@ -353,6 +354,7 @@ static enum err apply_lines(struct import *import, const char *ndjson, size_t si
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         const char *stop = newline == NULL ? end : newline;
         import->line++;
+        heartbeat_beat(); /* 100,000 patients take a while */
         enum err error = is_blank(at, (size_t)(stop - at)) ? OK : apply_line(import, at, (size_t)(stop - at));
         if (error != OK)
             return error;
