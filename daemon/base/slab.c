@@ -41,6 +41,7 @@ enum {
     ORDERS = 24,
     OPEN_CHUNKS = 64,
     SLABS_MAX = SHARDS_MAX + LOOPS_MAX + 8,
+    KEPT_MAX = 64, /* empty chunks that keep their memory: growing series move on from class to class */
     NONE = -1,
 };
 
@@ -62,7 +63,8 @@ struct slab {
     char *base;
     size_t chunks, chunks_open, chunks_met;
     struct chunk *chunk;
-    int32_t room[CLASSES], free[ORDERS]; /* heads of lists */
+    int32_t room[CLASSES], free[ORDERS], kept; /* heads of lists */
+    unsigned kept_count;
     /* met by others: written by the using thread, read by any (slab_read) */
     size_t planned_bytes;
     _Atomic uint64_t used_bytes, held_bytes, system_bytes;
@@ -189,9 +191,35 @@ static void chunks_put(struct slab *slab, int32_t index, unsigned order, size_t 
 
 /* ---- blocks ---- */
 
+/* A chunk for blocks, with memory if one was kept. */
+static int32_t block_chunk_get(struct slab *slab)
+{
+    int32_t index = slab->kept;
+    if (index != NONE) {
+        unlink_from(slab, &slab->kept, index);
+        slab->kept_count--;
+        return index;
+    }
+    index = chunks_get(slab, 0);
+    if (index != NONE)
+        count(&slab->held_bytes, CHUNK_BYTES);
+    return index;
+}
+
+static void block_chunk_put(struct slab *slab, int32_t index)
+{
+    if (slab->kept_count == KEPT_MAX) {
+        chunks_put(slab, index, 0, CHUNK_BYTES);
+        return;
+    }
+    slab->chunk[index].kind = CHUNK_FREE;
+    slab->kept_count++;
+    link_first(slab, &slab->kept, index);
+}
+
 static int32_t blocks_new(struct slab *slab, unsigned class)
 {
-    int32_t index = chunks_get(slab, 0);
+    int32_t index = block_chunk_get(slab);
     if (index == NONE)
         return NONE;
     struct chunk *chunk = &slab->chunk[index];
@@ -199,7 +227,6 @@ static int32_t blocks_new(struct slab *slab, unsigned class)
     chunk->class = (uint8_t) class;
     chunk->used = chunk->met = chunk->back = 0;
     link_first(slab, &slab->room[class], index);
-    count(&slab->held_bytes, CHUNK_BYTES);
     return index;
 }
 
@@ -247,7 +274,7 @@ static void block_give(struct slab *slab, int32_t index, char *block)
     bool alone = chunk->next == NONE && chunk->previous == NONE;
     if (chunk->used == 0 && !alone) { /* the last one with room stays: what comes and goes costs no call */
         unlink_from(slab, &slab->room[class], index);
-        chunks_put(slab, index, 0, CHUNK_BYTES);
+        block_chunk_put(slab, index);
     }
 }
 
@@ -485,6 +512,7 @@ enum err slab_new(size_t planned_bytes, struct slab **ret_slab)
         return ERR_NO_MEMORY;
     memset(slab, 0, size);
     slab->planned_bytes = planned_bytes;
+    slab->kept = NONE;
     for (unsigned i = 0; i < CLASSES; i++)
         slab->room[i] = NONE;
     for (unsigned i = 0; i < ORDERS; i++)
