@@ -27,7 +27,7 @@ $(BUILD)/crash-states: $(call OBJ,tests/crash/crash_states.c) $(LIB)
 
 # The same sources under other flags, in a folder of their own; unit and system tests on them.
 SANITIZED_TESTS ?= unit system
-.PHONY: asan tsan cover fuzz campaign-kill
+.PHONY: asan tsan cover fuzz campaign-kill campaign-restart
 asan: ## unit and system tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@sh tests/deps.sh test
 	@$(MAKE) --no-print-directory $(JOBS) BUILD=build/asan OPT='-O1 -g' \
@@ -97,3 +97,10 @@ campaign-slow: ## 5,000 dribbling connections and a flood of handshakes; the tab
 	@{ sed '/^## Last run/q' tests/campaigns/slow.md; echo; \
 	   echo "Commit $$(git rev-parse --short HEAD), $$(date -u +%Y-%m-%d), $$(nproc) cores."; echo; \
 	   cat build/campaign-slow.txt; } >build/campaign-slow.md && mv build/campaign-slow.md tests/campaigns/slow.md
+
+RESTART_PATIENTS ?= 200000
+campaign-restart: ## a start by journal and by snapshot, RESTART_PATIENTS (200000) x 4 x 16 readings; 3 GB of disk and memory
+	@$(MAKE) --no-print-directory all
+	@rm -rf build/restart && mkdir -p build/restart
+	@$(BUILD)/vigie-bench restart --directory build/restart --patients $(RESTART_PATIENTS) | grep -v level=
+	@rm -rf build/restart

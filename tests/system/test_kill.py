@@ -43,6 +43,10 @@ def one_node(kills, seed):
                         number + 1, kills, len(load.acknowledged())), flush=True)
             site.node.wait_ready()
             time.sleep(0.5)
+        with open(site.node.log, errors="replace") as file:
+            said = file.read()
+        base.check("replayed decisions differ" not in said, "every start decided as the journal has it")
+        base.check("snapshot loaded" in said and "trimmed" in said, "starts went through snapshots and a trimmed journal")
         figures = loads.verify(site, load)
         site.node.ctl("journal", "verify")
         site.node.restart()
