@@ -313,9 +313,11 @@ unsigned engine_save_patients(struct archive *archive, int64_t *last_id, unsigne
                               size_t bytes_max, struct buffer *out)
 {
     struct engine *engine = archive->engine;
-    size_t first = patient_behind(engine, *last_id), index = first;
+    size_t first = patient_behind(engine, *last_id), index = first, begin = out->size;
     begin_writing(archive, out);
-    for (; index < engine->patients_count && index - first < patients_max && out->size < bytes_max; index++)
+    for (; index < engine->patients_count && index - first < patients_max &&
+           (index == first || out->size - begin < bytes_max);
+         index++)
         archive_patient(archive, engine->patients[index]);
     if (index > first)
         *last_id = engine->patients[index - 1]->patient_id;

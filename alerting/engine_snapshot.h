@@ -29,8 +29,8 @@ uint64_t engine_snapshot_bond(const struct engine *engine);
 
 /* Append to `out`, which has room for what a turn saves: it grows only for a patient beyond all of them. */
 void engine_save_shared(struct archive *archive, struct buffer *out);
-/* The patients behind *last_id, until `out` holds `bytes_max` or `patients_max` were taken; moves *last_id to
- * the last one; how many they were: 0 when there are no more. */
+/* The patients behind *last_id, until they are `bytes_max` or `patients_max`, but one at least; moves
+ * *last_id to the last one; how many they were: 0 when there are no more. */
 unsigned engine_save_patients(struct archive *archive, int64_t *last_id, unsigned patients_max,
                               size_t bytes_max, struct buffer *out);
 

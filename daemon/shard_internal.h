@@ -50,6 +50,7 @@ struct saving {
     bool under_way, changed; /* changed: more than ticks since the last one began */
     uint64_t grown_bytes;    /* of the journal since then */
     uint64_t bound_to;
+    uint32_t saved; /* patients */
     int64_t last_id, began_monotonic_ms, changed_monotonic_ms;
 };
 

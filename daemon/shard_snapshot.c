@@ -13,7 +13,9 @@
 
 enum {
     STEP_PATIENTS_MAX = 512,
-    STEP_BYTES_MAX = 256 << 10,
+    STEP_BYTES_MAX = 256 << 10, /* about half a millisecond */
+    STEP_BYTES_MIN = 1 << 10,
+    STEP_PART = 256,          /* of snapshot_bytes: a small journal has small steps */
     QUIET_MS = 10000,         /* nothing but ticks for so long: a quiet moment */
     QUIET_PART = 64,          /* worth it when this part of snapshot_bytes has been written since */
     HOUR_MS = 3600000,        /* or at most once an hour */
@@ -82,6 +84,13 @@ static void begin(struct shard *shard, int64_t monotonic_ms, struct buffer *out)
     saving->began_monotonic_ms = monotonic_ms;
     saving->bound_to = engine_snapshot_bond(shard->engine);
     saving->last_id = INT64_MIN;
+    saving->saved = 0;
+}
+
+static size_t step_bytes(const struct shard *shard)
+{
+    uint64_t bytes = shard->options.snapshot_bytes / STEP_PART;
+    return bytes > STEP_BYTES_MAX ? STEP_BYTES_MAX : bytes < STEP_BYTES_MIN ? STEP_BYTES_MIN : (size_t)bytes;
 }
 
 /* The patients that follow, or the end when there are none. */
@@ -90,10 +99,11 @@ static bool put_patients(struct shard *shard, struct buffer *out)
     struct saving *saving = &shard->saving;
     size_t at = open_frame(out);
     unsigned count =
-        engine_save_patients(saving->archive, &saving->last_id, STEP_PATIENTS_MAX, STEP_BYTES_MAX, out);
+        engine_save_patients(saving->archive, &saving->last_id, STEP_PATIENTS_MAX, step_bytes(shard), out);
+    saving->saved += count;
     put_frame(out, at,
               &(struct snapshot_frame){.kind = count > 0 ? SNAPSHOT_PATIENTS : SNAPSHOT_END,
-                                       .count = count,
+                                       .count = count > 0 ? count : saving->saved,
                                        .position = journal_durable(shard->journal),
                                        .last_id = saving->last_id,
                                        .size = out->size - at - sizeof(struct snapshot_frame)});
@@ -202,6 +212,8 @@ static enum err load_frames(struct shard *shard, struct snapshot_reader *reader)
         ended = error == OK && frame.kind == SNAPSHOT_END;
         if (error == OK && !ended)
             error = load_frame(shard, archive, &frame, bytes);
+        if (ended && frame.count != engine_patients_count(shard->engine))
+            error = ERR_CORRUPT;
     }
     engine_archive_free(archive);
     return error;

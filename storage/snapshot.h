@@ -39,7 +39,7 @@ void snapshot_head_seal(struct snapshot_head *head);
 enum snapshot_kind { SNAPSHOT_SHARED = 1, SNAPSHOT_PATIENTS, SNAPSHOT_END };
 
 struct snapshot_frame {
-    uint32_t kind, count; /* patients in it */
+    uint32_t kind, count; /* patients in it; END: in all */
     uint64_t position;    /* for which they are true; END: of the last ones */
     int64_t last_id;      /* highest number among them */
     uint64_t size;        /* bytes that follow; END: 0 */

@@ -406,8 +406,8 @@ static void step_snapshot(struct node *node)
     struct group *group = &s->group[s->groups];
     int64_t last_id = s->groups == 0 ? INT64_MIN : group[-1].last_id;
     *group = (struct group){.position = node->records, .after_id = last_id, .begin = s->bytes.size};
-    group->count =
-        engine_save_patients(s->archive, &last_id, 1 + (unsigned)roll(node, 3), SIZE_MAX, &s->bytes);
+    group->count = engine_save_patients(s->archive, &last_id, 1 + (unsigned)roll(node, 3),
+                                        1 + roll(node, 4000), &s->bytes);
     group->last_id = last_id;
     group->end = s->bytes.size;
     if (group->count > 0) {
