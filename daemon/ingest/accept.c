@@ -5,7 +5,8 @@
  *   at 90 % of the process's descriptors nobody is accepted, newcomers wait in the kernel's queue (PITFALLS
  *   U6: libuv's way would accept and close every one of them); the rest is for journal, PostgreSQL and Kafka;
  *   at connections_max, counted over all loops, a newcomer takes the place of the stranger of this loop who
- *   has had the longest to say who he is; without one the newcomer is closed: sessions lose nothing. */
+ *   has had the longest to say who he is; without one here the newcomer is closed, and may find another loop
+ *   when it comes again: sessions lose nothing. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>

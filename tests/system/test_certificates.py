@@ -254,6 +254,9 @@ def test_a_reload_that_fails_leaves_everything_as_it_was():
     foreign = authority.Authority(os.path.join(directory, "foreign"))
     others = {"another": foreign.path("ca.key"), "authority": _authority.certificate, "foreign": foreign.crl}
     good = dict(node.settings["tls"])
+    _authority.revoke("unknown.example")
+    _authority.sign_list()
+    reload()
     with Flow():
         for what, key, change in BAD:
             path = os.path.join(directory, "file.pem")
@@ -269,7 +272,10 @@ def test_a_reload_that_fails_leaves_everything_as_it_was():
             node.write_config()
             reload(expect=False)
             base.check(not is_refused(_pairs["sys.example"]), what, ": certificates are judged as before")
-            base.check(is_refused(_pairs["gone.example"]), what, ": a revoked certificate was served")
+            base.check(is_refused(_pairs[STRANGER]), what, ": a revoked certificate was served")
+        with open(node.log) as file:
+            notices = file.read().count("level=notice area=reload reloading")
+        base.check(notices >= len(BAD), "the log level of a refused file was taken: notices", notices)
         node.settings["tls"] = good
         node.settings["log"] = {"level": "info"}
         node.settings["listen"]["first_byte_timeout"] = "soon"
