@@ -78,9 +78,9 @@ campaign-kill: ## kill -9 under load, KILLS (1000) times; the table goes to test
 	   echo "Commit $$(git rev-parse --short HEAD), $$(date -u +%Y-%m-%d), $$(nproc) cores."; echo; \
 	   cat build/campaign-kill.txt; } >build/campaign-kill.md && mv build/campaign-kill.md tests/campaigns/kill.md
 
-SILENCE_SEEDS ?= 20
+SILENCE_SEEDS ?= 10
 .PHONY: campaign-silence
-campaign-silence: ## SILENCE_SEEDS (20) random months of silence; the table goes to tests/campaigns/silence.md
+campaign-silence: ## SILENCE_SEEDS (10) random months of silence; the table goes to tests/campaigns/silence.md
 	@sh tests/deps.sh test
 	@$(MAKE) --no-print-directory all
 	@for seed in $$(seq 101 $$((100 + $(SILENCE_SEEDS)))); do \

@@ -258,8 +258,12 @@ static void test_device_clock(void)
     fixture_offer(f, (struct offer){
                          .parameter = "body-weight", .value = "72", .at = 4 * day, .received = 4 * day + 30});
     ALERT_IS("technical.device-clock", "cleared medium 5790");
-    fixture_run(f, 6 * day);
-    ALERT_IS("technical.device-clock", "");
+    fixture_offer(f, (struct offer){.parameter = "body-weight",
+                                    .value = "73",
+                                    .at = 2 * day,
+                                    .received = 5 * day}); /* and once more */
+    fixture_run(f, 6 * day + 1);
+    ALERT_IS("technical.device-clock", "raised medium 8640");
     fixture_close(f);
 }
 
