@@ -10,6 +10,7 @@
 #include "daemon/base/decimal.h"
 #include "daemon/model/command.h"
 #include "daemon/model/parameter.h"
+#include "storage/snapshot.h"
 #include "tests/unit/engine_fixture.h"
 
 enum { RECORDS_MAX = 4096, UNIT_MAX = 4, TAIL_ROOM = 64, EPISODES_KNOWN = 64, GROUPS_MAX = 512 };
@@ -613,7 +614,18 @@ static void test_crash_anywhere(void)
     CU_ASSERT(abandoned > 30);
 }
 
+/* Damage to the newer may not meet a journal that is gone. */
+static void test_trim_leaves_the_older(void)
+{
+    static struct snapshot_figures figures;
+    atomic_store(&figures.position[0], 9);
+    CU_ASSERT_EQUAL(snapshot_trim_position(&figures), 0);
+    atomic_store(&figures.position[1], 5);
+    CU_ASSERT_EQUAL(snapshot_trim_position(&figures), 5);
+}
+
 const struct unit_test suite_engine_snapshot[] = {
+    {"what trims is the older of two", test_trim_leaves_the_older},
     {"a crash anywhere: snapshot and replay equal the whole replay", test_crash_anywhere},
     {NULL, NULL},
 };
