@@ -253,6 +253,20 @@ static void unseal(struct connection *conn, const char *data, size_t size)
         input_ended(conn);
 }
 
+/* Takes the whole records out of what has come; empty without any. The caller frees them. */
+static struct buffer take_records(struct connection *conn)
+{
+    struct buffer records = {0};
+    size_t whole = tls_record_whole(conn->partial.data, conn->partial.size);
+    if (whole == 0)
+        return records;
+    records = conn->partial;
+    conn->partial = (struct buffer){0};
+    buffer_append(&conn->partial, records.data + whole, records.size - whole);
+    records.size = whole;
+    return records;
+}
+
 /* OpenSSL sees whole records only: of a record that comes slowly it would pin a buffer of 16 KB. What has
  * come of the next one waits here; its memory goes with the record. */
 static void unseal_records(struct connection *conn, const char *data, size_t size)
@@ -265,13 +279,9 @@ static void unseal_records(struct connection *conn, const char *data, size_t siz
         return;
     }
     buffer_append(&conn->partial, data, size);
-    size_t whole = tls_record_whole(conn->partial.data, conn->partial.size);
-    if (whole == 0)
-        return;
-    struct buffer records = conn->partial;
-    conn->partial = (struct buffer){0};
-    buffer_append(&conn->partial, records.data + whole, records.size - whole);
-    unseal(conn, records.data, whole);
+    struct buffer records = take_records(conn);
+    if (records.size > 0)
+        unseal(conn, records.data, records.size);
     buffer_deinit(&records);
 }
 
@@ -290,13 +300,10 @@ static void acknowledge_now(struct connection *conn)
 static void queue_handshake(struct connection *conn, const char *data, size_t size)
 {
     buffer_append(&conn->partial, data, size);
-    size_t whole = tls_record_whole(conn->partial.data, conn->partial.size);
-    if (whole == 0)
+    struct buffer records = take_records(conn);
+    if (records.size == 0)
         return;
-    struct buffer records = conn->partial;
-    conn->partial = (struct buffer){0};
-    buffer_append(&conn->partial, records.data + whole, records.size - whole);
-    buffer_append(&conn->held_sealed, records.data, whole);
+    buffer_append(&conn->held_sealed, records.data, records.size);
     buffer_deinit(&records);
     if (!conn->is_queued)
         TAILQ_INSERT_TAIL(&conn->loop->handshakes, conn, handshake);

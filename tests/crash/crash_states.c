@@ -28,6 +28,7 @@
 #include "daemon/base/log.h"
 #include "storage/journal.h"
 #include "storage/journal_position.h"
+#include "tests/harness/test_keys.h"
 
 enum {
     SECTOR = 512,
@@ -468,16 +469,6 @@ static uint64_t append_turn(struct journal *journal, uint32_t turn)
         position = journal_append(journal, RECORD_READING, &part, 1);
     }
     return position;
-}
-
-/* One master key of fixed bytes: the tests look at files by hand. */
-static const struct cipher_keys *test_keys(void)
-{
-    static struct cipher_keys keys;
-    static const uint8_t master[CIPHER_KEY_BYTES] = {1, 2, 3};
-    if (keys.count == 0)
-        ensure(cipher_keys_add(&keys, master) == OK);
-    return &keys;
 }
 
 /* Whole turns from 0 on, in order; -1: anything else. */

@@ -15,6 +15,7 @@
 #include "daemon/model/reading.h"
 #include "storage/loader.h"
 #include "storage/migrate.h"
+#include "tests/harness/test_keys.h"
 
 enum { SHARDS = 2, NODE = 77 };
 
@@ -29,16 +30,6 @@ static const char *conninfo, *migrate_conninfo;
 static void say(void *context, const char *text)
 {
     printf("%s; ", text);
-}
-
-/* One master key of fixed bytes: the tests look at files by hand. */
-static const struct cipher_keys *test_keys(void)
-{
-    static struct cipher_keys keys;
-    static const uint8_t master[CIPHER_KEY_BYTES] = {1, 2, 3};
-    if (keys.count == 0)
-        ensure(cipher_keys_add(&keys, master) == OK);
-    return &keys;
 }
 
 static void open_journals(const char *directory)

@@ -28,6 +28,7 @@
 #include "daemon/model/alert_event.h"
 #include "daemon/model/parameter.h"
 #include "storage/loader.h"
+#include "tests/harness/test_keys.h"
 
 enum { SHARDS = 2, NODE = 78, PATIENTS = 17, WORDS_MAX = 16, LOAD_MS = 60000, JSON_MAX = 20000 };
 
@@ -53,15 +54,6 @@ int rd_kafka_poll(rd_kafka_t *handle, int timeout_ms)
 static void shard_path(uint32_t shard, char path[2200])
 {
     snprintf(path, 2200, "%s/%u", journal_directory, shard);
-}
-
-static const struct cipher_keys *test_keys(void)
-{
-    static struct cipher_keys keys;
-    static const uint8_t master[32] = {1, 2, 3};
-    if (keys.count == 0)
-        ensure(cipher_keys_add(&keys, master) == OK);
-    return &keys;
 }
 
 static void open_journal(uint32_t shard)

@@ -14,6 +14,7 @@
 #include "daemon/base/log.h"
 #include "storage/journal.h"
 #include "storage/journal_seal.h"
+#include "tests/harness/test_keys.h"
 #include "tests/unit/unit.h"
 
 enum { NODE = 7, PATH_BYTES = 256 };
@@ -37,16 +38,6 @@ static void begin(void)
     snprintf(directory, sizeof(directory), "%s/vigie-journal-%d",
              access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", (int)getpid());
     remove_files(directory);
-}
-
-/* One master key of fixed bytes: the tests look at files by hand. */
-static const struct cipher_keys *test_keys(void)
-{
-    static struct cipher_keys keys;
-    static const uint8_t master[CIPHER_KEY_BYTES] = {1, 2, 3};
-    if (keys.count == 0)
-        ensure(cipher_keys_add(&keys, master) == OK);
-    return &keys;
 }
 
 static enum err try_open(uint64_t segment_bytes, uint64_t node, struct journal **ret_journal)

@@ -20,6 +20,7 @@
 #include "daemon/base/file.h"
 #include "daemon/base/instant.h"
 #include "daemon/model/alert_event.h"
+#include "tests/harness/test_keys.h"
 #include "tests/unit/unit.h"
 
 enum { SHARDS = 2, PARTITIONS = 3, EVENTS_MAX = 2000, WAIT_MS = 20000 };
@@ -71,16 +72,6 @@ static void remove_tree(const char *path)
     }
     closedir(listing);
     rmdir(path);
-}
-
-/* One master key of fixed bytes: the tests look at files by hand. */
-static const struct cipher_keys *test_keys(void)
-{
-    static struct cipher_keys keys;
-    static const uint8_t master[CIPHER_KEY_BYTES] = {1, 2, 3};
-    if (keys.count == 0)
-        ensure(cipher_keys_add(&keys, master) == OK);
-    return &keys;
 }
 
 static void open_journals(struct fixture *fixture)
