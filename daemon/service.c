@@ -54,16 +54,24 @@ static void report_key(void *context, const char *line)
     log_write(LOG_ERROR, "service", "%s", line);
 }
 
+/* Both keys are tried before the start ends: one round for an operator who has to supply them. */
 static enum err start_secrets(struct service *service)
 {
-    enum err error = config_secret(service->config, service->config->auth_identifier_key, "identifier-key",
-                                   service->identifier_key);
+    const char *setting = service->config->auth_identifier_key;
+    enum err error = config_secret(service->config, setting, "identifier-key", service->identifier_key);
     if (error != OK)
-        return error;
+        log_write(
+            LOG_ERROR, "service",
+            "[auth] identifier_key cannot be used, found %s: %s, expected 32 bytes or 64 hexadecimal digits, "
+            "hint: LoadCredential=identifier-key: of the unit, or a path",
+            setting, err_text(error));
+    enum err keys_error = config_keys(service->config, report_key, NULL, &service->keys);
+    if (error != OK || keys_error != OK)
+        return ERR_CONFIG;
     uint8_t key[16];
     hash_derive(service->identifier_key, sizeof service->identifier_key, "vigie reading id", key, sizeof key);
     memcpy(&service->reading_key, key, sizeof key);
-    return config_keys(service->config, report_key, NULL, &service->keys);
+    return OK;
 }
 
 static void stop_secrets(struct service *service)

@@ -199,3 +199,20 @@ def test_without_any_key_it_does_not_start():
     node.settings["journal"]["key"] = kept
     node.write_config()
     node.start()
+
+
+def test_without_identifier_key_it_says_so():
+    node = site().node
+    node.stop()
+    kept = node.settings["auth"].pop("identifier_key")
+    node.write_config()
+    already = os.path.getsize(node.log)
+    node.spawn()
+    base.equal(node.child.wait(20), 78, "exit status")
+    node.child = None
+    with open(node.log) as file:
+        file.seek(already)
+        base.check("[auth] identifier_key" in file.read(), base.tail(node.log))
+    node.settings["auth"]["identifier_key"] = kept
+    node.write_config()
+    node.start()
