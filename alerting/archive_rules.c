@@ -119,7 +119,9 @@ static void read_definition(struct archive *a, struct rulebook *book, struct arc
         }
         rulebook_add(book, scope, version);
         number_version(versions, version);
-        if (book->count != before + 1) /* two definitions of one rule, or two rules in one */
+        /* Two definitions of one rule, two rules in one, or not in their order. */
+        const struct definition *last = book->items[book->count - 1];
+        if (book->count != before + 1 || last->versions[last->count - 1] != version)
             archive_fault(a);
     }
     slab_give(scope);

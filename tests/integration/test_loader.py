@@ -1,4 +1,5 @@
 """The loader against a real PostgreSQL: exactly once over crashes of either side, duplicates, poisoned rows, fences."""
+import glob
 import json
 import os
 import subprocess
@@ -93,7 +94,8 @@ def test_migration_is_idempotent_and_needs_no_superuser():
         answer = site.drive.say("migrate")
         base.check("applied" not in answer, "a second run applies nothing:", answer)
         base.check("pending" not in answer and "OK" in answer, answer)
-        base.equal(site.one("SELECT count(*) FROM vigie.migration"), 5, "migrations")
+        files = glob.glob(os.path.join(base.ROOT, "storage/migrations/[0-9]*.sql"))
+        base.equal(site.one("SELECT count(*) FROM vigie.migration"), len(files) - 1, "migrations; 000 makes their table")
         base.check(site.one("SELECT count(*) FROM vigie.parameter") > 0, "parameters")
         site.sql("UPDATE vigie.migration SET sha256 = 'other' WHERE number = 2")
         answer = site.drive.say("migrate")
