@@ -51,7 +51,9 @@ def test_dribbling_connections_beside_honest_ones():
         base.check(found[kind] > 0, kind, "by the handshake's deadline", found)
     # a machine that runs other tests beside this is no measure: the campaign holds 2, here a stall is found
     base.check(found["ratio"] <= 10, "p99 beside dribblers", found)
-    base.check(found["bytes_a_connection"] <= 20480, "memory a connection", found)
+    # 15 to 18 KB each once established (test_memory.py holds 20); a quarter here waits for the last record of a
+    # handshake, for which OpenSSL keeps 40 KB, at most five seconds long, and 1,000 share what all connections share
+    base.check(found["bytes_a_connection"] <= 24 << 10, "memory a connection", found)
 
 
 def test_a_flood_of_handshakes_costs_open_sessions_nothing():

@@ -34,7 +34,8 @@ print(json.dumps({
     "write /etc": tried(lambda: write("/etc/vigie-probe")),
     "write tree": tried(lambda: write(tree + "/probe")),
     "write /tmp": tried(lambda: write("/tmp/vigie-probe")),
-    "/tmp is private": os.listdir("/tmp") == ["vigie-probe"] or os.listdir("/tmp"),
+    # but for what is bound in: a tree that lies below /tmp itself
+    "/tmp is private": set(os.listdir("/tmp")) <= {"vigie-probe", (tree + "///").split("/")[2]} or os.listdir("/tmp"),
     "execve": tried(executes),
     "execve own file": tried(lambda: os.execv(state + "/program", ["program"])),
     "packet socket": tried(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW)),
