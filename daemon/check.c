@@ -268,14 +268,25 @@ static void try_kafka(struct check *check)
 
 /* Secrets come before what is sealed under them. */
 static void (*const trials[])(struct check *check) = {
-    try_certificates, try_secrets, try_state_dir, try_listeners, try_presets, try_kafka,
+    try_certificates, try_secrets, try_state_dir, try_listeners, try_presets, try_kafka, NULL,
 };
+/* What SIGHUP takes over: a fault elsewhere must not hold up a renewed certificate or revocation list. */
+static void (*const reload_trials[])(struct check *check) = {try_certificates, NULL};
+
+static int try_all(void (*const *trial)(struct check *check), struct check check)
+{
+    for (; *trial != NULL; trial++)
+        (*trial)(&check);
+    cipher_keys_clear(&check.keys);
+    return check.faults == 0 ? 0 : 1;
+}
 
 int check_run(const struct config *config, void (*report)(void *context, const char *line), void *context)
 {
-    struct check check = {.config = config, .report = report, .context = context};
-    for (size_t i = 0; i < sizeof trials / sizeof trials[0]; i++)
-        trials[i](&check);
-    cipher_keys_clear(&check.keys);
-    return check.faults == 0 ? 0 : 1;
+    return try_all(trials, (struct check){.config = config, .report = report, .context = context});
+}
+
+int check_reload(const struct config *config, void (*report)(void *context, const char *line), void *context)
+{
+    return try_all(reload_trials, (struct check){.config = config, .report = report, .context = context});
 }

@@ -11,4 +11,9 @@
  * section 2). */
 int check_run(const struct config *config, void (*report)(void *context, const char *line), void *context);
 
+/* The same for SIGHUP: only what a reload takes over is tried (the rest is compared with the start by
+ * config_fixed_changes()). A second organisation under one topic, or a preset that fails, must not keep a
+ * renewed certificate or revocation list out. */
+int check_reload(const struct config *config, void (*report)(void *context, const char *line), void *context);
+
 #endif

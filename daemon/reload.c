@@ -40,7 +40,7 @@ static bool load(const struct service *service, struct config **ret_config,
     struct config *config;
     if (config_load(service->config->path, log_line, NULL, &config) != OK)
         return false;
-    if (check_run(config, log_line, NULL) == 0 &&
+    if (check_reload(config, log_line, NULL) == 0 &&
         config_fixed_changes(service->config, config, log_line, NULL) == 0 &&
         build_settings(service, config, ret_settings)) {
         *ret_config = config;
