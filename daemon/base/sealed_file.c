@@ -174,6 +174,11 @@ enum err sealed_writer_write(struct sealed_writer *writer, const void *data, siz
     return OK;
 }
 
+enum err sealed_writer_sync(struct sealed_writer *writer)
+{
+    return fdatasync(writer->stream.fd) == 0 ? OK : err_from_errno(errno);
+}
+
 enum err sealed_writer_finish(struct sealed_writer **writer)
 {
     struct sealed_writer *taken = *writer;

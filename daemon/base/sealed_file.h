@@ -37,6 +37,10 @@ MUST_CHECK enum err sealed_writer_open(const char *path, const struct cipher_key
                                        mode_t mode, struct sealed_writer **ret_writer);
 /* Copies; a chunk goes to the disk when it is full. An error is final: abandon. */
 MUST_CHECK enum err sealed_writer_write(struct sealed_writer *writer, const void *data, size_t size);
+/* Waits until the chunks written are on the disk, so that the finish of a large file finds little to wait
+ * for.
+ */
+MUST_CHECK enum err sealed_writer_sync(struct sealed_writer *writer);
 /* Last chunk, sync, rename, sync of the directory; takes the writer whatever it returns. */
 MUST_CHECK enum err sealed_writer_finish(struct sealed_writer **writer);
 void sealed_writer_abandon(struct sealed_writer *writer); /* removes PATH.new; NULL is taken */

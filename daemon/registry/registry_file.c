@@ -1,11 +1,13 @@
-/* Lines are appended to one buffer, which is sealed and replaced whole; see registry_file.h for the format
- * and the crash argument. The delta's lines stay in memory: the next change is appended to them. */
+/* The delta's lines stay in memory: the next change is appended to them, and all are sealed and replaced
+ * whole. A base is made in slices: the keys of a table are noted, then their rows written one by one as they
+ * are by then; see registry_file.h for the format and the crash argument. */
 #include "daemon/registry/registry_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/base/clock.h"
 #include "daemon/base/hash.h"
 #include "daemon/base/instant.h"
 #include "daemon/base/sealed_file.h"
@@ -15,8 +17,10 @@ enum {
     FILE_BYTES_MAX = 1 << 30, /* 1 M patients with device, source and identifier: about 950 MB */
     SEAL_BYTES_MAX = 128,     /* three numbers and their names */
     DELTA_BYTES_MAX =
-        4 << 20, /* sealed and synced in some 10 ms; a new base of 100,000 patients takes a second */
-    DELTA_BYTES_GROWN = 1 << 18 /* read back in a few ms; about 700 rows */
+        4 << 20, /* sealed and synced in some 10 ms; a whole base of 100,000 patients takes seconds */
+    DELTA_BYTES_GROWN = 1 << 18, /* read back in a few ms; about 700 rows */
+    FLUSH_BYTES = 1 << 16,       /* lines given to the sealed writer at once */
+    ROWS_A_LOOK = 64             /* rows between two looks at the clock: some 100 us */
 };
 
 struct lines {
@@ -24,10 +28,22 @@ struct lines {
     int64_t count;
 };
 
+/* A base under way. */
+struct making {
+    struct sealed_writer *writer; /* NULL: none is under way */
+    struct lines lines;           /* text not yet given to the writer; count of all */
+    struct buffer keys;           /* of the table at hand, each ended by a NUL */
+    size_t at;                    /* next of them */
+    unsigned tables;              /* whose keys were noted */
+    uint64_t serial;
+};
+
 struct registry_file {
     const struct cipher_keys *keys;
     uint64_t serial; /* of the base on disk, 0: none that can be built on */
     struct lines delta;
+    bool lags; /* the delta on disk lacks lines that `delta` has */
+    struct making making;
     char base_path[4200], delta_path[4208];
 };
 
@@ -41,15 +57,24 @@ struct registry_file *registry_file_new(const char *path, const struct cipher_ke
     return file;
 }
 
+static void making_end(struct making *making)
+{
+    sealed_writer_abandon(making->writer);
+    buffer_deinit(&making->lines.text);
+    buffer_deinit(&making->keys);
+    *making = (struct making){.writer = NULL};
+}
+
 void registry_file_free(struct registry_file *file)
 {
     if (file == NULL)
         return;
+    making_end(&file->making);
     buffer_deinit(&file->delta.text);
     free(file);
 }
 
-/* ---- writing ---- */
+/* ---- lines ---- */
 
 static void add_row(struct lines *lines, struct row *row, bool gone)
 {
@@ -84,55 +109,143 @@ static void add_changes(struct lines *lines, const struct row_changes *changes)
     }
 }
 
-/* Puts the last line behind the lines, seals and replaces, and takes it off again. */
-static enum err write_lines(const struct registry_file *file, const char *path, const char *label,
-                            struct lines *lines, int64_t version, uint64_t serial)
+static void add_seal(struct lines *lines, int64_t version, uint64_t serial)
 {
-    size_t size = lines->text.size;
     buffer_printf(&lines->text, "{\"version\":%lld,\"rows\":%lld,\"serial\":\"%016llx\"}\n",
                   (long long)version, (long long)lines->count, (unsigned long long)serial);
-    enum err error = sealed_file_replace(path, file->keys, label, lines->text.data, lines->text.size, 0600);
-    lines->text.size = size;
+}
+
+/* ---- the base ---- */
+
+static enum err begin_base(struct registry_file *file)
+{
+    struct making *making = &file->making;
+    enum err error = hash_random(&making->serial, sizeof(making->serial));
+    making->serial |= 1; /* 0 says none */
+    return error == OK ? sealed_writer_open(file->base_path, file->keys, "registry", 0600, &making->writer)
+                       : error;
+}
+
+/* Rows may come, go and be replaced until their turn; keys cannot dangle. */
+static void note_keys(struct making *making, const struct rows *rows)
+{
+    buffer_clear(&making->keys);
+    making->at = 0;
+    for (struct row *row = rows_first(rows, making->tables); row != NULL; row = row->next)
+        buffer_append(&making->keys, row->key, strlen(row->key) + 1);
+    making->tables++;
+}
+
+/* True when every row has been written. */
+static bool add_some(struct making *making, const struct rows *rows)
+{
+    for (unsigned i = 0; i < ROWS_A_LOOK; i++) {
+        while (making->at == making->keys.size && making->tables < ROW_TABLES)
+            note_keys(making, rows);
+        if (making->at == making->keys.size)
+            return true;
+        const char *key = making->keys.data + making->at;
+        making->at += strlen(key) + 1;
+        struct row *row = rows_find(rows, making->tables - 1, "%s", key);
+        if (row != NULL) /* else it was taken out: a line said so */
+            add_row(&making->lines, row, false);
+    }
+    return false;
+}
+
+static enum err flush(struct making *making)
+{
+    enum err error = sealed_writer_write(making->writer, making->lines.text.data, making->lines.text.size);
+    buffer_clear(&making->lines.text);
     return error;
+}
+
+/* Whether the rename came to the disk is not known after an error: nothing is built on either base then. */
+static enum err finish_base(struct registry_file *file, int64_t version)
+{
+    struct making *making = &file->making;
+    add_seal(&making->lines, version, making->serial);
+    enum err error = flush(making);
+    if (error != OK)
+        return error;
+    error = sealed_writer_finish(&making->writer);
+    file->serial = error == OK ? making->serial : 0;
+    if (error == OK) {
+        buffer_clear(&file->delta.text);
+        file->delta.count = 0;
+        file->lags = false;
+        making_end(making);
+    }
+    return error;
+}
+
+static enum err make_some(struct registry_file *file, const struct rows *rows, int64_t version,
+                          int64_t until_ns)
+{
+    struct making *making = &file->making;
+    bool is_whole = false;
+    enum err error = making->writer == NULL ? begin_base(file) : OK;
+    while (error == OK && !is_whole) {
+        is_whole = add_some(making, rows);
+        if (making->lines.text.size >= FLUSH_BYTES)
+            error = flush(making);
+        if (clock_monotonic_ns() >= until_ns)
+            break;
+    }
+    if (error == OK)
+        error = is_whole ? finish_base(file, version) : sealed_writer_sync(making->writer);
+    if (error != OK)
+        making_end(making);
+    return error;
+}
+
+enum err registry_file_renew_some(struct registry_file *file, const struct rows *rows, int64_t version,
+                                  int64_t slice_ms)
+{
+    return make_some(file, rows, version, clock_monotonic_ns() + slice_ms * 1000000);
 }
 
 enum err registry_file_renew(struct registry_file *file, const struct rows *rows, int64_t version)
 {
-    struct lines lines = {.count = 0};
-    uint64_t serial = 0;
-    for (unsigned table = 0; table < ROW_TABLES; table++) {
-        for (struct row *row = rows_first(rows, table); row != NULL; row = row->next)
-            add_row(&lines, row, false);
-    }
-    enum err error = hash_random(&serial, sizeof(serial));
-    serial |= 1; /* 0 says none */
-    if (error == OK)
-        error = write_lines(file, file->base_path, "registry", &lines, version, serial);
-    buffer_deinit(&lines.text);
-    file->serial = error == OK ? serial : 0;
-    buffer_clear(&file->delta.text);
-    file->delta.count = 0;
-    return error;
+    return make_some(file, rows, version, INT64_MAX);
+}
+
+bool registry_file_is_renewing(const struct registry_file *file)
+{
+    return file->making.writer != NULL;
+}
+
+bool registry_file_is_grown(const struct registry_file *file, bool quiet)
+{
+    return file->serial == 0 || file->lags ||
+           file->delta.text.size > (size_t)(quiet ? DELTA_BYTES_GROWN : DELTA_BYTES_MAX);
+}
+
+/* ---- the delta ---- */
+
+void registry_file_add(struct registry_file *file, const struct row_changes *changes)
+{
+    add_changes(&file->delta, changes);
+    file->lags = file->lags || changes->count > 0;
+    if (file->making.writer != NULL)
+        add_changes(&file->making.lines, changes);
 }
 
 enum err registry_file_save(struct registry_file *file, const struct rows *rows,
                             const struct row_changes *changes, int64_t version)
 {
-    if (file->serial == 0)
+    struct buffer *text = &file->delta.text;
+    size_t size = text->size;
+    registry_file_add(file, changes);
+    if (file->serial == 0 || text->size - size > DELTA_BYTES_MAX)
         return registry_file_renew(file, rows, version);
-    add_changes(&file->delta, changes);
-    if (file->delta.text.size > DELTA_BYTES_MAX)
-        return registry_file_renew(file, rows, version);
+    size = text->size;
+    add_seal(&file->delta, version, file->serial);
     enum err error =
-        write_lines(file, file->delta_path, "registry delta", &file->delta, version, file->serial);
-    if (error != OK)
-        file->serial = 0;
+        sealed_file_replace(file->delta_path, file->keys, "registry delta", text->data, text->size, 0600);
+    text->size = size;
+    file->lags = error != OK;
     return error;
-}
-
-bool registry_file_is_grown(const struct registry_file *file)
-{
-    return file->serial == 0 || file->delta.text.size > DELTA_BYTES_GROWN;
 }
 
 /* ---- reading ---- */

@@ -24,6 +24,7 @@
 enum {
     REQUESTS_MAX = 64, /* asked by one admin loop and not yet answered */
     QUIET_MS = 3000,   /* without a change: time to make the file anew */
+    SLICE_MS = 20,     /* of that at once: a change waits for no more */
     POLL_MS = 1000,    /* "taken over within 1 s" even if a notification is lost */
     POSTGRES_TIMEOUT_MS = 10000,
     STALE_TRIES_MAX = 5
@@ -172,6 +173,13 @@ static void choose_known(const struct registry_service *service, int64_t known[S
     }
 }
 
+/* What the rows of the file lacked goes to the file with the first registry. */
+static void keep_first(struct registry_service *service, struct row_changes *changes)
+{
+    registry_file_add(service->file, changes);
+    changes_keep(changes);
+}
+
 /* The first registry of this process: every row that a shard lacks, then the first snapshot. */
 static void deliver_first(struct registry_service *service)
 {
@@ -277,7 +285,7 @@ static bool sync_with_postgres(struct registry_service *service)
         if (service->is_served) {
             deliver_and_settle(service, &changes, &result);
         } else {
-            changes_keep(&changes);
+            keep_first(service, &changes);
             deliver_first(service);
         }
     }
@@ -470,20 +478,23 @@ static void wait_for_something(struct registry_service *service)
     struct pollfd polled[2] = {{.fd = service->bell->fd, .events = POLLIN}, {.fd = -1, .events = POLLIN}};
     if (service->postgres != NULL)
         polled[1].fd = postgres_fd(service->postgres);
-    if (poll(polled, 2, POLL_MS) < 0)
+    if (poll(polled, 2, registry_file_is_renewing(service->file) ? 0 : POLL_MS) < 0)
         ensure(errno == EINTR);
     wakeup_wait(service->bell, 0);
     if (service->postgres != NULL && !postgres_is_alive(service->postgres))
         disconnect(service);
 }
 
-static void renew_file_when_quiet(struct registry_service *service)
+/* A slice a turn; turns do not sleep meanwhile. */
+static void renew_file(struct registry_service *service)
 {
-    if (!service->is_served || !registry_file_is_grown(service->file) ||
-        clock_monotonic_ms() - service->quiet_since_ms < QUIET_MS)
+    bool quiet = clock_monotonic_ms() - service->quiet_since_ms >= QUIET_MS;
+    if (!service->is_served ||
+        (!registry_file_is_renewing(service->file) && !registry_file_is_grown(service->file, quiet)))
         return;
-    note_file(registry_file_renew(service->file, service->rows, service->version));
-    service->quiet_since_ms = clock_monotonic_ms();
+    note_file(registry_file_renew_some(service->file, service->rows, service->version, SLICE_MS));
+    if (!registry_file_is_renewing(service->file))
+        service->quiet_since_ms = clock_monotonic_ms();
 }
 
 static void *registry_thread(void *argument)
@@ -506,7 +517,7 @@ static void *registry_thread(void *argument)
             /* what was notified while we read lies in libpq, and no socket wakes us for it */
             notified = take_notifications(service);
         }
-        renew_file_when_quiet(service);
+        renew_file(service);
         deliver_free_snapshots(&service->deliver, false);
     }
     for (struct registry_request *request; (request = ring_pop(service->requests)) != NULL;)
@@ -540,9 +551,9 @@ static void start_rows(struct registry_service *service, bool has_file)
 {
     struct row_changes changes = {.items = NULL};
     if (connect_postgres(service) && load_changes(service, &changes) == OK) {
-        changes_keep(&changes);
+        keep_first(service, &changes);
         load_presets(service, &changes);
-        changes_keep(&changes);
+        keep_first(service, &changes);
         if (service->postgres != NULL)
             load_tokens(service);
     } else if (has_file) {

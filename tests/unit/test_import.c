@@ -544,6 +544,89 @@ static void test_file(void)
     file_site_deinit(&at);
 }
 
+static void put_device(struct file_site *at, unsigned number, const char *kind)
+{
+    struct row_device *device = row_new(ROW_DEVICE);
+    char ref[16];
+    snprintf(ref, sizeof(ref), "S-%03u", number);
+    device->device_id = 10000 + number;
+    row_set_text(&device->ref, ref);
+    row_set_text(&device->kind, kind);
+    device->row.changed = 17;
+    changes_put(&at->site.changes, at->site.rows, &device->row, 0);
+}
+
+static void take_out_device(struct file_site *at, unsigned number)
+{
+    struct row *row = rows_find(at->site.rows, ROW_DEVICE, "S-%03u", number);
+    if (row != NULL)
+        changes_remove(&at->site.changes, at->site.rows, row);
+}
+
+/* New, changed and taken out on both sides of where the making is; one set that is undone. */
+static void change_meanwhile(struct file_site *at, unsigned step)
+{
+    put_device(at, 900 + step, "scale");
+    put_device(at, 1 + step, "oximeter");
+    put_device(at, 598 - step, "oximeter");
+    put_device(at, 900, step % 2 == 0 ? "scale" : "oximeter");
+    take_out_device(at, 100 + step);
+    take_out_device(at, 500 - step);
+    if (step % 3 == 2) { /* back again */
+        put_device(at, 100 + step - 1, "thermometer");
+        put_device(at, 500 - step + 1, "thermometer");
+    }
+}
+
+static void undo_something(struct file_site *at, unsigned step)
+{
+    for (unsigned i = 0; i < 600; i += 7)
+        put_device(at, i, "pump");
+    take_out_device(at, 300 + step);
+    changes_undo(&at->site.changes, at->site.rows);
+}
+
+/* A base made in slices of 64 rows with a set between any two: what a crash would leave at every step (loaded
+ * by another handle) has every set saved so far, and so has the base when it is whole. */
+static void test_file_slices(void)
+{
+    struct file_site at;
+    unsigned steps = 0;
+    int64_t version = 17;
+    file_site_init(&at);
+    struct registry_file *file = registry_file_new(at.path, &at.keys);
+    must_import(&at.site, everything, 18);
+    for (unsigned i = 0; i < 600; i++)
+        put_device(&at, i, "scale");
+    CU_ASSERT_EQUAL_FATAL(registry_file_save(file, at.site.rows, &at.site.changes, version), OK);
+    changes_keep(&at.site.changes);
+    CU_ASSERT_FALSE(registry_file_is_grown(file, true));
+    CU_ASSERT_EQUAL(registry_file_renew_some(file, at.site.rows, version, 0), OK);
+    while (registry_file_is_renewing(file) && steps < 40) {
+        change_meanwhile(&at, steps++);
+        CU_ASSERT_EQUAL(registry_file_save(file, at.site.rows, &at.site.changes, ++version), OK);
+        changes_keep(&at.site.changes);
+        expect_on_disk(&at, version);
+        undo_something(&at, steps);
+        CU_ASSERT_EQUAL(registry_file_renew_some(file, at.site.rows, version, 0), OK);
+        expect_on_disk(&at, version);
+    }
+    CU_ASSERT(steps >= 8 && steps < 40);
+    unlink(at.delta); /* of the base before */
+    expect_on_disk(&at, version);
+    put_device(&at, 700, "scale");
+    registry_file_add(file, &at.site.changes); /* written with the next set */
+    changes_keep(&at.site.changes);
+    put_device(&at, 701, "scale");
+    CU_ASSERT_EQUAL(registry_file_save(file, at.site.rows, &at.site.changes, ++version), OK);
+    changes_keep(&at.site.changes);
+    expect_on_disk(&at, version);
+    CU_ASSERT_EQUAL(registry_file_renew_some(file, at.site.rows, version, 0), OK);
+    registry_file_free(file); /* in the making: nothing is left behind */
+    expect_on_disk(&at, version);
+    file_site_deinit(&at);
+}
+
 static void expect_unusable(struct file_site *at)
 {
     struct rows *rows;
@@ -625,6 +708,7 @@ SUITE(import) = {
     {"tokens", test_tokens},
     {"commands in order", test_commands_in_order},
     {"the file: base and delta", test_file},
+    {"the file: a base made in slices between changes", test_file_slices},
     {"the file: torn, damaged, sealed under another key", test_file_damaged},
     {NULL, NULL},
 };
