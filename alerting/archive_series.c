@@ -86,6 +86,8 @@ static void archive_held(struct archive *a, struct held *held, const struct held
     if (held->comparator > COMPARATOR_GREATER)
         archive_fault(a);
     archive_u32(a, &flags);
+    if (flags > UINT16_MAX)
+        archive_fault(a);
     held->flags = (uint16_t)flags;
     archive_difference(a, &held->key.ms, before->key.ms);
     if (head & BIT_SAME_NAMES) {
@@ -102,6 +104,8 @@ static void archive_held(struct archive *a, struct held *held, const struct held
     if (head & BIT_ALIAS)
         archive_bytes(a, &held->alias, sizeof held->alias);
     archive_bytes(a, held->id, sizeof held->id);
+    if (!a->writing && !a->bad && head != head_of(held, before)) /* there is one way to say it */
+        archive_fault(a);
 }
 
 static void archive_items(struct archive *a, struct series *series)

@@ -98,6 +98,8 @@ static void archive_transition(struct archive *a, struct transition *t)
         archive_unsigned(a, &comparator, COMPARATOR_GREATER + 1);
     }
     t->comparator = (uint8_t)comparator;
+    if (!a->writing && bits != bits_of(t)) /* there is one way to say it */
+        archive_fault(a);
     archive_instant(a, &t->received_ms);
     archive_instant(a, &t->in_force_from_ms);
     archive_version(a, &t->version);

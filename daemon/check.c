@@ -61,9 +61,10 @@ static void try_certificates(struct check *check)
         return;
     if (tls_server_new(config, &server) != OK) {
         fault(check,
-              "[tls] certificate or key cannot be used, found %s and %s, expected a PEM chain and its key, "
-              "hint: the log line above names the cause",
-              config->tls_certificate, config->tls_key);
+              "[tls] cannot be used, found certificate %s, key %s, client_ca %s, crl %s, expected PEM files "
+              "that "
+              "belong together, hint: the log line above names which",
+              config->tls_certificate, config->tls_key, config->tls_client_ca, config->tls_crl);
         return;
     }
     tls_server_expiry(server, &expiry);
@@ -238,9 +239,16 @@ static uint32_t count_organizations(struct check *check)
     if (check->keys.count == 0 || access(path, R_OK) != 0)
         return 0;
     struct registry_file *file = registry_file_new(path, &check->keys);
-    if (registry_file_load(file, &rows, &version) == OK) {
+    enum err error = registry_file_load(file, &rows, &version);
+    if (error == OK) {
         count = rows_count(rows, ROW_ORGANIZATION);
         rows_free(rows);
+    } else if (error == ERR_KEY_MISSING) { /* and so is the journal: a start would be refused */
+        fault(
+            check,
+            "[journal] key does not open %s, found another master key, expected the one it was sealed under, "
+            "hint: put the old key into [journal] old_keys",
+            path);
     }
     registry_file_free(file);
     return count;
@@ -257,8 +265,8 @@ static void try_kafka(struct check *check)
               "CONFIGURATION.md "
               "of librdkafka 2.0",
               found);
-    uint32_t organizations = kafka_topic_is_template(config->kafka_topic) ? 0 : count_organizations(check);
-    if (organizations > 1)
+    uint32_t organizations = count_organizations(check);
+    if (organizations > 1 && !kafka_topic_is_template(config->kafka_topic))
         fault(check,
               "[kafka] topic is one for %u organisations, found %s, expected a template with {organization}, "
               "hint: topic = "

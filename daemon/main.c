@@ -41,6 +41,7 @@ static int take_arguments(int argc, char **argv, struct arguments *ret)
         {"version", no_argument, NULL, 'v'},
         {NULL, 0, NULL, 0},
     };
+    opterr = 0; /* one line a fault, below */
     *ret = (struct arguments){.config_path = "/etc/vigie/vigie.conf"};
     for (int id; (id = getopt_long(argc, argv, "", table, NULL)) != -1;) {
         switch (id) {
@@ -57,9 +58,9 @@ static int take_arguments(int argc, char **argv, struct arguments *ret)
             puts("vigied " VIGIE_VERSION);
             return 1;
         default:
-            fputs("vigied: wrong usage, found the option above, expected --config FILE [--check], hint: "
-                  "vigied --help\n",
-                  stderr);
+            fprintf(stderr,
+                    "vigied: wrong usage, found %s, expected --config FILE [--check], hint: vigied --help\n",
+                    argv[optind - 1]);
             return 65;
         }
     }

@@ -393,7 +393,7 @@ static bool take_head(struct call *call)
     static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
     const struct http_request *head = &call->reader.request;
     struct verdict_of_head verdict;
-    call->request.method = head->method;
+    call->request.method = head->is_head ? METHOD_GET : head->method; /* probes of load balancers */
     call->request.path = head->path;
     call->request.query = head->query;
     call->keep_alive = head->keep_alive;

@@ -190,8 +190,9 @@ static int dump_all(const struct ctl *ctl, struct dump *dump, int only)
 int ctl_journal_dump(struct ctl *ctl, int argc, char **argv)
 {
     const char *shard_text = NULL, *from_text = NULL;
+    bool json; /* as every listing takes it; there is no other form */
     const struct ctl_option options[] = {
-        {"shard", &shard_text, NULL}, {"from", &from_text, NULL}, {NULL, NULL, NULL}};
+        {"shard", &shard_text, NULL}, {"from", &from_text, NULL}, {"json", NULL, &json}, {NULL, NULL, NULL}};
     struct ctl_arguments arguments;
     struct cipher_keys keys;
     int shard;

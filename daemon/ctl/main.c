@@ -93,7 +93,8 @@ static const struct ctl_command commands[] = {
     {"journal verify", "[--json]", "check every block of the journal",
      "Reads all segments and checks headers, checksums and order. Exit 65 with one line a finding.\n", true,
      ctl_journal_verify},
-    {"journal dump", "[--shard N] [--from POSITION]", "print every record of the journal as JSON lines",
+    {"journal dump", "[--json] [--shard N] [--from POSITION]",
+     "print every record of the journal as JSON lines",
      "Shows readings in clear: mind where the output goes. Positions are those of vigie.reading and of "
      "messages "
      "of the log.\n"

@@ -32,6 +32,7 @@ enum http_refusal {
     REFUSE_UPGRADE,
     REFUSE_EXPECT,
     REFUSE_CHUNK,
+    REFUSE_CHUNK_LARGE,
     REFUSE_TWICE,
     REFUSE_LARGE,
 };
@@ -51,6 +52,7 @@ static const struct http_fault refusals[] = {
     [REFUSE_UPGRADE] = {400, "bad-request", "Upgrade is not served"},
     [REFUSE_EXPECT] = {400, "bad-request", "Expect can be 100-continue only"},
     [REFUSE_CHUNK] = {400, "bad-request", "a chunk is not well formed"},
+    [REFUSE_CHUNK_LARGE] = {413, "too-large", "the body is larger than 1 MiB"},
     [REFUSE_TWICE] = {400, "bad-request", "a header that may come once came twice"},
     [REFUSE_LARGE] = {431, "too-large", "the header is larger than 8 KiB"},
 };
@@ -403,7 +405,7 @@ static int hex_digit(char c)
     return at != NULL ? (int)(at - digits) : -1;
 }
 
-enum { CHUNK_LINE_MAX = 256, CHUNK_BYTES_MAX = 1 << 30 };
+enum { CHUNK_LINE_MAX = 256 };
 
 /* One byte of the chunk's frame; true when it fits. `left` gathers the size. Extensions are passed over; a
  * trailer would come after the answer was due, so only the empty one is taken. */
@@ -412,8 +414,9 @@ static bool take_chunk_byte(struct http_reader *reader, char c)
     int digit = hex_digit(c);
     switch (reader->chunk) {
     case CHUNK_SIZE:
-        if (digit >= 0 && reader->left < CHUNK_BYTES_MAX / 16) {
-            reader->left = reader->left * 16 + digit;
+        if (digit >= 0) {
+            if (reader->left <= MESSAGE_BYTES_MAX) /* beyond, how much is of no interest */
+                reader->left = reader->left * 16 + digit;
             reader->chunk_line++;
             return reader->chunk_line < CHUNK_LINE_MAX;
         }
@@ -456,6 +459,8 @@ static enum http_step feed_chunk(struct http_reader *reader, const char *data, s
         *ret_used = used;
         if (!fits)
             return refuse(reader, REFUSE_CHUNK);
+        if (reader->chunk == CHUNK_DATA && reader->left > MESSAGE_BYTES_MAX)
+            return refuse(reader, REFUSE_CHUNK_LARGE);
         if (reader->chunk == CHUNK_TRAILER && reader->chunk_line == 2) {
             reader->state = HTTP_AFTER;
             return READ_DONE;

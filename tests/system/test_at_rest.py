@@ -3,6 +3,7 @@ import functools
 import json
 import os
 import struct
+import subprocess
 import time
 
 from tests.harness import base, check, site as sites
@@ -145,6 +146,9 @@ def test_a_new_master_key_at_a_restart():
     node.stop()
     journal["key"] = second
     node.write_config()
+    checked = subprocess.run([os.path.join(base.BUILD, "vigied"), "--config", node.config, "--check"],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30)
+    base.check(checked.returncode == 1 and b"another master key" in checked.stderr, "--check", checked)
     node.spawn()  # without the old key nothing is guessed
     base.equal(node.child.wait(20), 78, "exit status without the old key")
     node.child = None
@@ -175,7 +179,7 @@ def test_a_new_master_key_at_a_restart():
 
 
 def test_dump_shows_what_the_journal_holds():
-    records = [json.loads(line) for line in site().node.ctl("journal", "dump").splitlines()]
+    records = [json.loads(line) for line in site().node.ctl("journal", "dump", "--json").splitlines()]
     values = [record["value"] for record in records if record["type"] == "reading"]
     for weight in WEIGHTS:
         base.check(round(weight, 6) in values, weight, "in", values)

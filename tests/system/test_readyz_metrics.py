@@ -92,6 +92,7 @@ def test_health_is_open_and_everything_else_is_not():
     admin = site().node.admin()
     for path in ("/healthz", "/readyz", "/metrics"):
         base.equal(admin.get(path).status, 200, path)
+        base.equal(admin.request("HEAD", path).status, 200, "HEAD " + path)
     for path in ("/v1/test/clock", "/v1/alerts"):
         base.check(admin.get(path).status in (401, 404), path)
     base.equal(admin.get("/v1/test/clock").status, 401)

@@ -115,7 +115,7 @@ static const struct {
     {POST_HEAD "Transfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n\r\n",
      "2 /v1/readings? -1 1100|fault 400 a chunk is not well formed"},
     {POST_HEAD "Transfer-Encoding: chunked\r\n\r\nfffffffff\r\n",
-     "2 /v1/readings? -1 1100|fault 400 a chunk is not well formed"},
+     "2 /v1/readings? -1 1100|fault 413 the body is larger than 1 MiB"},
 };
 
 static void test_stories(void)
