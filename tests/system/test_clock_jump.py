@@ -10,6 +10,7 @@ import time
 from tests.harness import base, check, site as sites
 from tests.harness.site import message
 
+PLAIN_ONLY = "sanitizers must be preloaded first"
 TOKEN = "token-of-sys-a"
 SECOND, HOUR, DAY = 1000, 3600000, 86400000
 YEARS = 3650 * DAY

@@ -7,6 +7,8 @@ import subprocess
 
 from tests.harness import base, site as sites, vigied
 
+PLAIN_ONLY = "its threads are those of libraries"
+
 # What a machine of tests cannot have: a disciplined clock, an installed unit, a login of its own, perhaps a quiet disk.
 OF_THE_MACHINE = {"clock.synchronised", "clock.error", "disk.sync", "disk.filesystem", "disk.free", "unit.installed",
                   "postgres.superuser"}

@@ -5,6 +5,7 @@ import time
 
 from tests.harness import base, client as clients, site as sites
 
+PLAIN_ONLY = "a sanitizer's wake-ups are its own"
 TOKEN = "token-of-sys-a"
 SECONDS = 5
 TICK = os.sysconf("SC_CLK_TCK")

@@ -9,6 +9,7 @@ import time
 from tests.harness import base, check, client as clients, site as sites
 from tests.harness.site import message, observation
 
+PLAIN_ONLY = "sanitizers watch every block of the system instead of slabs"
 TOKEN = "token-of-sys-a"
 TRAP = os.path.join(base.BUILD, "malloc-trap.so")
 PATIENTS, CONNECTIONS = 20, 1500

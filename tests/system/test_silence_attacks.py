@@ -13,6 +13,8 @@ import psycopg2
 from tests.harness import base, check, site as sites
 from tests.harness.site import message
 
+PLAIN_ONLY = "one thread decides: nothing of it is new to a sanitizer"
+
 TOKEN, OTHER = "token-of-sys-a", "token-of-sys-b"
 START = check.to_ms("2026-12-01T00:00:00Z")
 MINUTE, HOUR, DAY = 60000, 3600000, 86400000

@@ -16,6 +16,7 @@ sys.path.insert(0, ROOT)
 from tests.harness import base, check, site as sites  # noqa: E402
 from tests.oracle import oracle  # noqa: E402
 
+PLAIN_ONLY = "one thread decides: nothing of it is new to a sanitizer"
 TOKEN = "token-of-sys-a"
 MINUTE, HOUR, DAY = 60000, oracle.HOUR, oracle.DAY
 START = check.to_ms("2027-03-26T05:00:00Z")  # Paris changes its clocks on the 28th

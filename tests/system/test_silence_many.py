@@ -3,6 +3,7 @@ import time
 
 from tests.harness import base, check, site as sites
 
+PLAIN_ONLY = "a sanitizer's time is no measure"
 START = check.to_ms("2026-12-01T00:00:00Z")
 PATIENTS = 10000
 SILENCE = dict(sites.SILENCE, max_gap="36h")

@@ -10,6 +10,7 @@ if __name__ == "__main__":
 from tests.harness import base  # noqa: E402
 from tests.harness.site import Site  # noqa: E402
 
+PLAIN_ONLY = "a sanitizer's time and memory are no measure"
 BENCH = os.path.join(base.BUILD, "vigie-bench")
 PATIENTS = "200"
 _site = []

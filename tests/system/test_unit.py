@@ -6,12 +6,14 @@ import subprocess
 
 from tests.harness import base, sandbox
 
+PLAIN_ONLY = "sanitizers need what the unit forbids"
 EXPOSURE_MAX = 1.5
 PYTHON = os.path.realpath("/usr/bin/python3")
 
 # Tried inside; each gives the name of the error, or "done". What vigied must be able to do stands there too.
 PROBES = '''
 import ctypes, errno, json, mmap, os, resource, signal, socket, sys
+
 state, outside, tree = sys.argv[1:]
 def tried(action):
     try:

@@ -10,6 +10,7 @@ import time
 
 from tests.harness import base, sandbox, site as sites
 
+PLAIN_ONLY = "sanitizers must be preloaded first"
 PERIOD = 2.0  # WatchdogSec
 THREADS = {"shard-0": "shard-0", "ingest-0": "ingest-0", "loader": "loader-0", "vigie-publish": "publisher-0",
            "registry": "registry-0"}
