@@ -1,7 +1,6 @@
 /* conditions: the table below, and the one second in which it is looked at. */
 #include "daemon/conditions.h"
 
-#include <openssl/pem.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +10,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 
-enum { LOOK_MS = 1000, NOTE_BYTES = 200, CERTIFICATE_EVERY_S = 600 };
+enum { LOOK_MS = 1000, NOTE_BYTES = 200, DAY_MS = 86400000 };
 
 /* What a row sees: PRIORITY_NONE when it does not hold. */
 struct finding {
@@ -52,8 +51,7 @@ struct conditions {
     struct told_state state[ROWS_MAX];
     struct finding worst; /* of the last look: the service status shows it */
     unsigned looks;
-    int64_t certificate_days; /* until it expires; as read last */
-    unsigned disk_percent;    /* of the last step told, for the way down */
+    unsigned disk_percent; /* of the last step told, for the way down */
 };
 
 /* ---- the rows ---- */
@@ -155,25 +153,13 @@ static void look_parked(struct conditions *conditions, struct finding *ret)
         found(ret, PRIORITY_HIGH, "%u events are refused: raise max.message.bytes of the topic", parked);
 }
 
-/* Days until the certificate in force at the last look expires; a lot when it cannot be read. */
-static int64_t days_of_certificate(const char *path)
-{
-    int days = 10000, seconds;
-    FILE *file = path == NULL ? NULL : fopen(path, "re");
-    X509 *certificate = file == NULL ? NULL : PEM_read_X509(file, NULL, NULL, NULL);
-    if (certificate != NULL && ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(certificate)) != 1)
-        days = 10000;
-    X509_free(certificate);
-    if (file != NULL)
-        fclose(file);
-    return days;
-}
-
+/* Of the chain in force, read at the start and at each reload (daemon/reload.c). */
 static void look_certificate(struct conditions *conditions, struct finding *ret)
 {
-    if (conditions->looks % CERTIFICATE_EVERY_S == 0)
-        conditions->certificate_days = days_of_certificate(conditions->service->config->tls_certificate);
-    int64_t days = conditions->certificate_days;
+    int64_t end_ms = atomic_load(&conditions->service->certificates.server_ms);
+    if (end_ms == INSTANT_NONE)
+        return;
+    int64_t days = (end_ms - clock_wall_ms()) / DAY_MS;
     if (days <= 21)
         found(ret,
               days <= 1   ? PRIORITY_HIGH
