@@ -3,18 +3,14 @@
  *
  *   publisher_drive DIRECTORY CONNINFO
  *
- *   events COUNT FIRST BYTES ORGANISATION   serials from FIRST on, of 17 patients, JSON of BYTES
- *   start BOOTSTRAP TOPIC [NAME VALUE]…     the publisher; stop
- *   load EPOCH                              the loader until all is loaded, then it ends
- *   trim SHARD                              all segments but the newest two go; publisher and loader must be
- * stopped fatal                                   what PITFALLS K6 is about, by librdkafka's own hook, at the
- * next poll figures NAME=VALUE… payload SERIAL BYTES ORGANISATION       what that event's JSON is
- *
- * rd_kafka_poll() is taken over here, by the linker: the hook has to be called on the publisher's own thread,
- * which may destroy the handle at any time. */
-#include <dlfcn.h>
+ *   events COUNT FIRST BYTES ORGANISATION  serials from FIRST on, of 17 patients, JSON of BYTES
+ *   start BOOTSTRAP TOPIC [NAME VALUE]...  the publisher; stop
+ *   load EPOCH                             the loader until all is loaded, then it ends
+ *   trim SHARD                             all segments but the newest two go; both must be stopped
+ *   fatal                                  tests/harness/fatal_producer.h, at the next poll
+ *   figures                                NAME=VALUE...
+ *   payload SERIAL BYTES ORGANISATION      what that event's JSON is */
 #include <inttypes.h>
-#include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +24,7 @@
 #include "daemon/model/alert_event.h"
 #include "daemon/model/parameter.h"
 #include "storage/loader.h"
+#include "tests/harness/fatal_producer.h"
 #include "tests/harness/test_keys.h"
 
 enum { SHARDS = 2, NODE = 78, PATIENTS = 17, WORDS_MAX = 16, LOAD_MS = 60000, JSON_MAX = 20000 };
@@ -40,16 +37,6 @@ static struct publisher_figures more;
 static _Atomic int64_t engine_now_ms;
 static char directory[2000], journal_directory[2100];
 static const char *conninfo;
-static _Atomic bool fatal_wanted;
-
-int rd_kafka_poll(rd_kafka_t *handle, int timeout_ms)
-{
-    int (*real)(rd_kafka_t *, int);
-    *(void **)&real = dlsym(RTLD_NEXT, "rd_kafka_poll");
-    if (atomic_exchange(&fatal_wanted, false))
-        rd_kafka_test_fatal_error(handle, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, "as a test");
-    return real(handle, timeout_ms);
-}
 
 static void shard_path(uint32_t shard, char path[2200])
 {

@@ -519,17 +519,6 @@ static void test_low_water(void)
 /* --- keys, trim, positions --------------------------------------------------------------------------------
  */
 
-static struct cipher_keys ring_of(uint8_t first, uint8_t second)
-{
-    struct cipher_keys keys = {.count = 0};
-    uint8_t master[CIPHER_KEY_BYTES];
-    memset(master, first, sizeof(master));
-    CU_ASSERT_EQUAL(cipher_keys_add(&keys, master), OK);
-    memset(master, second, sizeof(master));
-    CU_ASSERT_EQUAL(cipher_keys_add(&keys, master), OK);
-    return keys;
-}
-
 static enum err open_with(const struct cipher_keys *keys, struct journal **ret_journal)
 {
     struct journal_options options = {
@@ -540,7 +529,7 @@ static enum err open_with(const struct cipher_keys *keys, struct journal **ret_j
 /* A new master key at a restart: old segments stay readable while the old one is in the ring. */
 static void test_rotation(void)
 {
-    struct cipher_keys old = ring_of(1, 1), rotated = ring_of(2, 1), without = ring_of(2, 2);
+    struct cipher_keys old = test_keys_of(1, 1), rotated = test_keys_of(2, 1), without = test_keys_of(2, 2);
     struct journal *journal;
     struct journal_reader *reader;
     struct record record;

@@ -20,23 +20,13 @@
 #include "daemon/base/file.h"
 #include "daemon/base/instant.h"
 #include "daemon/model/alert_event.h"
+#include "tests/harness/fatal_producer.h"
 #include "tests/harness/test_keys.h"
 #include "tests/unit/unit.h"
 
 enum { SHARDS = 2, PARTITIONS = 3, EVENTS_MAX = 2000, WAIT_MS = 20000 };
 
 static _Atomic int producers_made; /* but the mock cluster's own */
-static _Atomic bool fatal_wanted;
-
-/* On the publisher's thread: it destroys a fatal producer, so nobody else may be inside of it. */
-int rd_kafka_poll(rd_kafka_t *handle, int timeout_ms)
-{
-    int (*real)(rd_kafka_t *, int);
-    *(void **)&real = dlsym(RTLD_NEXT, "rd_kafka_poll");
-    if (atomic_exchange(&fatal_wanted, false))
-        rd_kafka_test_fatal_error(handle, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, "as a test");
-    return real(handle, timeout_ms);
-}
 
 rd_kafka_t *rd_kafka_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *fault, size_t size)
 {

@@ -9,22 +9,12 @@
 
 #include "daemon/base/file.h"
 #include "daemon/base/log.h"
+#include "tests/harness/test_keys.h"
 #include "tests/unit/unit.h"
 
 enum { HEADER = 64, CHUNK_HEADER = 24, WHOLE_CHUNK = CHUNK_HEADER + SEALED_CHUNK_MAX };
 
 static char path[64];
-
-static struct cipher_keys ring_of(uint8_t first, uint8_t second)
-{
-    struct cipher_keys keys = {.count = 0};
-    uint8_t key[CIPHER_KEY_BYTES];
-    memset(key, first, sizeof(key));
-    CU_ASSERT_EQUAL(cipher_keys_add(&keys, key), OK);
-    memset(key, second, sizeof(key));
-    CU_ASSERT_EQUAL(cipher_keys_add(&keys, key), OK);
-    return keys;
-}
 
 static void make_path(void)
 {
@@ -49,7 +39,7 @@ static uint8_t *pattern(size_t size)
 
 static void round_trip(size_t size)
 {
-    struct cipher_keys keys = ring_of(1, 2);
+    struct cipher_keys keys = test_keys_of(1, 2);
     struct buffer back = {0};
     uint8_t *bytes = pattern(size);
     buffer_text(&back, "before");
@@ -81,7 +71,7 @@ static void test_round_trip(void)
 
 static void test_streams(void)
 {
-    struct cipher_keys keys = ring_of(1, 2);
+    struct cipher_keys keys = test_keys_of(1, 2);
     struct sealed_writer *writer = NULL;
     struct sealed_reader *reader = NULL;
     char fresh[80], some[1000];
@@ -130,7 +120,7 @@ static void write_raw(const void *data, size_t size)
 
 static void test_every_byte(void)
 {
-    struct cipher_keys keys = ring_of(1, 2);
+    struct cipher_keys keys = test_keys_of(1, 2);
     struct buffer file = {0};
     make_path();
     CU_ASSERT_EQUAL(sealed_file_replace(path, &keys, "test", "reading of P-17", 15, 0600), OK);
@@ -158,7 +148,7 @@ static void test_every_byte(void)
 
 static void test_chunks(void)
 {
-    struct cipher_keys keys = ring_of(1, 2);
+    struct cipher_keys keys = test_keys_of(1, 2);
     struct buffer file = {0}, other = {0};
     uint8_t *bytes = pattern(3 * SEALED_CHUNK_MAX), *kept = malloc(WHOLE_CHUNK);
     make_path();
@@ -197,9 +187,9 @@ static void test_chunks(void)
     remove_path();
 }
 
-static void test_keys(void)
+static void test_rotation(void)
 {
-    struct cipher_keys old = ring_of(1, 2), rotated = ring_of(3, 1), without = ring_of(3, 4);
+    struct cipher_keys old = test_keys_of(1, 2), rotated = test_keys_of(3, 1), without = test_keys_of(3, 4);
     make_path();
     CU_ASSERT_EQUAL(read_back(&old, "test"), ERR_NOT_FOUND);
     CU_ASSERT_EQUAL(sealed_file_replace(path, &old, "test", "rule", 4, 0600), OK);
@@ -219,6 +209,6 @@ SUITE(sealed_file) = {
     {"streams", test_streams},
     {"every byte flipped, every length", test_every_byte},
     {"chunks cut, exchanged, repeated, brought from elsewhere", test_chunks},
-    {"rotated and missing keys, labels", test_keys},
+    {"rotated and missing keys, labels", test_rotation},
     {NULL, NULL},
 };
