@@ -18,7 +18,7 @@ class Unavailable(Exception):
 
 
 def is_sanitized():
-    """Under the sanitizers every block comes from the system: what slabs hold and spare cannot be seen."""
+    """Whether the programs under test are those of `make asan` or `make tsan`."""
     return os.path.basename(BUILD) in ("asan", "tsan")
 
 

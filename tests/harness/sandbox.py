@@ -8,13 +8,12 @@ from tests.harness import base
 PROGRAM = os.path.join(base.ROOT, "build", "sandbox")
 UNIT = os.path.join(base.ROOT, "systemd", "vigied.service")
 DAEMON = os.path.join(base.BUILD, "vigied")
-# Sanitizers trace their own process, map as they like and read what the unit hides: they get the file systems alone.
-SANITIZED = any(name in os.path.basename(base.BUILD) for name in ("asan", "tsan"))
 COVERED = os.path.basename(base.BUILD) == "cover"  # writes its counts next to the objects: no cage
 
 
-def command(program, writable, readable=(), executable=(), unit=UNIT, seccomp=not SANITIZED):
-    """The command that runs `program` (a list) caged; it may write to the directories `writable` alone."""
+def command(program, writable, readable=(), executable=(), unit=UNIT, seccomp=not base.is_sanitized()):
+    """The command that runs `program` (a list) caged; it may write to the directories `writable` alone.
+    Sanitizers trace their own process, map as they like and read what the unit hides: they get the file systems alone."""
     words = [PROGRAM, unit, "--ro", base.ROOT, "--exec", base.BUILD]
     for path in readable:
         words += ["--ro", path]

@@ -89,7 +89,7 @@ def test_exposure_is_small():
 
 
 def test_the_cage_bites():
-    if not sandbox.is_possible() or sandbox.SANITIZED:
+    if not sandbox.is_possible():
         raise base.Unavailable("no cage here")
     place = base.work_directory("unit")
     state = os.path.join(place, "state")
