@@ -62,8 +62,7 @@ static void try_certificates(struct check *check)
     if (tls_server_new(config, &server) != OK) {
         fault(check,
               "[tls] cannot be used, found certificate %s, key %s, client_ca %s, crl %s, expected PEM files "
-              "that "
-              "belong together, hint: the log line above names which",
+              "that belong together, hint: the log line above names which",
               config->tls_certificate, config->tls_key, config->tls_client_ca, config->tls_crl);
         return;
     }
@@ -105,11 +104,10 @@ static void try_secrets(struct check *check)
     enum err error = config_secret(config, setting, "identifier-key", secret);
     explicit_bzero(secret, sizeof secret);
     if (error != OK)
-        fault(
-            check,
-            "[auth] identifier_key cannot be used, found %s: %s, expected 32 bytes or 64 hexadecimal digits, "
-            "hint: LoadCredential=identifier-key: of the unit, or a path",
-            setting, err_text(error));
+        fault(check,
+              "[auth] identifier_key cannot be used, found %s: %s, expected 32 bytes or 64 hexadecimal "
+              "digits, hint: LoadCredential=identifier-key: of the unit, or a path",
+              setting, err_text(error));
 }
 
 /* ---- state_dir ---- */
@@ -135,14 +133,12 @@ static void try_shards(struct check *check)
     if (error == ERR_CORRUPT)
         fault(check,
               "state_dir cannot be used, found %s/identity unreadable, expected what vigied wrote, hint: "
-              "restore it "
-              "from a backup",
+              "restore it from a backup",
               config->node_state_dir);
     if (error == OK && config->node_shards != 0 && config->node_shards != identity.shards)
         fault(check,
               "[node] shards differs from state_dir, found %lld, expected %u, hint: leave shards out, or "
-              "move the patients "
-              "with vigiectl journal reshard",
+              "move the patients with vigiectl journal reshard",
               (long long)config->node_shards, (unsigned)identity.shards);
 }
 
@@ -154,23 +150,20 @@ static void try_state_dir(struct check *check)
     if (strlen(path) > ROOM)
         fault(check,
               "[node] state_dir is too long for a socket in it, found %zu bytes, expected at most %d, hint: "
-              "a shorter "
-              "path",
+              "a shorter path",
               strlen(path), (int)ROOM);
     if (stat(path, &status) == 0) {
         if (!S_ISDIR(status.st_mode) || access(path, R_OK | W_OK | X_OK) != 0)
             fault(check,
                   "[node] state_dir cannot be written, found %s, expected a directory of vigied's user, "
-                  "hint: run "
-                  "this as that user; chown it",
+                  "hint: run this as that user; chown it",
                   path);
         else
             try_shards(check);
     } else if (errno != ENOENT || !can_be_made(path)) {
         fault(check,
               "[node] state_dir cannot be made, found %s: %s, expected a directory that vigied may write, "
-              "hint: "
-              "StateDirectory= of the unit makes it",
+              "hint: StateDirectory= of the unit makes it",
               path, strerror(errno));
     }
 }
@@ -221,8 +214,8 @@ static void try_presets(struct check *check)
               found.file, found.rule, found.fault.key, found.fault.found, found.fault.expected);
     else
         fault(check,
-              "[alerting] presets_dir cannot be read, found %s: %s, expected a directory of presets, "
-              "hint: set presets_dir",
+              "[alerting] presets_dir cannot be read, found %s: %s, expected a directory of presets, hint: "
+              "set presets_dir",
               config->alerting_presets_dir, err_text(error));
 }
 
@@ -244,11 +237,10 @@ static uint32_t count_organizations(struct check *check)
         count = rows_count(rows, ROW_ORGANIZATION);
         rows_free(rows);
     } else if (error == ERR_KEY_MISSING) { /* and so is the journal: a start would be refused */
-        fault(
-            check,
-            "[journal] key does not open %s, found another master key, expected the one it was sealed under, "
-            "hint: put the old key into [journal] old_keys",
-            path);
+        fault(check,
+              "[journal] key does not open %s, found another master key, expected the one it was sealed "
+              "under, hint: put the old key into [journal] old_keys",
+              path);
     }
     registry_file_free(file);
     return count;
@@ -262,15 +254,13 @@ static void try_kafka(struct check *check)
     if (kafka_conf_check(&endpoint, found) != OK)
         fault(check,
               "[kafka] rdkafka.* or security_*, found %s, expected what librdkafka takes, hint: "
-              "CONFIGURATION.md "
-              "of librdkafka 2.0",
+              "CONFIGURATION.md of librdkafka 2.0",
               found);
     uint32_t organizations = count_organizations(check);
     if (organizations > 1 && !kafka_topic_is_template(config->kafka_topic))
         fault(check,
               "[kafka] topic is one for %u organisations, found %s, expected a template with {organization}, "
-              "hint: topic = "
-              "vigie.alerts.{organization}, then vigiectl kafka create",
+              "hint: topic = vigie.alerts.{organization}, then vigiectl kafka create",
               (unsigned)organizations, config->kafka_topic);
 }
 

@@ -1,6 +1,6 @@
 /* reload: SIGHUP, all or nothing.
  *
- *   load      the file anew, and everything that `vigied --check` tries
+ *   load      the file anew; of what `vigied --check` tries, the certificates: nothing else is taken over
  *   compare   an option that needs a restart has its old value, or nothing of the file is taken
  *   build     the settings of every loop, each with a TLS context of its own
  *   swap      each loop takes its own as mail; log and figures follow; systemd is told when all have it

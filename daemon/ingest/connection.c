@@ -99,7 +99,7 @@ static void unlink_from_all(struct connection *conn)
         conn->next->previous = conn->previous;
 }
 
-void connection__recycle(struct connection *conn)
+static void recycle(struct connection *conn)
 {
     unlink_from_all(conn);
     conn->next = conn->loop->free_connections;
@@ -117,7 +117,7 @@ static void on_closed(uv_handle_t *handle)
     buffer_deinit(&conn->held_sealed);
     buffer_deinit(&conn->writing);
     buffer_deinit(&conn->backlog);
-    connection__recycle(conn);
+    recycle(conn);
 }
 
 static void unqueue(struct connection *conn)

@@ -8,8 +8,6 @@
 
 /* connection.c */
 struct connection *connection__new(struct loop *loop);
-/* Back to the free ones: its handle is closed. */
-void connection__recycle(struct connection *connection);
 void connection__set_state(struct connection *connection, enum connection_state state);
 struct request *connection__pop_request(struct connection *connection);
 /* The request whose bytes are coming in; NULL between requests. */
