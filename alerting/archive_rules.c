@@ -27,9 +27,9 @@ static void archive_limit(struct archive *a, struct rule_limit *limit)
 static void archive_change(struct archive *a, struct rule_change *change)
 {
     for (unsigned side = 0; side < SIDE_COUNT; side++) {
-        archive_bool(a, &change->has[side]);
-        archive_bool(a, &change->percent[side]);
-        archive_signed(a, &change->amount[side]);
+        archive_bool(a, &change->difference.has[side]);
+        archive_bool(a, &change->difference.percent[side]);
+        archive_signed(a, &change->difference.amount[side]);
     }
     archive_signed(a, &change->within_ms);
 }
@@ -51,7 +51,7 @@ static void archive_rule(struct archive *a, struct rule *rule)
 {
     archive_chars(a, rule->id, sizeof rule->id);
     archive_chars(a, rule->line, sizeof rule->line);
-    ARCHIVE_ENUM(a, rule->kind, RULE_SILENCE + 1);
+    ARCHIVE_ENUM(a, rule->kind, RULE_KIND_COUNT);
     archive_bool(a, &rule->enabled);
     archive_bool(a, &rule->inherit);
     archive_bool(a, &rule->requires_validation);

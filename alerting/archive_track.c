@@ -198,7 +198,7 @@ static struct track *read_head(struct archive *a)
 {
     struct rule like = {.kind = RULE_LIMIT, .parameter = PARAMETER_COUNT};
     archive_chars(a, like.id, sizeof like.id);
-    ARCHIVE_ENUM(a, like.kind, RULE_SILENCE + 1);
+    ARCHIVE_ENUM(a, like.kind, RULE_KIND_COUNT);
     archive_parameter(a, &like.parameter);
     if ((like.parameter == PARAMETER_COUNT) != (like.kind == RULE_SILENCE))
         archive_fault(a);
@@ -227,7 +227,7 @@ struct track *archive_track(struct archive *a, struct track *track)
             return NULL;
     } else {
         archive_chars(a, track->rule_id, sizeof track->rule_id);
-        ARCHIVE_ENUM(a, track->kind, RULE_SILENCE + 1);
+        ARCHIVE_ENUM(a, track->kind, RULE_KIND_COUNT);
         archive_parameter(a, &track->parameter);
     }
     archive_timeline(a, &track->timeline);

@@ -42,5 +42,5 @@ bool judge_has_side(const struct rule *rule, enum rule_side side)
 {
     if (rule->kind == RULE_LIMIT)
         return rule->limit.side[side].count > 0;
-    return rule->kind == RULE_CHANGE && rule->change.has[side];
+    return rule->kind == RULE_CHANGE && rule->change.difference.has[side];
 }

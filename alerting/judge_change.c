@@ -89,10 +89,11 @@ static const struct held *first_number(const struct judge_input *input)
 static bool breaches(const struct rule_change *change, enum rule_side side, int64_t value, int64_t old)
 {
     __int128 difference = side == SIDE_HIGH ? (__int128)value - old : (__int128)old - value;
-    if (!change->percent[side])
-        return difference > (__int128)change->amount[side] + 1;
+    if (!change->difference.percent[side])
+        return difference > (__int128)change->difference.amount[side] + 1;
     __int128 base = old < 0 ? -(__int128)old : old;
-    return difference > 0 && difference * 100 * DECIMAL_ONE > (__int128)change->amount[side] * base;
+    return difference > 0 &&
+           difference * 100 * DECIMAL_ONE > (__int128)change->difference.amount[side] * base;
 }
 
 static void count_run(struct judge_run *run, bool goes_on, const struct reading_key *key)
@@ -126,7 +127,7 @@ static void judge_value(struct judge_state *state, const struct judge_input *inp
     const struct rule_change *change = &input->rule->change;
     const struct window_item *extreme =
         window_extreme(&state->window, input->instant->key.ms - change->within_ms);
-    if (extreme == NULL || (change->percent[input->side] && extreme->value == 0))
+    if (extreme == NULL || (change->difference.percent[input->side] && extreme->value == 0))
         return;
     ret->judged = true;
     ret->breach = breaches(change, input->side, value->value, extreme->value);

@@ -11,9 +11,11 @@
 #include "daemon/base/slab.h"
 
 static const char *const kind_words[] = {
-    [RULE_LIMIT] = "limit",
-    [RULE_CHANGE] = "change",
-    [RULE_SILENCE] = "silence",
+    [RULE_LIMIT] = "limit",         [RULE_OCCURRENCES] = "occurrences",
+    [RULE_CHANGE] = "change",       [RULE_REFERENCE] = "reference",
+    [RULE_RATE] = "rate",           [RULE_DAILY] = "daily",
+    [RULE_VARIATION] = "variation", [RULE_BASELINE] = "baseline",
+    [RULE_SILENCE] = "silence",     [RULE_EVENT] = "event",
 };
 
 void rule_free(struct rule *rule)
@@ -33,7 +35,7 @@ const char *rule_id(const struct rule *rule)
 
 const char *rule_kind(const struct rule *rule)
 {
-    ensure(rule->kind <= RULE_SILENCE);
+    ensure(rule->kind < RULE_KIND_COUNT);
     return rule->inherit ? "" : kind_words[rule->kind];
 }
 
@@ -65,8 +67,9 @@ static bool same_limit(const struct rule_limit *a, const struct rule_limit *b)
 static bool same_change(const struct rule_change *a, const struct rule_change *b)
 {
     for (enum rule_side side = SIDE_LOW; side < SIDE_COUNT; side++)
-        if (a->has[side] != b->has[side] || a->percent[side] != b->percent[side] ||
-            a->amount[side] != b->amount[side])
+        if (a->difference.has[side] != b->difference.has[side] ||
+            a->difference.percent[side] != b->difference.percent[side] ||
+            a->difference.amount[side] != b->difference.amount[side])
             return false;
     return a->within_ms == b->within_ms;
 }
@@ -99,6 +102,8 @@ bool rule_same_but_words(const struct rule *a, const struct rule *b)
         return same_change(&a->change, &b->change);
     case RULE_SILENCE:
         return same_silence(&a->silence, &b->silence);
+    default:
+        break;
     }
     ensure_unreachable();
 }
@@ -112,8 +117,8 @@ static const char *sides_of(const struct rule *rule)
         low = rule->limit.side[SIDE_LOW].count > 0;
         high = rule->limit.side[SIDE_HIGH].count > 0;
     } else if (rule->kind == RULE_CHANGE) {
-        low = rule->change.has[SIDE_LOW];
-        high = rule->change.has[SIDE_HIGH];
+        low = rule->change.difference.has[SIDE_LOW];
+        high = rule->change.difference.has[SIDE_HIGH];
     }
     return words[(low ? 1 : 0) + (high ? 2 : 0)];
 }

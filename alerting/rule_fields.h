@@ -10,8 +10,20 @@
 #include "daemon/model/alert_event.h"
 #include "daemon/model/parameter.h"
 
-/* Served kinds; the other kinds of RULES.md section 3 are refused by rule_parse() until they are. */
-enum rule_kind { RULE_LIMIT, RULE_CHANGE, RULE_SILENCE };
+/* RULES.md section 3, in its order. */
+enum rule_kind {
+    RULE_LIMIT,
+    RULE_OCCURRENCES,
+    RULE_CHANGE,
+    RULE_REFERENCE,
+    RULE_RATE,
+    RULE_DAILY,
+    RULE_VARIATION,
+    RULE_BASELINE,
+    RULE_SILENCE,
+    RULE_EVENT,
+    RULE_KIND_COUNT
+};
 
 /* A rule with both sides is two rules with runs, levels and episodes of their own (RULES.md section 1). */
 enum rule_side { SIDE_LOW, SIDE_HIGH, SIDE_COUNT, SIDE_NONE = SIDE_COUNT };
@@ -32,11 +44,68 @@ struct rule_limit {
     int64_t for_ms, max_gap_ms; /* 0: none */
 };
 
-struct rule_change {
+struct rule_bound {       /* below, above: one limit a side */
+    bool has[SIDE_COUNT]; /* SIDE_LOW: below, SIDE_HIGH: above */
+    int64_t limit[SIDE_COUNT];
+};
+
+struct rule_difference {      /* fall, rise, or one of them in percent */
     bool has[SIDE_COUNT];     /* SIDE_LOW: fall, SIDE_HIGH: rise */
     bool percent[SIDE_COUNT]; /* amount is millionths of a percent */
     int64_t amount[SIDE_COUNT];
+};
+
+struct rule_occurrences {
+    struct rule_bound bound;
+    int64_t rearm;
+    bool sample; /* mode: every breaching reading; else crossings */
+    unsigned times;
     int64_t within_ms;
+};
+
+struct rule_change {
+    struct rule_difference difference;
+    int64_t within_ms;
+};
+
+struct rule_reference {
+    struct rule_difference difference;
+    char name[REF_BYTES_MAX + 1];
+};
+
+struct rule_rate {
+    struct rule_difference per_minute; /* never in percent */
+    int64_t within_ms;
+    unsigned readings;
+};
+
+enum day_statistic { DAY_MEDIAN, DAY_MEAN, DAY_MIN, DAY_MAX, DAY_SUM, DAY_COUNT, DAY_STATISTIC_COUNT };
+
+struct rule_days { /* what daily, variation and baseline have in common */
+    enum day_statistic statistic;
+    int day_start_min;     /* minutes after local midnight */
+    unsigned min_readings; /* of a day with data; 0 for count and sum alone */
+    int64_t grace_ms;
+};
+
+struct rule_daily {
+    struct rule_days day;
+    struct rule_bound bound; /* statistic count: millionths of a reading */
+    unsigned days;
+    bool skip; /* missing: a day without data neither counts nor ends the run; else it ends it */
+};
+
+struct rule_variation {
+    struct rule_days day;
+    struct rule_difference difference;
+    bool has_minimum;
+    int64_t minimum; /* of the day before */
+};
+
+struct rule_baseline {
+    struct rule_days day;
+    struct rule_difference difference;
+    unsigned over, min_days, days;
 };
 
 struct rule_silence {
@@ -48,19 +117,39 @@ struct rule_silence {
     enum parameter parameters[PARAMETER_COUNT];
 };
 
+enum { EVENT_CLASSES_MAX = 64 };
+
+struct rule_event_class {
+    char name[REF_BYTES_MAX + 1];
+    enum priority priority;
+};
+
+struct rule_event {
+    struct rule_event_class *classes; /* owned by the rule; in order of name */
+    unsigned classes_count;
+    enum priority otherwise; /* "*" */
+};
+
 struct rule {
     char id[RULE_ID_BYTES_MAX + 1], line[REF_BYTES_MAX + 1];
     enum rule_kind kind;
     bool enabled; /* "enabled": false ends it at its valid_from */
     bool inherit; /* {"id", "inherit": true}: ends the layer's definition; nothing else is set */
     bool requires_validation;
-    enum parameter parameter; /* PARAMETER_COUNT for silence */
-    enum priority priority;   /* change, silence; limit: of its levels */
-    unsigned count, clear_count;
+    enum parameter parameter;    /* PARAMETER_COUNT for silence and event */
+    enum priority priority;      /* NONE for limit and event, whose levels and classes have theirs */
+    unsigned count, clear_count; /* limit, change, reference, rate */
     union {
         struct rule_limit limit;
+        struct rule_occurrences occurrences;
         struct rule_change change;
+        struct rule_reference reference;
+        struct rule_rate rate;
+        struct rule_daily daily;
+        struct rule_variation variation;
+        struct rule_baseline baseline;
         struct rule_silence silence;
+        struct rule_event event;
     };
     char *text_fr, *text_en; /* never NULL */
     char *parameters_json;   /* object: the parameters in force, as events carry them in rule.parameters */

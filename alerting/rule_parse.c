@@ -491,16 +491,16 @@ static enum err parse_amount(struct parse *parse, enum rule_side side, const cha
     const json_t *difference = get(parse, absolute), *share = get(parse, percent);
     struct rule_change *change = &parse->rule->change;
 
-    change->has[side] = difference != NULL || share != NULL;
-    change->percent[side] = share != NULL;
+    change->difference.has[side] = difference != NULL || share != NULL;
+    change->difference.percent[side] = share != NULL;
     if (difference != NULL && share != NULL)
         return refuse(parse, percent, "both percent and absolute", "one of them on a side");
     if (difference != NULL)
-        return take_difference(parse, absolute, difference, 1, &change->amount[side]);
+        return take_difference(parse, absolute, difference, 1, &change->difference.amount[side]);
     if (share == NULL)
         return OK;
-    enum err error = take_plain(parse, percent, share, &change->amount[side]);
-    if (error == OK && (change->amount[side] <= 0 || change->amount[side] > PLAIN_MAX))
+    enum err error = take_plain(parse, percent, share, &change->difference.amount[side]);
+    if (error == OK && (change->difference.amount[side] <= 0 || change->difference.amount[side] > PLAIN_MAX))
         error = refuse_value(parse, percent, share, "a percentage above 0");
     return error;
 }
@@ -512,7 +512,8 @@ static enum err parse_change(struct parse *parse)
     enum err error = parse_amount(parse, SIDE_LOW, "fall", "fall_percent");
     if (error == OK)
         error = parse_amount(parse, SIDE_HIGH, "rise", "rise_percent");
-    if (error == OK && !parse->rule->change.has[SIDE_LOW] && !parse->rule->change.has[SIDE_HIGH])
+    if (error == OK && !parse->rule->change.difference.has[SIDE_LOW] &&
+        !parse->rule->change.difference.has[SIDE_HIGH])
         error = refuse(parse, "rise", "nothing", "rise or fall, or one of them in percent");
     if (error == OK && get(parse, "within") == NULL)
         error = refuse(parse, "within", "nothing", "the window, such as 84h");

@@ -48,7 +48,7 @@ static void test_shipped(void)
                              *silence = find(&presets, "hf.silence");
     CU_ASSERT_PTR_NOT_NULL_FATAL(gain);
     CU_ASSERT_PTR_NOT_NULL_FATAL(silence);
-    CU_ASSERT_EQUAL(gain->rule->change.amount[SIDE_HIGH], 2000000);
+    CU_ASSERT_EQUAL(gain->rule->change.difference.amount[SIDE_HIGH], 2000000);
     CU_ASSERT_EQUAL(gain->rule->change.within_ms, 84LL * 3600000);
     CU_ASSERT_TRUE(rule_requires_validation(gain->rule));
     CU_ASSERT_PTR_NOT_NULL(strstr(gain->json, "\"rise\":2.0,\"within\":\"84h\""));

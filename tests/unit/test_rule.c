@@ -139,10 +139,10 @@ static void test_change(void)
               "\"change\",\"rise\":2.0,"
               "\"fall_percent\":5,\"within\":\"84h\",\"priority\":\"medium\",\"enabled\":false}");
     CU_ASSERT_EQUAL(rule->kind, RULE_CHANGE);
-    CU_ASSERT_TRUE(rule->change.has[SIDE_HIGH] && !rule->change.percent[SIDE_HIGH]);
-    CU_ASSERT_EQUAL(rule->change.amount[SIDE_HIGH], 2000000);
-    CU_ASSERT_TRUE(rule->change.has[SIDE_LOW] && rule->change.percent[SIDE_LOW]);
-    CU_ASSERT_EQUAL(rule->change.amount[SIDE_LOW], 5000000);
+    CU_ASSERT_TRUE(rule->change.difference.has[SIDE_HIGH] && !rule->change.difference.percent[SIDE_HIGH]);
+    CU_ASSERT_EQUAL(rule->change.difference.amount[SIDE_HIGH], 2000000);
+    CU_ASSERT_TRUE(rule->change.difference.has[SIDE_LOW] && rule->change.difference.percent[SIDE_LOW]);
+    CU_ASSERT_EQUAL(rule->change.difference.amount[SIDE_LOW], 5000000);
     CU_ASSERT_EQUAL(rule->change.within_ms, 84LL * 3600000);
     CU_ASSERT_EQUAL(rule->priority, PRIORITY_MEDIUM);
     CU_ASSERT_FALSE(rule->enabled);
@@ -156,8 +156,8 @@ static void test_change(void)
     rule = parse(
         "{\"id\":\"t\",\"parameter\":\"body-temperature\",\"unit\":\"[degF]\",\"kind\":\"change\",\"rise\":2,"
         "\"within\":\"1d\",\"priority\":\"low\"}");
-    CU_ASSERT_EQUAL(rule->change.amount[SIDE_HIGH], 1111111); /* 2 degrees F are 1.11 degrees C */
-    CU_ASSERT_FALSE(rule->change.has[SIDE_LOW]);
+    CU_ASSERT_EQUAL(rule->change.difference.amount[SIDE_HIGH], 1111111); /* 2 degrees F are 1.11 degrees C */
+    CU_ASSERT_FALSE(rule->change.difference.has[SIDE_LOW]);
     rule_free(rule);
 }
 
