@@ -15,8 +15,41 @@ static void archive_levels(struct archive *a, struct rule_levels *levels)
     }
 }
 
-static void archive_limit(struct archive *a, struct rule_limit *limit)
+static void archive_bound(struct archive *a, struct rule_bound *bound)
 {
+    for (unsigned side = 0; side < SIDE_COUNT; side++) {
+        archive_bool(a, &bound->has[side]);
+        archive_signed(a, &bound->limit[side]);
+    }
+}
+
+static void archive_difference(struct archive *a, struct rule_difference *difference)
+{
+    for (unsigned side = 0; side < SIDE_COUNT; side++) {
+        archive_bool(a, &difference->has[side]);
+        archive_bool(a, &difference->percent[side]);
+        archive_signed(a, &difference->amount[side]);
+    }
+}
+
+static void archive_minutes(struct archive *a, int *minutes)
+{
+    unsigned value = (unsigned)*minutes;
+    archive_unsigned(a, &value, 24 * 60);
+    *minutes = (int)value;
+}
+
+static void archive_days(struct archive *a, struct rule_days *day)
+{
+    ARCHIVE_ENUM(a, day->statistic, DAY_STATISTIC_COUNT);
+    archive_minutes(a, &day->day_start_min);
+    archive_unsigned(a, &day->min_readings, SERIES_HELD_CONTINUOUS_MAX + 1);
+    archive_signed(a, &day->grace_ms);
+}
+
+static void archive_limit(struct archive *a, struct rule *rule)
+{
+    struct rule_limit *limit = &rule->limit;
     for (unsigned side = 0; side < SIDE_COUNT; side++)
         archive_levels(a, &limit->side[side]);
     archive_signed(a, &limit->hysteresis);
@@ -24,28 +57,97 @@ static void archive_limit(struct archive *a, struct rule_limit *limit)
     archive_signed(a, &limit->max_gap_ms);
 }
 
-static void archive_change(struct archive *a, struct rule_change *change)
+static void archive_occurrences(struct archive *a, struct rule *rule)
 {
-    for (unsigned side = 0; side < SIDE_COUNT; side++) {
-        archive_bool(a, &change->difference.has[side]);
-        archive_bool(a, &change->difference.percent[side]);
-        archive_signed(a, &change->difference.amount[side]);
-    }
-    archive_signed(a, &change->within_ms);
+    struct rule_occurrences *occurrences = &rule->occurrences;
+    archive_bound(a, &occurrences->bound);
+    archive_signed(a, &occurrences->rearm);
+    archive_bool(a, &occurrences->sample);
+    archive_unsigned(a, &occurrences->times, OCCURRENCES_MAX + 1);
+    archive_signed(a, &occurrences->within_ms);
 }
 
-static void archive_silence_rule(struct archive *a, struct rule_silence *silence)
+static void archive_change(struct archive *a, struct rule *rule)
 {
-    unsigned start_min = (unsigned)silence->day_start_min;
+    archive_difference(a, &rule->change.difference);
+    archive_signed(a, &rule->change.within_ms);
+}
+
+static void archive_reference(struct archive *a, struct rule *rule)
+{
+    archive_difference(a, &rule->reference.difference);
+    archive_chars(a, rule->reference.name, sizeof rule->reference.name);
+}
+
+static void archive_rate(struct archive *a, struct rule *rule)
+{
+    archive_difference(a, &rule->rate.per_minute);
+    archive_signed(a, &rule->rate.within_ms);
+    archive_unsigned(a, &rule->rate.readings, SERIES_HELD_MAX + 1);
+}
+
+static void archive_daily(struct archive *a, struct rule *rule)
+{
+    archive_days(a, &rule->daily.day);
+    archive_bound(a, &rule->daily.bound);
+    archive_unsigned(a, &rule->daily.days, 1 << 16);
+    archive_bool(a, &rule->daily.skip);
+}
+
+static void archive_variation(struct archive *a, struct rule *rule)
+{
+    archive_days(a, &rule->variation.day);
+    archive_difference(a, &rule->variation.difference);
+    archive_bool(a, &rule->variation.has_minimum);
+    archive_signed(a, &rule->variation.minimum);
+}
+
+static void archive_baseline(struct archive *a, struct rule *rule)
+{
+    archive_days(a, &rule->baseline.day);
+    archive_difference(a, &rule->baseline.difference);
+    archive_unsigned(a, &rule->baseline.over, 1 << 16);
+    archive_unsigned(a, &rule->baseline.min_days, 1 << 16);
+    archive_unsigned(a, &rule->baseline.days, 1 << 16);
+}
+
+static void archive_silence_rule(struct archive *a, struct rule *rule)
+{
+    struct rule_silence *silence = &rule->silence;
     archive_signed(a, &silence->max_gap_ms);
     archive_unsigned(a, &silence->missed_days, 1 << 16);
     archive_signed(a, &silence->grace_ms);
-    archive_unsigned(a, &start_min, 24 * 60);
-    silence->day_start_min = (int)start_min;
+    archive_minutes(a, &silence->day_start_min);
     archive_unsigned(a, &silence->parameters_count, PARAMETER_COUNT + 1);
     for (unsigned i = 0; i < silence->parameters_count; i++)
         archive_parameter(a, &silence->parameters[i]);
 }
+
+static void archive_event_rule(struct archive *a, struct rule *rule)
+{
+    struct rule_event *event = &rule->event;
+    archive_unsigned(a, &event->classes_count, EVENT_CLASSES_MAX + 1);
+    if (!a->writing)
+        event->classes = zeroed((event->classes_count + 1) * sizeof event->classes[0]);
+    for (unsigned i = 0; i < event->classes_count; i++) {
+        archive_chars(a, event->classes[i].name, sizeof event->classes[i].name);
+        ARCHIVE_ENUM(a, event->classes[i].priority, PRIORITY_COUNT);
+    }
+    ARCHIVE_ENUM(a, event->otherwise, PRIORITY_COUNT);
+}
+
+static void (*const kinds[RULE_KIND_COUNT])(struct archive *, struct rule *) = {
+    [RULE_LIMIT] = archive_limit,
+    [RULE_OCCURRENCES] = archive_occurrences,
+    [RULE_CHANGE] = archive_change,
+    [RULE_REFERENCE] = archive_reference,
+    [RULE_RATE] = archive_rate,
+    [RULE_DAILY] = archive_daily,
+    [RULE_VARIATION] = archive_variation,
+    [RULE_BASELINE] = archive_baseline,
+    [RULE_SILENCE] = archive_silence_rule,
+    [RULE_EVENT] = archive_event_rule,
+};
 
 static void archive_rule(struct archive *a, struct rule *rule)
 {
@@ -59,14 +161,10 @@ static void archive_rule(struct archive *a, struct rule *rule)
     ARCHIVE_ENUM(a, rule->priority, PRIORITY_COUNT);
     archive_unsigned(a, &rule->count, SERIES_HELD_MAX + 1);
     archive_unsigned(a, &rule->clear_count, SERIES_HELD_MAX + 1);
-    if (!a->writing && !rule->inherit && (rule->parameter == PARAMETER_COUNT) != (rule->kind == RULE_SILENCE))
+    if (!a->writing && !rule->inherit &&
+        (rule->parameter != PARAMETER_COUNT) != rule_kind_has_parameter(rule->kind))
         archive_fault(a);
-    if (rule->kind == RULE_LIMIT)
-        archive_limit(a, &rule->limit);
-    else if (rule->kind == RULE_CHANGE)
-        archive_change(a, &rule->change);
-    else
-        archive_silence_rule(a, &rule->silence);
+    kinds[rule->kind](a, rule);
     archive_owned(a, &rule->text_fr, false);
     archive_owned(a, &rule->text_en, false);
     archive_owned(a, &rule->parameters_json, false);

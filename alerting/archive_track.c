@@ -200,7 +200,7 @@ static struct track *read_head(struct archive *a)
     archive_chars(a, like.id, sizeof like.id);
     ARCHIVE_ENUM(a, like.kind, RULE_KIND_COUNT);
     archive_parameter(a, &like.parameter);
-    if ((like.parameter == PARAMETER_COUNT) != (like.kind == RULE_SILENCE))
+    if ((like.parameter != PARAMETER_COUNT) != rule_kind_has_parameter(like.kind))
         archive_fault(a);
     return a->bad ? NULL : track_new(a->patient, &like);
 }

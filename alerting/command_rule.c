@@ -134,9 +134,7 @@ static void set_times(const struct engine *engine, struct fields *fields, const 
 {
     bool first = addition->layer == LAYER_PATIENT &&
                  rulebook_find(addition->book, LAYER_PATIENT, "", rule_id(addition->rule)) == NULL;
-    enum parameter parameter = addition->rule->inherit || addition->rule->kind == RULE_SILENCE
-                                   ? PARAMETER_COUNT
-                                   : addition->rule->parameter;
+    enum parameter parameter = addition->rule->parameter; /* COUNT: none, as with inherit */
     int64_t asked_ms = field_instant(fields, "valid_from", fields->commit_ms);
     int64_t earliest_ms = fields->commit_ms - (first ? engine_lookback_ms(engine, parameter) : 0);
     version->commit_ms = fields->commit_ms;

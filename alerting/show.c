@@ -19,7 +19,7 @@ static void show_version(struct buffer *out, const struct segment *segment)
     text_member(out, "kind", rule_kind(version->rule));
     render_key(out, "enabled");
     render_boolean(out, version->rule->enabled);
-    if (version->rule->kind != RULE_SILENCE)
+    if (rule_kind_has_parameter(version->rule->kind))
         text_member(out, "parameter", parameter_row(version->rule->parameter)->name);
     render_key(out, "in_force_from");
     render_instant(out, segment->from_ms);

@@ -28,6 +28,7 @@ enum {
     EVENT_JSON_BYTES_MAX = 16384, /* RULES.md section 5: an event is at most 16 KB */
     EVENT_READINGS_MAX = 32,      /* RULES.md section 5: readings named by one event */
     RULES_PER_PATIENT_MAX = 64,   /* RULES.md section 6 */
+    OCCURRENCES_MAX = 256,        /* RULES.md section 6 */
     LEVELS_PER_SIDE_MAX = 3,      /* RULES.md section 6 */
     SERIES_HELD_MAX = 8192,       /* RULES.md section 6 */
     SERIES_HELD_CONTINUOUS_MAX = 24576,

@@ -209,6 +209,139 @@ static void test_inherit(void)
 #define SILENCE(rest)                                                                                        \
     "{\"id\":\"x\",\"kind\":\"silence\",\"parameters\":[\"body-weight\"],\"priority\":\"low\"" rest "}"
 
+/* ---- the other kinds ---- */
+
+static void test_occurrences(void)
+{
+    struct rule *rule = parse("{\"id\":\"x\",\"parameter\":\"glucose-interstitial\",\"unit\":\"mg/"
+                              "dL\",\"priority\":\"high\",\"kind\":\"occurrences\",\"below\":54,\"rearm\":16,"
+                              "\"times\":3,\"within\":\"1d\"}");
+    CU_ASSERT_EQUAL(rule->kind, RULE_OCCURRENCES);
+    CU_ASSERT_TRUE(rule->occurrences.bound.has[SIDE_LOW] && !rule->occurrences.bound.has[SIDE_HIGH]);
+    CU_ASSERT_EQUAL(rule->occurrences.bound.limit[SIDE_LOW], 54000000);
+    CU_ASSERT_EQUAL(rule->occurrences.rearm, 16000000);
+    CU_ASSERT_EQUAL(rule->occurrences.times, 3);
+    CU_ASSERT_EQUAL(rule->occurrences.within_ms, 86400000);
+    CU_ASSERT_FALSE(rule->occurrences.sample);
+    CU_ASSERT_STRING_EQUAL(rule->parameters_json,
+                           "{\"unit\":\"mg/dL\",\"below\":54,\"rearm\":16,\"mode\":\"crossing\",\"times\":3,"
+                           "\"within\":\"1d\",\"priority\":\"high\"}");
+    rule_free(rule);
+}
+
+static void test_reference_and_rate(void)
+{
+    struct rule *rule =
+        parse("{\"id\":\"x\",\"parameter\":\"body-weight\",\"unit\":\"kg\",\"priority\":\"medium\",\"kind\":"
+              "\"reference\",\"rise\":2.5,\"reference\":\"dry-weight\",\"clear_count\":2}");
+    CU_ASSERT_EQUAL(rule->kind, RULE_REFERENCE);
+    CU_ASSERT_EQUAL(rule->reference.difference.amount[SIDE_HIGH], 2500000);
+    CU_ASSERT_STRING_EQUAL(rule->reference.name, "dry-weight");
+    CU_ASSERT_EQUAL(rule->clear_count, 2);
+    rule_free(rule);
+    rule = parse("{\"id\":\"x\",\"parameter\":\"body-weight\",\"unit\":\"kg\",\"priority\":\"medium\","
+                 "\"kind\":\"reference\",\"fall_percent\":5}");
+    CU_ASSERT_STRING_EQUAL(rule->reference.name, "reference");
+    rule_free(rule);
+    rule = parse("{\"id\":\"x\",\"parameter\":\"glucose-interstitial\",\"unit\":\"mmol/"
+                 "L\",\"priority\":\"high\",\"kind\":\"rate\",\"fall_per\":2,\"within\":\"30m\"}");
+    CU_ASSERT_EQUAL(rule->kind, RULE_RATE);
+    CU_ASSERT_EQUAL(rule->rate.per_minute.amount[SIDE_LOW], 36031200); /* 2 mmol/L are 36.0312 mg/dL */
+    CU_ASSERT_EQUAL(rule->rate.readings, 2);
+    rule_free(rule);
+}
+
+static void test_days(void)
+{
+    struct rule *rule = parse("{\"id\":\"x\",\"parameter\":\"ventilation-leak-total\",\"unit\":\"L/"
+                              "min\",\"priority\":\"high\",\"kind\":\"daily\",\"statistic\":\"median\","
+                              "\"above\":24,\"days\":3,\"missing\":\"skip\",\"day_start\":\"12:00\"}");
+    CU_ASSERT_EQUAL(rule->kind, RULE_DAILY);
+    CU_ASSERT_EQUAL(rule->daily.day.statistic, DAY_MEDIAN);
+    CU_ASSERT_EQUAL(rule->daily.bound.limit[SIDE_HIGH], 24000000);
+    CU_ASSERT_EQUAL(rule->daily.days, 3);
+    CU_ASSERT_TRUE(rule->daily.skip);
+    CU_ASSERT_EQUAL(rule->daily.day.day_start_min, 720);
+    CU_ASSERT_EQUAL(rule->daily.day.grace_ms, 6LL * 3600000);
+    rule_free(rule);
+    rule = parse("{\"id\":\"x\",\"parameter\":\"glucose-interstitial\",\"unit\":\"mg/"
+                 "dL\",\"priority\":\"high\",\"kind\":\"daily\",\"statistic\":\"count\",\"below\":700,\"min_"
+                 "readings\":0}"); /* a count is plain, whatever the unit; beyond the band of one reading */
+    CU_ASSERT_EQUAL(rule->daily.bound.limit[SIDE_LOW], 700000000);
+    CU_ASSERT_EQUAL(rule->daily.day.min_readings, 0);
+    rule_free(rule);
+    rule = parse("{\"id\":\"x\",\"parameter\":\"ventilation-use\",\"unit\":\"min\",\"priority\":\"low\","
+                 "\"kind\":\"daily\",\"statistic\":\"sum\",\"above\":1800}"); /* a sum of minutes, beyond the
+                                                                                 band of one reading */
+    CU_ASSERT_EQUAL(rule->daily.bound.limit[SIDE_HIGH], 30000000);
+    rule_free(rule);
+    rule = parse("{\"id\":\"x\",\"parameter\":\"ventilation-use\",\"unit\":\"h\",\"priority\":\"low\","
+                 "\"kind\":\"variation\",\"statistic\":\"sum\",\"fall\":2,\"minimum\":4}");
+    CU_ASSERT_EQUAL(rule->variation.difference.amount[SIDE_LOW], 2000000);
+    CU_ASSERT_TRUE(rule->variation.has_minimum);
+    CU_ASSERT_EQUAL(rule->variation.minimum, 4000000);
+    rule_free(rule);
+    rule =
+        parse("{\"id\":\"x\",\"parameter\":\"ventilation-use\",\"unit\":\"h\",\"priority\":\"low\",\"kind\":"
+              "\"baseline\",\"statistic\":\"mean\",\"rise_percent\":20,\"over\":14,\"min_days\":7}");
+    CU_ASSERT_EQUAL(rule->baseline.over, 14);
+    CU_ASSERT_EQUAL(rule->baseline.min_days, 7);
+    CU_ASSERT_EQUAL(rule->baseline.days, 1);
+    CU_ASSERT_TRUE(rule->baseline.difference.percent[SIDE_HIGH]);
+    rule_free(rule);
+}
+
+static void test_event(void)
+{
+    struct rule *rule = parse("{\"id\":\"x\",\"kind\":\"event\",\"classes\":{\"ventricular\":\"high\",\"*\":"
+                              "\"low\",\"battery\":\"medium\"}}");
+    CU_ASSERT_EQUAL(rule->event.classes_count, 2);
+    CU_ASSERT_STRING_EQUAL(rule->event.classes[0].name, "battery");
+    CU_ASSERT_EQUAL(rule->event.classes[0].priority, PRIORITY_MEDIUM);
+    CU_ASSERT_EQUAL(rule->event.otherwise, PRIORITY_LOW);
+    rule_free(rule);
+}
+
+/* Statistic and day_start never change under one id, nor does the side. */
+static void test_days_follow(void)
+{
+    static const struct {
+        const char *old, *next, *key;
+    } rows[] = {
+        {"{\"id\":\"x\",\"parameter\":\"ventilation-leak-total\",\"unit\":\"L/"
+         "min\",\"priority\":\"high\",\"kind\":\"daily\",\"statistic\":\"median\",\"above\":24,\"days\":3}",
+         "{\"id\":\"x\",\"parameter\":\"ventilation-leak-total\",\"unit\":\"L/"
+         "min\",\"priority\":\"high\",\"kind\":\"daily\",\"statistic\":\"mean\",\"above\":24,\"days\":3}",
+         "statistic"},
+        {"{\"id\":\"x\",\"parameter\":\"ventilation-leak-total\",\"unit\":\"L/"
+         "min\",\"priority\":\"high\",\"kind\":\"daily\",\"statistic\":\"median\",\"above\":24,\"days\":3}",
+         "{\"id\":\"x\",\"parameter\":\"ventilation-leak-total\",\"unit\":\"L/"
+         "min\",\"priority\":\"high\",\"kind\":\"daily\",\"statistic\":\"median\",\"above\":24,\"days\":3,"
+         "\"day_start\":\"12:00\"}",
+         "day_start"},
+        {"{\"id\":\"x\",\"parameter\":\"ventilation-leak-total\",\"unit\":\"L/"
+         "min\",\"priority\":\"high\",\"kind\":\"daily\",\"statistic\":\"median\",\"above\":24,\"days\":3}",
+         "{\"id\":\"x\",\"parameter\":\"ventilation-leak-total\",\"unit\":\"L/"
+         "min\",\"priority\":\"high\",\"kind\":\"daily\",\"statistic\":\"median\",\"below\":24,\"days\":3}",
+         "side"},
+        {"{\"id\":\"x\",\"parameter\":\"ventilation-leak-total\",\"unit\":\"L/"
+         "min\",\"priority\":\"high\",\"kind\":\"daily\",\"statistic\":\"median\",\"above\":24,\"days\":3}",
+         "{\"id\":\"x\",\"parameter\":\"ventilation-leak-total\",\"unit\":\"L/"
+         "min\",\"priority\":\"high\",\"kind\":\"daily\",\"statistic\":\"median\",\"above\":25,\"days\":3}",
+         ""},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct rule_fault fault = {.key = ""};
+        struct rule *old = parse(rows[i].old), *next = parse(rows[i].next);
+        CU_ASSERT_EQUAL(rule_may_follow(old, next, &fault), rows[i].key[0] == '\0');
+        CU_ASSERT_STRING_EQUAL(fault.key, rows[i].key);
+        CU_ASSERT_FALSE(rule_same_but_words(old, next));
+        CU_ASSERT_TRUE(rule_same_but_words(old, old));
+        rule_free(old);
+        rule_free(next);
+    }
+}
+
 static const struct {
     const char *key, *found, *json;
 } refusals[] = {
@@ -219,13 +352,6 @@ static const struct {
     {"id", "\"\"", "{\"id\":\"\",\"kind\":\"limit\"}"},
     {"kind", "nothing", "{\"id\":\"x\"}"},
     {"kind", "\"limits\"", "{\"id\":\"x\",\"kind\":\"limits\"}"},
-    {"kind", "kind daily is not served yet", "{\"id\":\"x\",\"kind\":\"daily\"}"},
-    {"kind", "kind occurrences is not served yet", "{\"id\":\"x\",\"kind\":\"occurrences\"}"},
-    {"kind", "kind reference is not served yet", "{\"id\":\"x\",\"kind\":\"reference\"}"},
-    {"kind", "kind rate is not served yet", "{\"id\":\"x\",\"kind\":\"rate\"}"},
-    {"kind", "kind variation is not served yet", "{\"id\":\"x\",\"kind\":\"variation\"}"},
-    {"kind", "kind baseline is not served yet", "{\"id\":\"x\",\"kind\":\"baseline\"}"},
-    {"kind", "kind event is not served yet", "{\"id\":\"x\",\"kind\":\"event\"}"},
     {"kind", "kind all is a reserved name", "{\"id\":\"x\",\"kind\":\"all\"}"},
     {"kind", "kind any is a reserved name", "{\"id\":\"x\",\"kind\":\"any\"}"},
     {"clear-count", "an unknown key", LIMIT(LOW("low", "90"), ",\"clear-count\":2")},
@@ -321,6 +447,157 @@ static const struct {
     {"parameters", "\"spo2\"",
      "{\"id\":\"x\",\"kind\":\"silence\",\"max_gap\":\"1d\",\"priority\":\"low\",\"parameters\":[\"spo2\","
      "\"spo2\"]}"},
+    /* occurrences */
+    {"above", "nothing",
+     "{\"id\":\"x\",\"parameter\":\"glucose-interstitial\",\"unit\":\"mg/"
+     "dL\",\"priority\":\"high\",\"kind\":\"occurrences\",\"times\":3,\"within\":\"1d\"}"},
+    {"times", "nothing",
+     "{\"id\":\"x\",\"parameter\":\"glucose-interstitial\",\"unit\":\"mg/"
+     "dL\",\"priority\":\"high\",\"kind\":\"occurrences\",\"below\":54,\"within\":\"1d\"}"},
+    {"times", "0",
+     "{\"id\":\"x\",\"parameter\":\"glucose-interstitial\",\"unit\":\"mg/"
+     "dL\",\"priority\":\"high\",\"kind\":\"occurrences\",\"below\":54,\"times\":0,\"within\":\"1d\"}"},
+    {"times", "257",
+     "{\"id\":\"x\",\"parameter\":\"glucose-interstitial\",\"unit\":\"mg/"
+     "dL\",\"priority\":\"high\",\"kind\":\"occurrences\",\"below\":54,\"times\":257,\"within\":\"1d\"}"},
+    {"within", "nothing",
+     "{\"id\":\"x\",\"parameter\":\"glucose-interstitial\",\"unit\":\"mg/"
+     "dL\",\"priority\":\"high\",\"kind\":\"occurrences\",\"below\":54,\"times\":3}"},
+    {"within", "\"17d\"",
+     "{\"id\":\"x\",\"parameter\":\"glucose-interstitial\",\"unit\":\"mg/"
+     "dL\",\"priority\":\"high\",\"kind\":\"occurrences\",\"below\":54,\"times\":3,\"within\":\"17d\"}"},
+    {"mode", "\"samples\"",
+     "{\"id\":\"x\",\"parameter\":\"glucose-interstitial\",\"unit\":\"mg/"
+     "dL\",\"priority\":\"high\",\"kind\":\"occurrences\",\"below\":54,\"times\":3,\"within\":\"1d\","
+     "\"mode\":\"samples\"}"},
+    {"rearm", "-1",
+     "{\"id\":\"x\",\"parameter\":\"glucose-interstitial\",\"unit\":\"mg/"
+     "dL\",\"priority\":\"high\",\"kind\":\"occurrences\",\"below\":54,\"times\":3,\"within\":\"1d\","
+     "\"rearm\":-1}"},
+    {"rearm", "947",
+     "{\"id\":\"x\",\"parameter\":\"glucose-interstitial\",\"unit\":\"mg/"
+     "dL\",\"priority\":\"high\",\"kind\":\"occurrences\",\"below\":54,\"times\":3,\"within\":\"1d\","
+     "\"rearm\":947}"},
+    {"below", "-1",
+     "{\"id\":\"x\",\"parameter\":\"glucose-interstitial\",\"unit\":\"mg/"
+     "dL\",\"priority\":\"high\",\"kind\":\"occurrences\",\"below\":-1,\"times\":3,\"within\":\"1d\"}"},
+    {"count", "a key of other kinds",
+     "{\"id\":\"x\",\"parameter\":\"glucose-interstitial\",\"unit\":\"mg/"
+     "dL\",\"priority\":\"high\",\"kind\":\"occurrences\",\"below\":54,\"times\":3,\"within\":\"1d\","
+     "\"count\":2}"},
+    /* reference */
+    {"rise", "nothing",
+     "{\"id\":\"x\",\"parameter\":\"body-weight\",\"unit\":\"kg\",\"priority\":\"medium\",\"kind\":"
+     "\"reference\"}"},
+    {"reference", "\"\"",
+     "{\"id\":\"x\",\"parameter\":\"body-weight\",\"unit\":\"kg\",\"priority\":\"medium\",\"kind\":"
+     "\"reference\",\"rise\":2,\"reference\":\"\"}"},
+    {"reference", "7",
+     "{\"id\":\"x\",\"parameter\":\"body-weight\",\"unit\":\"kg\",\"priority\":\"medium\",\"kind\":"
+     "\"reference\",\"rise\":2,\"reference\":7}"},
+    {"within", "a key of other kinds",
+     "{\"id\":\"x\",\"parameter\":\"body-weight\",\"unit\":\"kg\",\"priority\":\"medium\",\"kind\":"
+     "\"reference\",\"rise\":2,\"within\":\"1d\"}"},
+    /* rate */
+    {"rise_per", "nothing",
+     "{\"id\":\"x\",\"parameter\":\"glucose-interstitial\",\"unit\":\"mg/"
+     "dL\",\"priority\":\"high\",\"kind\":\"rate\",\"within\":\"30m\"}"},
+    {"rise_per", "0",
+     "{\"id\":\"x\",\"parameter\":\"glucose-interstitial\",\"unit\":\"mg/"
+     "dL\",\"priority\":\"high\",\"kind\":\"rate\",\"rise_per\":0,\"within\":\"30m\"}"},
+    {"fall_per", "-2",
+     "{\"id\":\"x\",\"parameter\":\"glucose-interstitial\",\"unit\":\"mg/"
+     "dL\",\"priority\":\"high\",\"kind\":\"rate\",\"fall_per\":-2,\"within\":\"30m\"}"},
+    {"within", "nothing",
+     "{\"id\":\"x\",\"parameter\":\"glucose-interstitial\",\"unit\":\"mg/"
+     "dL\",\"priority\":\"high\",\"kind\":\"rate\",\"rise_per\":2}"},
+    {"readings", "1",
+     "{\"id\":\"x\",\"parameter\":\"glucose-interstitial\",\"unit\":\"mg/"
+     "dL\",\"priority\":\"high\",\"kind\":\"rate\",\"rise_per\":2,\"within\":\"30m\",\"readings\":1}"},
+    {"rise", "a key of other kinds",
+     "{\"id\":\"x\",\"parameter\":\"glucose-interstitial\",\"unit\":\"mg/"
+     "dL\",\"priority\":\"high\",\"kind\":\"rate\",\"rise\":2,\"within\":\"30m\"}"},
+    /* daily */
+    {"statistic", "nothing",
+     "{\"id\":\"x\",\"parameter\":\"ventilation-leak-total\",\"unit\":\"L/"
+     "min\",\"priority\":\"high\",\"kind\":\"daily\",\"above\":24,\"days\":3}"},
+    {"statistic", "\"mode\"",
+     "{\"id\":\"x\",\"parameter\":\"ventilation-leak-total\",\"unit\":\"L/"
+     "min\",\"priority\":\"high\",\"kind\":\"daily\",\"above\":24,\"days\":3,\"statistic\":\"mode\"}"},
+    {"above", "nothing",
+     "{\"id\":\"x\",\"parameter\":\"ventilation-leak-total\",\"unit\":\"L/"
+     "min\",\"priority\":\"high\",\"kind\":\"daily\",\"days\":3,\"statistic\":\"median\"}"},
+    {"days", "nothing",
+     "{\"id\":\"x\",\"parameter\":\"ventilation-leak-total\",\"unit\":\"L/"
+     "min\",\"priority\":\"high\",\"kind\":\"daily\",\"above\":24,\"statistic\":\"median\"}"},
+    {"days", "2",
+     "{\"id\":\"x\",\"parameter\":\"ventilation-leak-total\",\"unit\":\"L/"
+     "min\",\"priority\":\"high\",\"kind\":\"daily\",\"above\":24,\"days\":2,\"statistic\":\"median\"}"},
+    {"days", "8",
+     "{\"id\":\"x\",\"parameter\":\"ventilation-leak-total\",\"unit\":\"L/"
+     "min\",\"priority\":\"high\",\"kind\":\"daily\",\"above\":24,\"days\":8,\"statistic\":\"mean\"}"},
+    {"days", "31",
+     "{\"id\":\"x\",\"parameter\":\"body-weight\",\"unit\":\"kg\",\"priority\":\"medium\",\"kind\":\"daily\","
+     "\"above\":80,\"days\":31,\"statistic\":\"median\"}"},
+    {"days", "0",
+     "{\"id\":\"x\",\"parameter\":\"body-weight\",\"unit\":\"kg\",\"priority\":\"medium\",\"kind\":\"daily\","
+     "\"above\":80,\"days\":0,\"statistic\":\"median\"}"},
+    {"above", "651",
+     "{\"id\":\"x\",\"parameter\":\"body-weight\",\"unit\":\"kg\",\"priority\":\"medium\",\"kind\":\"daily\","
+     "\"above\":651,\"statistic\":\"mean\"}"},
+    {"min_readings", "0",
+     "{\"id\":\"x\",\"parameter\":\"body-weight\",\"unit\":\"kg\",\"priority\":\"medium\",\"kind\":\"daily\","
+     "\"above\":80,\"statistic\":\"mean\",\"min_readings\":0}"},
+    {"missing", "\"ignore\"",
+     "{\"id\":\"x\",\"parameter\":\"body-weight\",\"unit\":\"kg\",\"priority\":\"medium\",\"kind\":\"daily\","
+     "\"above\":80,\"statistic\":\"mean\",\"missing\":\"ignore\"}"},
+    {"grace", "\"8d\"",
+     "{\"id\":\"x\",\"parameter\":\"body-weight\",\"unit\":\"kg\",\"priority\":\"medium\",\"kind\":\"daily\","
+     "\"above\":80,\"statistic\":\"mean\",\"grace\":\"8d\"}"},
+    {"day_start", "\"25:00\"",
+     "{\"id\":\"x\",\"parameter\":\"body-weight\",\"unit\":\"kg\",\"priority\":\"medium\",\"kind\":\"daily\","
+     "\"above\":80,\"statistic\":\"mean\",\"day_start\":\"25:00\"}"},
+    {"unit", "[degF]",
+     "{\"id\":\"x\",\"parameter\":\"body-temperature\",\"unit\":\"[degF]\",\"priority\":\"medium\",\"kind\":"
+     "\"daily\",\"above\":100,\"statistic\":\"sum\"}"},
+    /* variation and baseline */
+    {"rise", "nothing",
+     "{\"id\":\"x\",\"parameter\":\"ventilation-use\",\"unit\":\"h\",\"priority\":\"low\",\"kind\":"
+     "\"variation\",\"statistic\":\"sum\"}"},
+    {"min_readings", "0",
+     "{\"id\":\"x\",\"parameter\":\"ventilation-use\",\"unit\":\"h\",\"priority\":\"low\",\"kind\":"
+     "\"variation\",\"statistic\":\"sum\",\"fall\":2,\"min_readings\":0}"},
+    {"minimum", "\"1\"",
+     "{\"id\":\"x\",\"parameter\":\"ventilation-use\",\"unit\":\"h\",\"priority\":\"low\",\"kind\":"
+     "\"variation\",\"statistic\":\"sum\",\"fall\":2,\"minimum\":\"1\"}"},
+    {"over", "nothing",
+     "{\"id\":\"x\",\"parameter\":\"ventilation-use\",\"unit\":\"h\",\"priority\":\"low\",\"kind\":"
+     "\"baseline\",\"statistic\":\"sum\",\"fall\":2,\"min_days\":3}"},
+    {"over", "91",
+     "{\"id\":\"x\",\"parameter\":\"ventilation-use\",\"unit\":\"h\",\"priority\":\"low\",\"kind\":"
+     "\"baseline\",\"statistic\":\"sum\",\"fall\":2,\"over\":91,\"min_days\":3}"},
+    {"min_days", "nothing",
+     "{\"id\":\"x\",\"parameter\":\"ventilation-use\",\"unit\":\"h\",\"priority\":\"low\",\"kind\":"
+     "\"baseline\",\"statistic\":\"sum\",\"fall\":2,\"over\":14}"},
+    {"min_days", "15",
+     "{\"id\":\"x\",\"parameter\":\"ventilation-use\",\"unit\":\"h\",\"priority\":\"low\",\"kind\":"
+     "\"baseline\",\"statistic\":\"sum\",\"fall\":2,\"over\":14,\"min_days\":15}"},
+    {"days", "0",
+     "{\"id\":\"x\",\"parameter\":\"ventilation-use\",\"unit\":\"h\",\"priority\":\"low\",\"kind\":"
+     "\"baseline\",\"statistic\":\"sum\",\"fall\":2,\"over\":14,\"min_days\":7,\"days\":0}"},
+    {"fall", "0.0000001",
+     "{\"id\":\"x\",\"parameter\":\"ventilation-use\",\"unit\":\"h\",\"priority\":\"low\",\"kind\":"
+     "\"baseline\",\"statistic\":\"sum\",\"fall\":0.0000001,\"over\":14,\"min_days\":7}"},
+    /* event */
+    {"classes", "nothing", "{\"id\":\"x\",\"kind\":\"event\",\"line\":\"l\"}"},
+    {"classes", "{}", "{\"id\":\"x\",\"kind\":\"event\",\"classes\":{}}"},
+    {"classes", "[]", "{\"id\":\"x\",\"kind\":\"event\",\"classes\":[]}"},
+    {"classes", "no \"*\"", "{\"id\":\"x\",\"kind\":\"event\",\"classes\":{\"VT\":\"high\"}}"},
+    {"classes.VT", "\"urgent\"",
+     "{\"id\":\"x\",\"kind\":\"event\",\"classes\":{\"VT\":\"urgent\",\"*\":\"low\"}}"},
+    {"classes", "", "{\"id\":\"x\",\"kind\":\"event\",\"classes\":{\"\":\"high\",\"*\":\"low\"}}"},
+    {"priority", "a key of other kinds",
+     "{\"id\":\"x\",\"kind\":\"event\",\"classes\":{\"*\":\"low\"},\"priority\":\"low\"}"},
 };
 
 static void test_refusals(void)
@@ -415,6 +692,11 @@ SUITE(rule) = {
     {"limit", test_limit},
     {"change", test_change},
     {"silence", test_silence},
+    {"occurrences", test_occurrences},
+    {"reference and rate", test_reference_and_rate},
+    {"daily, variation, baseline", test_days},
+    {"event", test_event},
+    {"statistic, day_start and side stay", test_days_follow},
     {"inherit", test_inherit},
     {"every refusal", test_refusals},
     {"just inside", test_edges},
