@@ -98,14 +98,15 @@ test: ## everything: installs what is missing, builds, runs every test against r
 	@$(MAKE) --no-print-directory $(JOBS) all $(BUILD)/unit $(BUILD)/mock-broker $(BUILD)/crash-states $(BUILD)/malloc-trap.so $(BUILD)/sandbox
 	@/usr/bin/python3 tests/run.py
 
-install: all ## DESTDIR install of programs, example configuration, presets, unit, user and directories
+install: all ## DESTDIR install of programs, example configuration, presets, examples, unit, user and directories
 	install -D -m 0755 -t $(DESTDIR)/usr/bin $(PROGRAMS)
 	install -D -m 0644 -t $(DESTDIR)/usr/share/vigie/presets config/presets/*.json
+	install -D -m 0644 -t $(DESTDIR)/usr/share/vigie/examples config/examples/*.ndjson
 	install -D -m 0644 config/vigie.conf.example $(DESTDIR)/etc/vigie/vigie.conf.example
 	install -D -m 0644 systemd/vigied.service $(DESTDIR)/lib/systemd/system/vigied.service
 	install -D -m 0644 systemd/vigie.sysusers $(DESTDIR)/usr/lib/sysusers.d/vigie.conf
 	install -D -m 0644 systemd/vigie.tmpfiles $(DESTDIR)/usr/lib/tmpfiles.d/vigie.conf
-	install -D -m 0644 -t $(DESTDIR)/usr/share/doc/vigie README.md LICENSE
+	install -D -m 0644 -t $(DESTDIR)/usr/share/doc/vigie README.md LICENSE config/PRESETS.md
 
 bench: ## load a Vigie with servers of its own and print the figures of bench/RESULTS.md
 	@sh tests/deps.sh test

@@ -122,9 +122,9 @@ def test_rules_show_names_the_layer():
     text = json.dumps(shown)
     base.check("test.weight" in text and "patient" in text and "in_force_from" in text, shown)
     base.check("test.silence" in text and "line" in text, shown)
-    presets = os.path.join(base.ROOT, "config", "presets")
-    for name in sorted(os.listdir(presets)):
-        site().node.ctl("rules", "check", os.path.join(presets, name))
+    files = [os.path.join(base.ROOT, "config", *name) for name in (("presets",), ("examples",))]
+    for path in [os.path.join(folder, name) for folder in files for name in sorted(os.listdir(folder))]:
+        site().node.ctl("rules", "check", path)
 
 
 def test_import_with_the_daemon_down_goes_to_postgresql():
