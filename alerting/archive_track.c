@@ -1,57 +1,125 @@
 /* archive_track: automata, episodes, silence, technical alerts. Left out is what nobody reads: the first
- * reading of a run of none, the pending item of a window that has none. */
+ * reading of a run of none, the pending item of a window that has none, sums that can be summed again. */
 #include <stdlib.h>
 
 #include "alerting/archive.h"
 #include "alerting/episodes.h"
 #include "alerting/grow.h"
+#include "alerting/judge_own.h"
 #include "alerting/technical.h"
 #include "alerting/track.h"
 
-static void archive_runs(struct archive *a, struct judge_run run[PRIORITY_COUNT])
+static void archive_run(struct archive *a, struct judge_run *run)
 {
-    unsigned present = 0;
-    for (unsigned i = 0; i < PRIORITY_COUNT; i++)
-        present |= run[i].count > 0 ? 1u << i : 0;
-    archive_unsigned(a, &present, 1u << PRIORITY_COUNT);
-    for (unsigned i = 0; i < PRIORITY_COUNT; i++) {
-        if ((present & 1u << i) == 0)
-            continue;
-        archive_u32(a, &run[i].count);
-        archive_key(a, &run[i].first);
-        if (run[i].count == 0)
-            archive_fault(a);
+    archive_u32(a, &run->count);
+    if (run->count > 0)
+        archive_key(a, &run->first);
+}
+
+static void archive_limit_own(struct archive *a, void *state)
+{
+    struct limit_own *own = state;
+    for (unsigned i = 0; i < LEVELS; i++) {
+        archive_run(a, &own->run[i]);
+        archive_run(a, &own->clear[i]);
     }
+}
+
+static void archive_tally(struct archive *a, struct judge_tally *tally)
+{
+    archive_run(a, &tally->run);
+    archive_u32(a, &tally->clear);
+    archive_u32(a, &tally->left);
+}
+
+static void archive_item(struct archive *a, struct window_item *item)
+{
+    archive_key(a, &item->key);
+    archive_signed(a, &item->value);
 }
 
 static void archive_window(struct archive *a, struct window *window)
 {
     size_t count = archive_count(a, window->count);
-    if (!a->writing && count > 0)
-        window->items = grow(NULL, count, &window->capacity, sizeof window->items[0]);
     for (size_t i = 0; i < count && !a->bad; i++) {
-        struct window_item *item = &window->items[window->start + i];
-        if (!a->writing)
-            *item = (struct window_item){0};
-        archive_key(a, &item->key);
-        archive_signed(a, &item->value);
-        window->count = a->writing ? window->count : i + 1;
+        struct window_item item = {.value = 0};
+        if (a->writing)
+            item = *window_at(window, i);
+        archive_item(a, &item);
+        if (a->writing)
+            continue;
+        if (i > 0 && window_at(window, i - 1)->key.ms > item.key.ms)
+            archive_fault(a);
+        window_push(window, &item);
     }
-    archive_bool(a, &window->has_pending);
-    if (!window->has_pending)
-        return;
-    archive_key(a, &window->pending.key);
-    archive_signed(a, &window->pending.value);
 }
 
-static void archive_judge(struct archive *a, struct judge_state *state)
+static void archive_change_own(struct archive *a, void *state)
 {
+    struct change_own *own = state;
+    archive_tally(a, &own->tally);
+    archive_window(a, &own->window);
+    archive_bool(a, &own->has_pending);
+    if (own->has_pending)
+        archive_item(a, &own->pending);
+}
+
+static void archive_reference_own(struct archive *a, void *state)
+{
+    archive_tally(a, &((struct reference_own *)state)->tally);
+}
+
+/* Without the sums: they are summed anew. */
+static void archive_rate_own(struct archive *a, void *state)
+{
+    struct rate_own *own = state;
+    archive_tally(a, &own->tally);
+    archive_window(a, &own->window);
+    for (size_t i = 0; !a->writing && i < own->window.count; i++)
+        if (window_at(&own->window, i)->value < -RATE_VALUE_MAX ||
+            window_at(&own->window, i)->value > RATE_VALUE_MAX)
+            archive_fault(a);
+}
+
+static void archive_occurrences_own(struct archive *a, void *state)
+{
+    struct occurrences_own *own = state;
+    archive_bool(a, &own->in);
+    size_t count = archive_count(a, own->count);
+    for (size_t i = 0; i < count && !a->bad; i++) {
+        struct reading_key key = {.ms = 0};
+        if (a->writing)
+            key = own->items[own->start + i];
+        archive_key(a, &key);
+        if (!a->writing)
+            occurrences_push(own, &key);
+    }
+}
+
+static void (*const archive_own[RULE_KIND_COUNT])(struct archive *, void *own) = {
+    [RULE_LIMIT] = archive_limit_own,   [RULE_OCCURRENCES] = archive_occurrences_own,
+    [RULE_CHANGE] = archive_change_own, [RULE_REFERENCE] = archive_reference_own,
+    [RULE_RATE] = archive_rate_own,
+};
+
+static void archive_judge(struct archive *a, struct judge_state *state, enum rule_kind kind)
+{
+    bool own = state->own != NULL;
     archive_instant(a, &state->at_ms);
     archive_instant(a, &state->previous_ms);
     ARCHIVE_ENUM(a, state->active, PRIORITY_COUNT);
-    archive_runs(a, state->run);
-    archive_runs(a, state->clear);
-    archive_window(a, &state->window);
+    archive_bool(a, &own);
+    if (!own)
+        return;
+    if (!a->writing && !judges_readings(kind))
+        archive_fault(a);
+    if (a->bad)
+        return;
+    if (!a->writing)
+        judge_make_own(state, kind);
+    archive_own[kind](a, state->own);
+    if (!a->writing && judge_is_blank(state, kind))
+        archive_fault(a);
 }
 
 /* ---- episodes ---- */
@@ -72,14 +140,14 @@ static void archive_reason(struct archive *a, const char **reason)
     *reason = reasons[number];
 }
 
-enum { TRANSITION_READING = 1, TRANSITION_PAIR = 2, TRANSITION_KEYS = 4, TRANSITION_BITS = 8 };
+enum { TRANSITION_READING = 1, TRANSITION_KEYS = 2, TRANSITION_BASIS = 4 };
 
 static unsigned bits_of(const struct transition *t)
 {
     static const struct reading_key none;
     bool keys = !reading_key_equal(&t->deciding, &none) || !reading_key_equal(&t->first, &none);
-    return (t->has_reading ? TRANSITION_READING : 0) | (t->pair ? TRANSITION_PAIR : 0) |
-           (keys || t->value != 0 || t->comparator != 0 ? TRANSITION_KEYS : 0);
+    return (t->has_reading ? TRANSITION_READING : 0) |
+           (keys || t->value != 0 || t->comparator != 0 ? TRANSITION_KEYS : 0) | TRANSITION_BASIS * t->basis;
 }
 
 static void archive_transition(struct archive *a, struct transition *t)
@@ -88,9 +156,9 @@ static void archive_transition(struct archive *a, struct transition *t)
     archive_instant(a, &t->at_ms);
     archive_kind(a, &t->kind);
     ARCHIVE_ENUM(a, t->priority, PRIORITY_COUNT);
-    archive_unsigned(a, &bits, TRANSITION_BITS);
+    archive_unsigned(a, &bits, TRANSITION_BASIS * BASIS_COUNT);
     t->has_reading = (bits & TRANSITION_READING) != 0;
-    t->pair = (bits & TRANSITION_PAIR) != 0;
+    t->basis = (uint8_t)(bits / TRANSITION_BASIS);
     if (bits & TRANSITION_KEYS) {
         archive_key(a, &t->deciding);
         archive_key(a, &t->first);
@@ -163,18 +231,18 @@ static void archive_ledger(struct archive *a, struct ledger *ledger)
 
 /* ---- rules of a patient ---- */
 
-static void archive_side(struct archive *a, struct track_side *side)
+static void archive_side(struct archive *a, struct track_side *side, enum rule_kind kind)
 {
     bool base = side->base != NULL;
     archive_bool(a, &side->present);
-    archive_judge(a, &side->tip);
+    archive_judge(a, &side->tip, kind);
     archive_bool(a, &base);
     if (base && !a->writing) {
         side->base = zeroed(sizeof *side->base);
         judge_state_init(side->base);
     }
     if (base)
-        archive_judge(a, side->base);
+        archive_judge(a, side->base, kind);
     archive_story(a, &side->base_open);
     archive_ledger(a, &side->ledger);
 }
@@ -233,7 +301,7 @@ struct track *archive_track(struct archive *a, struct track *track)
     archive_timeline(a, &track->timeline);
     archive_signed(a, &track->window_max_ms);
     for (unsigned i = 0; i < SIDE_COUNT; i++)
-        archive_side(a, &track->side[i]);
+        archive_side(a, &track->side[i], track->kind);
     if (track->kind == RULE_SILENCE)
         archive_silence(a, &track->silence);
     if (!a->writing && !a->bad && !timeline_fits(track))

@@ -191,18 +191,9 @@ static void carry_reference(struct engine *engine, struct fields *fields)
     struct patient *patient = patient_of(engine, fields);
     if (patient == NULL)
         return;
-    for (size_t i = 0; i < patient->references_count; i++) {
-        const struct reference *held = &patient->references[i];
-        if (held->parameter == parameter && held->from_ms == from_ms && held->value == value &&
-            strcmp(held->name, name) == 0) {
-            fields_answer(fields, fields->commit_ms, from_ms, false);
-            return;
-        }
-    }
-    patient->references = grow(patient->references, patient->references_count + 1,
-                               &patient->references_capacity, sizeof(struct reference));
-    patient->references[patient->references_count++] =
-        (struct reference){parameter, value, from_ms, copied(name), copied(author)};
+    struct reference reference = {parameter, value, from_ms, (char *)(uintptr_t)name,
+                                  (char *)(uintptr_t)author};
+    patient_refer(engine, patient, &reference);
     fields_answer(fields, fields->commit_ms, from_ms, false);
 }
 

@@ -181,13 +181,13 @@ static void archive_confirmations(struct archive *a, struct patient *patient)
     }
 }
 
-static void archive_references(struct archive *a, struct patient *patient)
+static void archive_references(struct archive *a, struct references *references)
 {
-    size_t count = archive_count(a, patient->references_count);
+    size_t count = archive_count(a, references->count);
     if (!a->writing && count > 0)
-        patient->references = grow(NULL, count, &patient->references_capacity, sizeof patient->references[0]);
+        references->items = grow(NULL, count, &references->capacity, sizeof references->items[0]);
     for (size_t i = 0; i < count && !a->bad; i++) {
-        struct reference *reference = &patient->references[i];
+        struct reference *reference = &references->items[i];
         if (!a->writing)
             *reference = (struct reference){0};
         archive_parameter(a, &reference->parameter);
@@ -195,7 +195,9 @@ static void archive_references(struct archive *a, struct patient *patient)
         archive_instant(a, &reference->from_ms);
         archive_owned(a, &reference->name, false);
         archive_owned(a, &reference->author, false);
-        patient->references_count = a->writing ? count : i + 1;
+        references->count = a->writing ? count : i + 1;
+        if (!a->writing && i > 0 && reference_compare(reference - 1, reference) >= 0)
+            archive_fault(a);
     }
 }
 
@@ -207,7 +209,7 @@ static void archive_registry(struct archive *a, struct patient *patient)
     archive_memberships(a, patient);
     archive_zones(a, patient);
     archive_confirmations(a, patient);
-    archive_references(a, patient);
+    archive_references(a, &patient->references);
     archive_rulebook(a, &patient->own, &a->own);
 }
 

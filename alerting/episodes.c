@@ -231,7 +231,7 @@ void ledger_live(const struct scene *scene)
     struct pending *pending = episode_emit(scene, episode, EVENT_LIVE, episode->story.count);
     pending->basis.at_ms = scene->fresh->key.ms;
     pending->basis.has_reading = true;
-    pending->basis.pair = false;
+    pending->basis.basis = BASIS_STRETCH;
     pending->basis.deciding = pending->basis.first = scene->fresh->key;
     pending->basis.value = scene->fresh->value;
     pending->basis.comparator = scene->fresh->comparator;

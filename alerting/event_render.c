@@ -7,6 +7,7 @@
 #include "alerting/episodes.h"
 #include "alerting/patient.h"
 #include "alerting/technical.h"
+#include "alerting/track.h"
 
 enum {
     /* Of 16 KB: head 1, readings 32 x 120 = 4, rule and texts 4, author and note 4, priorities 64 x 40 = 3.
@@ -165,9 +166,19 @@ static const struct held *exactly(const struct series *series, const struct name
     return NULL;
 }
 
-static void collect_pair(struct evidence *evidence, const struct series *series, const struct names *names,
-                         const struct transition *basis)
+static void collect_reading(struct evidence *evidence, const struct series *series,
+                            const struct pending *pending)
 {
+    const struct held *deciding = exactly(series, &pending->ledger->patient->names, &pending->basis);
+    if (deciding != NULL)
+        evidence_add(evidence, deciding);
+}
+
+static void collect_pair(struct evidence *evidence, const struct series *series,
+                         const struct pending *pending)
+{
+    const struct transition *basis = &pending->basis;
+    const struct names *names = &pending->ledger->patient->names;
     const struct held *extreme = at_key(series, names, &basis->first),
                       *deciding = exactly(series, names, basis);
     if (extreme != NULL)
@@ -176,9 +187,11 @@ static void collect_pair(struct evidence *evidence, const struct series *series,
         evidence_add(evidence, deciding);
 }
 
-static void collect_stretch(struct evidence *evidence, const struct series *series, const struct names *names,
-                            const struct transition *basis)
+static void collect_stretch(struct evidence *evidence, const struct series *series,
+                            const struct pending *pending)
 {
+    const struct transition *basis = &pending->basis;
+    const struct names *names = &pending->ledger->patient->names;
     size_t end = series_find(series, names, &basis->deciding);
     while (end < series->count && reading_key_equal(&series_item(series, end)->key, &basis->deciding))
         end++;
@@ -186,6 +199,59 @@ static void collect_stretch(struct evidence *evidence, const struct series *seri
         if (series_item(series, i)->flags & HELD_MEMBER)
             evidence_add(evidence, series_item(series, i));
 }
+
+struct counted {
+    struct evidence *evidence;
+    const struct series *series;
+    const struct pending *pending;
+};
+
+/* The value of an occurrence: the deciding one, or the one that goes furthest. */
+static const struct held *of_occurrence(const struct counted *counted, const struct reading_key *key)
+{
+    const struct ledger *ledger = counted->pending->ledger;
+    const struct names *names = &ledger->patient->names;
+    const struct held *found = NULL;
+    if (reading_key_equal(key, &counted->pending->basis.deciding))
+        return exactly(counted->series, names, &counted->pending->basis);
+    for (size_t i = series_find(counted->series, names, key); i < counted->series->count; i++) {
+        const struct held *held = series_item(counted->series, i);
+        if (!reading_key_equal(&held->key, key))
+            break;
+        if ((held->flags & HELD_MEMBER) && (found == NULL || ledger->side == SIDE_HIGH))
+            found = held;
+    }
+    return found;
+}
+
+static void take_counted(void *context, const struct reading_key *key)
+{
+    struct counted *counted = context;
+    const struct held *held = of_occurrence(counted, key);
+    if (held != NULL)
+        evidence_add(counted->evidence, held);
+}
+
+/* The occurrences that were counted, and the reading that decided when it is none of them. */
+static void collect_counted(struct evidence *evidence, const struct series *series,
+                            const struct pending *pending)
+{
+    const struct ledger *ledger = pending->ledger;
+    const struct transition *basis = &pending->basis;
+    struct counted counted = {evidence, series, pending};
+    track_counted(patient_track(ledger->patient, ledger->rule_id), ledger->side, series, basis, take_counted,
+                  &counted);
+    if (basis->kind == EVENT_CLEARED || basis->kind == EVENT_DEESCALATED)
+        collect_reading(evidence, series, pending);
+}
+
+static void (*const collectors[BASIS_COUNT])(struct evidence *, const struct series *,
+                                             const struct pending *) = {
+    [BASIS_STRETCH] = collect_stretch,
+    [BASIS_PAIR] = collect_pair,
+    [BASIS_READING] = collect_reading,
+    [BASIS_COUNTED] = collect_counted,
+};
 
 /* A technical alert rests on the one reading that raised it, which is no member of the series, and may be
  * kept aside. */
@@ -224,10 +290,8 @@ static void readings_members(struct buffer *json, const struct pending *pending)
     if (series != NULL && pending->ledger->technical >= 0) {
         collect_cause(&evidence, series->aside, &patient->names, basis);
         collect_cause(&evidence, series, &patient->names, basis);
-    } else if (series != NULL && basis->pair) {
-        collect_pair(&evidence, series, &patient->names, basis);
     } else if (series != NULL) {
-        collect_stretch(&evidence, series, &patient->names, basis);
+        collectors[basis->basis](&evidence, series, pending);
     }
 
     render_key(json, "readings");
@@ -240,6 +304,27 @@ static void readings_members(struct buffer *json, const struct pending *pending)
     render_close(json, ']');
     render_key(json, "readings_total");
     render_integer(json, (int64_t)evidence.total);
+}
+
+/* A rule of the kind `reference`: the one in force where it decided. */
+static void reference_member(struct buffer *json, const struct pending *pending)
+{
+    const struct ledger *ledger = pending->ledger;
+    const struct rule *rule = ledger->technical >= 0 ? NULL : ruling(pending)->version->rule;
+    if (rule == NULL || rule->kind != RULE_REFERENCE || !pending->basis.has_reading)
+        return;
+    const struct reference *reference = references_at(&ledger->patient->references, ledger->parameter,
+                                                      rule->reference.name, pending->basis.deciding.ms);
+    if (reference == NULL)
+        return;
+    render_key(json, "reference");
+    render_open(json, '{');
+    text_member(json, "name", reference->name);
+    render_key(json, "value");
+    render_decimal(json, reference->value);
+    instant_member(json, "from", reference->from_ms);
+    text_member(json, "author", reference->author);
+    render_close(json, '}');
 }
 
 /* -------------------------------------------------------------------------------------------------- episode
@@ -377,6 +462,7 @@ void event_render(const struct engine *engine, const struct pending *pending, st
     render_key(json, "retrospective");
     render_boolean(json, pending->retrospective);
     readings_members(json, pending);
+    reference_member(json, pending);
     episode_members(json, pending);
     outcome_members(json, pending);
     text_members(json, pending);

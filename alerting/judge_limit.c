@@ -1,6 +1,7 @@
 /* judge_limit: RULES.md section 3.1, word by word. */
-#include "alerting/grow.h"
-#include "alerting/judge.h"
+#include <string.h>
+
+#include "alerting/judge_own.h"
 
 struct measure {
     enum priority level; /* highest priority breached */
@@ -8,43 +9,16 @@ struct measure {
     const struct held *deciding;
 };
 
-/* A comparator on its own side: LO or HI is the end of the measuring range, where no level is far enough out.
- */
-static bool ends_range(enum parameter parameter)
-{
-    return parameter == PARAMETER_GLUCOSE_BLOOD || parameter == PARAMETER_GLUCOSE_INTERSTITIAL ||
-           parameter_row(parameter)->class == CLASS_CONTINUOUS;
-}
-
-static bool breaches(const struct judge_input *input, const struct held *held, int64_t limit)
-{
-    bool low = input->side == SIDE_LOW;
-    if (held->comparator == COMPARATOR_NONE)
-        return low ? held->value < limit : held->value > limit;
-    if ((held->comparator == COMPARATOR_LESS) != low)
-        return false;
-    return ends_range(input->parameter) || (low ? held->value <= limit : held->value >= limit);
-}
-
-static bool is_inside(const struct judge_input *input, const struct held *held, int64_t limit)
-{
-    int64_t hysteresis = input->rule->limit.hysteresis;
-    bool low = input->side == SIDE_LOW;
-    if (held->comparator != COMPARATOR_NONE)
-        return (held->comparator == COMPARATOR_LESS) != low;
-    return low ? held->value >= limit + hysteresis : held->value <= limit - hysteresis;
-}
-
 static void measure_one(const struct judge_input *input, const struct held *held, struct measure *measure)
 {
     const struct rule_levels *levels = &input->rule->limit.side[input->side];
     for (unsigned i = 0; i < levels->count; i++) {
         enum priority priority = levels->level[i].priority;
-        if (breaches(input, held, levels->level[i].limit) && priority > measure->level) {
+        if (value_breaches(input, held, levels->level[i].limit) && priority > measure->level) {
             measure->level = priority;
             measure->deciding = held;
         }
-        if (!is_inside(input, held, levels->level[i].limit))
+        if (!value_is_inside(input, held, levels->level[i].limit, input->rule->limit.hysteresis))
             measure->inside &= ~(1u << priority);
     }
 }
@@ -53,33 +27,26 @@ static void measure_one(const struct judge_input *input, const struct held *held
 static struct measure measure_instant(const struct judge_input *input)
 {
     struct measure measure = {PRIORITY_NONE, ~0u, NULL};
-    const struct held *first = NULL;
     for (const struct held *held = input->instant->first; held < input->instant->end; held++)
-        if (held->flags & HELD_MEMBER) {
+        if (held->flags & HELD_MEMBER)
             measure_one(input, held, &measure);
-            first = first == NULL ? held : first;
-        }
     if (measure.deciding == NULL)
-        measure.deciding = first;
-    ensure(measure.deciding != NULL);
+        measure.deciding = instant_first(input->instant);
     return measure;
 }
 
-static void count_run(struct judge_run *run, bool goes_on, const struct reading_key *key)
+static struct judge_run *run_of(struct judge_run *runs, enum priority priority)
 {
-    if (!goes_on)
-        run->count = 0;
-    else if (run->count++ == 0)
-        run->first = *key;
+    return &runs[priority - PRIORITY_LOW];
 }
 
 /* Highest level that is held: long enough in readings and in measured time. */
-static enum priority highest_held(const struct judge_state *state, const struct judge_input *input)
+static enum priority highest_held(struct limit_own *own, const struct judge_input *input)
 {
     const struct rule_levels *levels = &input->rule->limit.side[input->side];
     enum priority highest = PRIORITY_NONE;
     for (unsigned i = 0; i < levels->count; i++) {
-        const struct judge_run *run = &state->run[levels->level[i].priority];
+        const struct judge_run *run = run_of(own->run, levels->level[i].priority);
         if (run->count > 0 && run->count >= input->rule->count &&
             input->instant->key.ms - run->first.ms >= input->rule->limit.for_ms &&
             levels->level[i].priority > highest)
@@ -88,44 +55,88 @@ static enum priority highest_held(const struct judge_state *state, const struct 
     return highest;
 }
 
-static void decide(struct judge_state *state, const struct judge_input *input, struct judge_outcome *ret)
+static void decide(struct judge_state *state, struct limit_own *own, const struct judge_input *input,
+                   struct judge_outcome *ret)
 {
-    enum priority held = highest_held(state, input), active = state->active;
+    enum priority held = highest_held(own, input), active = state->active, stays = active;
     if (held > active) {
-        ret->kind = active == PRIORITY_NONE ? EVENT_RAISED : EVENT_ESCALATED;
-        ret->priority = state->active = held;
-        ret->first = state->run[held].first;
+        judge_become(state, held, ret);
+        ret->first = run_of(own->run, held)->first;
+        ret->began = run_of(own->run, PRIORITY_LOW)->first;
+        ret->in_breach = run_of(own->run, PRIORITY_LOW)->count;
         return;
     }
-    while (state->active != PRIORITY_NONE && state->clear[state->active].count >= input->rule->clear_count)
-        state->active--;
-    if (state->active == active)
+    while (stays != PRIORITY_NONE && run_of(own->clear, stays)->count >= input->rule->clear_count)
+        stays--;
+    if (stays == active)
         return;
-    ret->kind = state->active == PRIORITY_NONE ? EVENT_CLEARED : EVENT_DEESCALATED;
-    ret->priority = state->active == PRIORITY_NONE ? active : state->active;
-    ret->first = state->clear[active].first;
+    judge_become(state, stays, ret);
+    ret->first = run_of(own->clear, active)->first;
 }
 
-void judge_limit(struct judge_state *state, const struct judge_input *input, struct judge_outcome *ret)
+static void count(struct limit_own *own, enum priority active, const struct measure *measure,
+                  const struct reading_key *key)
+{
+    for (enum priority priority = PRIORITY_LOW; priority < PRIORITY_COUNT; priority++) {
+        judge_count_run(run_of(own->run, priority), measure->level >= priority, key);
+        if (active != PRIORITY_NONE)
+            judge_count_run(run_of(own->clear, priority), (measure->inside & 1u << priority) != 0, key);
+    }
+}
+
+static void end(void *own)
+{
+    *(struct limit_own *)own = (struct limit_own){.run = {{.count = 0}}};
+}
+
+static void step(struct judge_state *state, const struct judge_input *input, struct judge_outcome *ret)
 {
     const struct reading_key *key = &input->instant->key;
-    int64_t previous_ms = state->previous_ms;
-    *ret = (struct judge_outcome){.kind = EVENT_COUNT};
-    state->previous_ms = key->ms;
     if (input->rule == NULL)
         return;
-    ensure(input->rule->kind == RULE_LIMIT);
-    if (input->rule->limit.max_gap_ms > 0 && previous_ms != INSTANT_NONE &&
-        key->ms - previous_ms > input->rule->limit.max_gap_ms)
-        judge_reset_runs(state);
+    if (state->own != NULL && input->rule->limit.max_gap_ms > 0 && state->previous_ms != INSTANT_NONE &&
+        key->ms - state->previous_ms > input->rule->limit.max_gap_ms)
+        end(state->own);
 
     struct measure measure = measure_instant(input);
-    for (unsigned priority = PRIORITY_LOW; priority < PRIORITY_COUNT; priority++) {
-        count_run(&state->run[priority], measure.level >= priority, key);
-        count_run(&state->clear[priority], (measure.inside & 1u << priority) != 0, key);
-    }
-    ret->judged = true;
     ret->breach = measure.level != PRIORITY_NONE;
     ret->deciding = measure.deciding;
-    decide(state, input, ret);
+    if (state->own == NULL && !ret->breach && state->active == PRIORITY_NONE)
+        return;
+    struct limit_own *own = judge_own(state, sizeof *own);
+    count(own, state->active, &measure, key);
+    decide(state, own, input, ret);
+    if (state->active == PRIORITY_NONE)
+        memset(own->clear, 0, sizeof own->clear);
 }
+
+static bool has_side(const struct rule *rule, enum rule_side side)
+{
+    return rule->limit.side[side].count > 0;
+}
+
+static bool is_blank(const struct judge_state *state)
+{
+    const struct limit_own *own = state->own;
+    return state->active == PRIORITY_NONE && own->run[0].count == 0; /* the run of any breach */
+}
+
+static void each_key(const void *state, judge_visit *visit, void *context)
+{
+    const struct limit_own *own = state;
+    for (unsigned i = 0; i < LEVELS; i++) {
+        if (own->run[i].count > 0)
+            visit(context, &own->run[i].first);
+        if (own->clear[i].count > 0)
+            visit(context, &own->clear[i].first);
+    }
+}
+
+const struct judge_kind judge_limit = {
+    .size = sizeof(struct limit_own),
+    .has_side = has_side,
+    .step = step,
+    .end = end,
+    .is_blank = is_blank,
+    .each_key = each_key,
+};

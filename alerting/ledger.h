@@ -9,14 +9,23 @@
 
 struct patient;
 
+/* What a decision rests on. */
+enum basis {
+    BASIS_STRETCH, /* the readings from `first` to the deciding one */
+    BASIS_PAIR,    /* these two */
+    BASIS_READING, /* the deciding one alone */
+    BASIS_COUNTED, /* the occurrences counted at it, from `first` */
+    BASIS_COUNT,
+};
+
 struct transition {         /* one step of an episode */
     int64_t at_ms;          /* measured; clock for silence, technical alerts and ends of rules */
     enum event_kind kind;   /* RAISED ESCALATED DEESCALATED CLEARED CLOSED */
     enum priority priority; /* after it; of CLEARED and CLOSED the one before */
-    bool has_reading, pair;
-    uint8_t comparator;
-    struct reading_key deciding, first; /* what it rests on: a stretch from first, or the pair */
-    int64_t value, received_ms;         /* received_ms INSTANT_NONE: no reading decided */
+    bool has_reading;
+    uint8_t comparator, basis; /* enum basis */
+    struct reading_key deciding, first;
+    int64_t value, received_ms; /* received_ms INSTANT_NONE: no reading decided */
     int64_t in_force_from_ms;
     const struct rule_version *version; /* NULL: built-in rule */
     const char *reason;                 /* static; NULL without */

@@ -41,13 +41,9 @@ static void free_registry(struct patient *patient)
         slab_give(patient->confirmations[i].line);
         slab_give(patient->confirmations[i].author);
     }
-    for (size_t i = 0; i < patient->references_count; i++) {
-        slab_give(patient->references[i].name);
-        slab_give(patient->references[i].author);
-    }
     slab_give(patient->memberships);
     slab_give(patient->confirmations);
-    slab_give(patient->references);
+    references_deinit(&patient->references);
     slab_give(patient->zones);
     slab_give(patient->left_reason);
 }
@@ -216,8 +212,8 @@ static bool take_shape(struct track *track)
             more |= judge_has_side(rule, (enum rule_side)side) && !track->side[side].present;
             track->side[side].present |= judge_has_side(rule, (enum rule_side)side);
         }
-        if (rule->kind == RULE_CHANGE && rule->change.within_ms > track->window_max_ms) {
-            track->window_max_ms = rule->change.within_ms;
+        if (judge_window_ms(rule) > track->window_max_ms) {
+            track->window_max_ms = judge_window_ms(rule);
             more = true;
         }
     }
@@ -233,8 +229,7 @@ static void follow_timeline(struct engine *engine, struct patient *patient, stru
     }
     const struct series *series = patient_series(patient, track->parameter);
     bool again = take_shape(track);
-    for (unsigned side = 0; side < SIDE_COUNT; side++)
-        again |= track->side[side].present && changed_ms <= track->side[side].tip.at_ms;
+    again |= track_reaches(track, changed_ms);
     if (again)
         track_replay(engine, track, series, engine->unit.now_ms);
     else
@@ -286,6 +281,31 @@ void patient_refresh(struct engine *engine, struct patient *patient)
             if (scope[0] != '\0')
                 refresh_scope(engine, patient, &engine->rules, (enum rule_layer)layer, scope);
         }
+}
+
+static bool refers_to(const struct track *track, const struct reference *reference)
+{
+    for (size_t i = 0; i < track->timeline.count; i++) {
+        const struct segment *segment = &track->timeline.items[i];
+        if (segment->state == SEGMENT_ON &&
+            strcmp(segment->version->rule->reference.name, reference->name) == 0)
+            return true;
+    }
+    return false;
+}
+
+void patient_refer(struct engine *engine, struct patient *patient, const struct reference *reference)
+{
+    if (!references_set(&patient->references, reference))
+        return;
+    const struct series *series = patient_series(patient, reference->parameter);
+    for (size_t i = 0; i < patient->tracks_count; i++) {
+        struct track *track = patient->tracks[i];
+        if (track->kind == RULE_REFERENCE && track->parameter == reference->parameter &&
+            refers_to(track, reference) && track_reaches(track, reference->from_ms))
+            track_replay(engine, track, series, engine->unit.now_ms);
+    }
+    patient_schedule(engine, patient);
 }
 
 void patient_judge(struct engine *engine, struct patient *patient, struct series *series)

@@ -29,6 +29,9 @@ int64_t engine_lookback_ms(const struct engine *engine,
 void patient_refresh_rule(struct engine *engine, struct patient *patient, const char *rule_id);
 void patient_refresh(struct engine *engine, struct patient *patient);
 
+/* Takes a reference value and judges again what it changes. */
+void patient_refer(struct engine *engine, struct patient *patient, const struct reference *reference);
+
 /* Forgets names that nothing names any more; between units only. */
 void patient_sweep_names(struct patient *patient);
 

@@ -22,18 +22,9 @@ static void name_series(bool *named, const struct series *series)
         name_series(named, series->aside);
 }
 
-static void name_state(bool *named, const struct judge_state *state)
+static void name_judged(void *context, const struct reading_key *key)
 {
-    for (unsigned i = 0; i < PRIORITY_COUNT; i++) { /* a run of none has no first reading */
-        if (state->run[i].count > 0)
-            name_key(named, &state->run[i].first);
-        if (state->clear[i].count > 0)
-            name_key(named, &state->clear[i].first);
-    }
-    for (size_t i = 0; i < state->window.count; i++)
-        name_key(named, &state->window.items[state->window.start + i].key);
-    if (state->window.has_pending)
-        name_key(named, &state->window.pending.key);
+    name_key(context, key);
 }
 
 static void name_story(bool *named, const struct story *story)
@@ -53,11 +44,11 @@ static void name_ledger(bool *named, const struct ledger *ledger)
     }
 }
 
-static void name_side(bool *named, const struct track_side *side)
+static void name_side(bool *named, enum rule_kind kind, const struct track_side *side)
 {
-    name_state(named, &side->tip);
+    judge_each_key(&side->tip, kind, name_judged, named);
     if (side->base != NULL)
-        name_state(named, side->base);
+        judge_each_key(side->base, kind, name_judged, named);
     if (side->base_open.count > 0)
         name_story(named, &side->base_open);
     name_ledger(named, &side->ledger);
@@ -70,7 +61,7 @@ void patient_sweep_names(struct patient *patient)
         name_series(named, patient->series[i]);
     for (size_t i = 0; i < patient->tracks_count; i++)
         for (unsigned side = 0; side < SIDE_COUNT; side++)
-            name_side(named, &patient->tracks[i]->side[side]);
+            name_side(named, patient->tracks[i]->kind, &patient->tracks[i]->side[side]);
     for (size_t i = 0; i < patient->technicals_count; i++)
         name_ledger(named, &patient->technicals[i]->ledger);
     names_sweep(&patient->names, named);

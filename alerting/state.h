@@ -7,6 +7,7 @@
 #include "alerting/engine.h"
 #include "alerting/judge.h"
 #include "alerting/ledger.h"
+#include "alerting/references.h"
 #include "alerting/rulebook.h"
 #include "alerting/series.h"
 #include "alerting/spans.h"
@@ -55,12 +56,6 @@ struct zone_from {
     const struct zone *zone;
 };
 
-struct reference {
-    enum parameter parameter;
-    int64_t value, from_ms;
-    char *name, *author;
-};
-
 struct patient {
     int64_t patient_id;
     char ref[REF_BYTES_MAX + 1], organization[REF_BYTES_MAX + 1];
@@ -74,8 +69,7 @@ struct patient {
     size_t zones_count, zones_capacity;
     struct confirmation *confirmations;
     size_t confirmations_count, confirmations_capacity;
-    struct reference *references;
-    size_t references_count, references_capacity;
+    struct references references;
     struct series **series;
     size_t series_count, series_capacity;
     struct track **tracks; /* sorted by rule id */

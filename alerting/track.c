@@ -7,12 +7,7 @@
 
 #include "alerting/episodes.h"
 #include "alerting/grow.h"
-
-static void (*const judges[])(struct judge_state *, const struct judge_input *, struct judge_outcome *) = {
-    [RULE_LIMIT] = judge_limit,
-    [RULE_CHANGE] = judge_change,
-    [RULE_SILENCE] = NULL,
-};
+#include "alerting/judge_own.h"
 
 struct track *track_new(struct patient *patient, const struct rule *rule)
 {
@@ -41,9 +36,9 @@ void track_free(struct track *track, struct engine *engine)
 {
     for (unsigned i = 0; i < SIDE_COUNT; i++) {
         struct track_side *side = &track->side[i];
-        judge_state_deinit(&side->tip);
+        judge_state_deinit(&side->tip, track->kind);
         if (side->base != NULL)
-            judge_state_deinit(side->base);
+            judge_state_deinit(side->base, track->kind);
         slab_give(side->base);
         story_deinit(&side->base_open);
         ledger_deinit(&side->ledger, engine);
@@ -60,7 +55,7 @@ struct walk {
     struct judge_state *state;
     struct transition out[2]; /* of one step: the end of a rule, then what the instant decides */
     unsigned out_count;
-    bool breach;
+    struct judge_outcome outcome; /* of the instant of the step */
 };
 
 static struct transition ending(const struct segment *segment, enum priority active)
@@ -94,16 +89,15 @@ static void pass_ends(struct walk *walk, int64_t upto_ms)
     walk->out_count = 0;
     while ((end = next_end(&walk->track->timeline, state->at_ms)) != NULL && end->from_ms <= upto_ms) {
         state->at_ms = end->from_ms;
-        judge_reset_runs(state);
         if (state->active != PRIORITY_NONE)
             walk->out[walk->out_count++] = ending(end, state->active);
-        state->active = PRIORITY_NONE;
+        judge_end(state, walk->track->kind);
     }
 }
 
 static void step(struct walk *walk, const struct instant *instant)
 {
-    struct judge_outcome outcome;
+    struct judge_outcome *outcome = &walk->outcome;
     pass_ends(walk, instant->key.ms);
     walk->state->at_ms = instant->key.ms;
     const struct segment *segment = timeline_at(&walk->track->timeline, instant->key.ms);
@@ -115,22 +109,22 @@ static void step(struct walk *walk, const struct instant *instant)
         .instant = instant,
         .window_max_ms = walk->track->window_max_ms,
         .parameter = walk->track->parameter,
+        .references = &walk->track->side[walk->side].ledger.patient->references,
     };
-    judges[walk->track->kind](walk->state, &input, &outcome);
-    walk->breach = outcome.breach;
-    if (outcome.kind == EVENT_COUNT)
+    judge_step(walk->track->kind, walk->state, &input, outcome);
+    if (outcome->kind == EVENT_COUNT)
         return;
     walk->out[walk->out_count++] = (struct transition){
         .at_ms = instant->key.ms,
-        .kind = outcome.kind,
-        .priority = outcome.priority,
+        .kind = outcome->kind,
+        .priority = outcome->priority,
         .has_reading = true,
-        .pair = outcome.pair,
-        .comparator = outcome.deciding->comparator,
+        .basis = outcome->basis,
+        .comparator = outcome->deciding->comparator,
         .deciding = instant->key,
-        .first = outcome.first,
-        .value = outcome.deciding->value,
-        .received_ms = outcome.deciding->received_ms,
+        .first = outcome->first,
+        .value = outcome->deciding->value,
+        .received_ms = outcome->deciding->received_ms,
         .in_force_from_ms = segment->from_ms,
         .version = segment->version,
     };
@@ -144,14 +138,6 @@ static bool brought_now(const struct instant *instant, uint32_t unit)
     return false;
 }
 
-static const struct held *a_member(const struct instant *instant)
-{
-    const struct held *held = instant->first;
-    while (!(held->flags & HELD_MEMBER))
-        held++;
-    return held;
-}
-
 /* A breach received in this unit, or the newest of a series that it changed, measured recently enough. */
 static void meet_breach(struct scene *scene, const struct instant *instant, bool newest)
 {
@@ -161,16 +147,16 @@ static void meet_breach(struct scene *scene, const struct instant *instant, bool
     if (!brought_now(instant, unit->number) && !(newest && scene->series->changed))
         return;
     scene->has_fresh = true;
-    scene->fresh = a_member(instant);
+    scene->fresh = instant_first(instant);
 }
 
 static void note_step(struct notes *notes, const struct walk *walk)
 {
     for (unsigned i = 0; i < walk->out_count; i++) {
-        const struct judge_run *run = &walk->state->run[PRIORITY_LOW];
         notes->items = grow(notes->items, notes->count + 1, &notes->capacity, sizeof notes->items[0]);
         notes->items[notes->count++] =
-            (struct note){walk->out[i], run->first, walk->out[i].kind == EVENT_RAISED ? run->count : 0};
+            (struct note){walk->out[i], walk->outcome.began,
+                          walk->out[i].kind == EVENT_RAISED ? walk->outcome.in_breach : 0};
     }
 }
 
@@ -182,7 +168,7 @@ static bool raised_now(const struct walk *walk)
 /* A breach while an episode is open is counted; the raising run has counted its own. */
 static bool counts_breach(const struct walk *walk)
 {
-    return walk->breach && walk->state->active != PRIORITY_NONE && !raised_now(walk);
+    return walk->outcome.breach && walk->state->active != PRIORITY_NONE && !raised_now(walk);
 }
 
 static bool ends_later(const struct notes *notes, size_t from)
@@ -220,7 +206,7 @@ static void judge_side(struct engine *engine, struct track *track, enum rule_sid
         note_step(notes, &walk);
         if (counts_breach(&walk))
             ++*(notes->count > 0 ? &notes->items[notes->count - 1].in_breach : &open->story.in_breach);
-        if (walk.breach)
+        if (walk.outcome.breach)
             meet_breach(&scene, &instant, !more);
     }
     apply_notes(&scene, notes);
@@ -265,8 +251,8 @@ static void tell_step(struct story_list *stories, const struct walk *walk)
         struct story *story;
         if (walk->out[i].kind == EVENT_RAISED) {
             story = push_story(stories);
-            story->began = walk->state->run[PRIORITY_LOW].first;
-            story->in_breach = walk->state->run[PRIORITY_LOW].count;
+            story->began = walk->outcome.began;
+            story->in_breach = walk->outcome.in_breach;
         } else {
             ensure(stories->count > 0);
             story = &stories->items[stories->count - 1];
@@ -277,17 +263,23 @@ static void tell_step(struct story_list *stories, const struct walk *walk)
         stories->items[stories->count - 1].in_breach++;
 }
 
+static void begin_at_base(struct judge_state *state, const struct track *track, const struct track_side *side)
+{
+    if (side->base != NULL)
+        judge_state_copy(state, side->base, track->kind);
+    else
+        judge_state_deinit(state, track->kind);
+}
+
 static void replay_side(struct engine *engine, struct track *track, enum rule_side number,
                         const struct series *series, int64_t clock_ms)
 {
     struct track_side *side = &track->side[number];
     struct scene scene = {.engine = engine, .ledger = &side->ledger, .series = series};
     struct walk walk = {.track = track, .side = number, .state = &side->tip};
-    struct judge_state start;
     struct instant instant, next;
     size_t index = 0;
-    judge_state_init(&start);
-    judge_state_copy(&side->tip, side->base == NULL ? &start : side->base);
+    begin_at_base(&side->tip, track, side);
     engine->stories.count = 0;
     if (side->base_open.count > 0)
         story_copy(push_story(&engine->stories), &side->base_open);
@@ -296,11 +288,11 @@ static void replay_side(struct engine *engine, struct track *track, enum rule_si
         more = series_next(series, &index, &next);
         step(&walk, &instant);
         tell_step(&engine->stories, &walk);
-        if (walk.breach)
+        if (walk.outcome.breach)
             meet_breach(&scene, &instant, !more);
     }
     pass_ends(&walk, clock_ms);
-    walk.breach = false;
+    walk.outcome.breach = false;
     tell_step(&engine->stories, &walk);
     ledger_settle(&scene, engine->stories.items, engine->stories.count);
     ledger_live(&scene);
@@ -311,6 +303,14 @@ void track_replay(struct engine *engine, struct track *track, const struct serie
     for (unsigned side = 0; series != NULL && side < SIDE_COUNT; side++)
         if (track->side[side].present)
             replay_side(engine, track, (enum rule_side)side, series, clock_ms);
+}
+
+bool track_reaches(const struct track *track, int64_t ms)
+{
+    for (unsigned side = 0; side < SIDE_COUNT; side++)
+        if (track->side[side].present && ms <= track->side[side].tip.at_ms)
+            return true;
+    return false;
 }
 
 void track_pass(struct engine *engine, struct track *track, const struct series *series, int64_t clock_ms)
@@ -346,8 +346,8 @@ static void let_go_step(struct track_side *side, struct walk *walk)
     for (unsigned i = 0; i < walk->out_count; i++) {
         if (walk->out[i].kind == EVENT_RAISED) {
             side->base_open.count = 0;
-            side->base_open.began = walk->state->run[PRIORITY_LOW].first;
-            side->base_open.in_breach = walk->state->run[PRIORITY_LOW].count;
+            side->base_open.began = walk->outcome.began;
+            side->base_open.in_breach = walk->outcome.in_breach;
         }
         story_add(&side->base_open, &walk->out[i]);
         if (!story_is_open(&side->base_open))
@@ -372,7 +372,7 @@ static void let_go_side(struct track *track, enum rule_side number, const struct
         let_go_step(side, &walk);
     }
     pass_ends(&walk, cut_ms - 1);
-    walk.breach = false;
+    walk.outcome.breach = false;
     let_go_step(side, &walk);
 }
 
@@ -384,4 +384,56 @@ void track_let_go(struct engine *engine, struct track *track, const struct serie
             let_go_side(track, (enum rule_side)i, series, count, cut_ms);
             ledger_prune(&track->side[i].ledger, engine, cut_ms);
         }
+}
+
+/* ---- what n counted ---- */
+
+enum { BACK_MIN = 32, BACK_MORE = 8 };
+
+/* Walks a state over the instants that begin in (.., until_ms], from `back` items before; true when what it
+ * then is does not depend on what lay before: an instant said what `in` is, or nothing lay before. */
+static bool retrace(struct walk *walk, const struct track_side *side, const struct series *series,
+                    size_t *index, size_t back, int64_t until_ms)
+{
+    bool known = *index <= back;
+    struct instant instant;
+    size_t next = known ? 0 : *index - back;
+    if (known)
+        begin_at_base(walk->state, walk->track, side);
+    else
+        judge_state_deinit(walk->state, walk->track->kind);
+    if (!known)
+        (void)series_next(series, &next, &instant); /* maybe the rest of one */
+    for (size_t at = next; series_next(series, &at, &instant) && instant.key.ms <= until_ms; next = at) {
+        step(walk, &instant);
+        known |= walk->outcome.settled;
+    }
+    *index = next;
+    return known;
+}
+
+void track_counted(const struct track *track, enum rule_side number, const struct series *series,
+                   const struct transition *transition, track_take *take, void *context)
+{
+    const struct track_side *side = &track->side[number];
+    struct judge_state state;
+    struct walk walk = {.track = track, .side = number, .state = &state};
+    struct instant instant;
+    int64_t within_ms = transition->version->rule->occurrences.within_ms,
+            until_ms = transition->deciding.ms - within_ms;
+    size_t first =
+               series_find(series, &side->ledger.patient->names, &(struct reading_key){.ms = until_ms + 1}),
+           index = first;
+    judge_state_init(&state);
+    for (size_t back = BACK_MIN; !retrace(&walk, side, series, &index, back, until_ms); back *= BACK_MORE)
+        index = first;
+    while (series_next(series, &index, &instant)) {
+        step(&walk, &instant);
+        if (reading_key_equal(&instant.key, &transition->deciding))
+            break;
+    }
+    const struct occurrences_own *own = state.own;
+    for (size_t n = occurrences_counted(own, transition->deciding.ms, within_ms); n > 0; n--)
+        take(context, &own->items[own->start + own->count - n]);
+    judge_state_deinit(&state, track->kind);
 }

@@ -15,6 +15,12 @@ void track_judge(struct engine *engine, struct track *track, const struct series
 /* Judges the held series again; series NULL: there is none. The clock ends rules that ended at or before
  * clock_ms. */
 void track_replay(struct engine *engine, struct track *track, const struct series *series, int64_t clock_ms);
+/* True when some side has judged the instant, or something later. */
+bool track_reaches(const struct track *track, int64_t ms);
+/* The occurrences that a transition counted, oldest first, as far as the series holds them. */
+typedef void track_take(void *context, const struct reading_key *key);
+void track_counted(const struct track *track, enum rule_side side, const struct series *series,
+                   const struct transition *transition, track_take *take, void *context);
 /* The clock alone: ends what ended at or before clock_ms. */
 void track_pass(struct engine *engine, struct track *track, const struct series *series, int64_t clock_ms);
 /* When the clock ends an open episode; INT64_MAX. */
