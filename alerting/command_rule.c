@@ -2,11 +2,13 @@
  * and brings the patients in scope up to date. */
 #include "alerting/command_rule.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "alerting/grow.h"
 #include "alerting/patient.h"
+#include "alerting/rule_scope.h"
 
 enum { RULE_RENDERED_MAX = 4096 };
 
@@ -84,23 +86,47 @@ static void check_size(struct fields *fields, const struct rule *rule)
                       NULL);
 }
 
-static size_t definitions_of_scope(const struct addition *addition)
+/* Is the patient, now or before, in the scope of the addition? */
+static bool concerns(const struct engine *engine, const struct addition *addition,
+                     const struct patient *patient)
 {
-    size_t count = 0;
-    for (size_t i = rulebook_first(addition->book, addition->layer, addition->scope);
-         i < addition->book->count; i++) {
-        if (addition->book->items[i]->layer != addition->layer ||
-            strcmp(addition->book->items[i]->scope, addition->scope) != 0)
-            break;
-        count++;
+    struct rule_subject subject = patient_subject(engine, patient);
+    char text[2 * REF_BYTES_MAX + 2];
+    for (size_t m = 0; m < patient->memberships_count; m++)
+        if (strcmp(subject_scope(&subject, addition->layer, &patient->memberships[m], text),
+                   addition->scope) == 0)
+            return true;
+    return false;
+}
+
+static void check_count_of(const struct engine *engine, struct fields *fields,
+                           const struct addition *addition, const struct patient *patient)
+{
+    struct rule_subject subject = patient_subject(engine, patient);
+    char hint[REF_BYTES_MAX + 32];
+    if (rule_scope_count(&subject, patient_membership(patient, fields->commit_ms), rule_id(addition->rule)) <=
+        RULES_PER_PATIENT_MAX)
+        return;
+    (void)snprintf(hint, sizeof hint, "patient %s has 64 already", patient->ref);
+    fields_refuse(fields, "rule", rule_id(addition->rule), "at most 64 rules a patient", hint);
+}
+
+/* Nobody has more than 64 rules, of all layers together. */
+static void check_count(const struct engine *engine, struct fields *fields, const struct addition *addition)
+{
+    if (addition->patient != NULL) {
+        check_count_of(engine, fields, addition, addition->patient);
+        return;
     }
-    return count;
+    if (rulebook_find(addition->book, addition->layer, addition->scope, rule_id(addition->rule)) != NULL)
+        return;
+    for (size_t i = 0; i < engine->patients_count && fields_are_good(fields); i++)
+        if (concerns(engine, addition, engine->patients[i]))
+            check_count_of(engine, fields, addition, engine->patients[i]);
 }
 
 static void check(const struct engine *engine, struct fields *fields, const struct addition *addition)
 {
-    const char *id = rule_id(addition->rule);
-    const struct definition *definition = rulebook_find(addition->book, addition->layer, addition->scope, id);
     check_size(fields, addition->rule);
     check_book(fields, &engine->rules, addition->rule);
     if (addition->patient != NULL)
@@ -110,12 +136,8 @@ static void check(const struct engine *engine, struct fields *fields, const stru
         fields_refuse(fields, "line", addition->rule->line, addition->scope, "the rule names another line");
     if (addition->layer == LAYER_LINE && addition->rule->inherit)
         fields_refuse(fields, "inherit", "true", "a rule: nothing lies beneath a line", NULL);
-    size_t count =
-        addition->patient != NULL ? addition->patient->tracks_count : definitions_of_scope(addition);
-    bool known =
-        addition->patient != NULL ? patient_track(addition->patient, id) != NULL : definition != NULL;
-    if (!known && count >= RULES_PER_PATIENT_MAX)
-        fields_refuse(fields, "rule", id, "at most 64 rules a patient", NULL);
+    if (fields_are_good(fields))
+        check_count(engine, fields, addition);
 }
 
 static const struct rule_version *same_version(const struct addition *addition)
@@ -151,22 +173,14 @@ static void refresh_one(struct engine *engine, struct patient *patient, const ch
 /* Everybody in scope, now or before, in the order of their numbers. */
 static void refresh(struct engine *engine, const struct addition *addition, const char *id)
 {
-    char text[2 * REF_BYTES_MAX + 2];
     if (addition->patient !=
         NULL) { /* an enrolment brings one such rule a patient: no walk over all of them */
         refresh_one(engine, addition->patient, id);
         return;
     }
-    for (size_t i = 0; i < engine->patients_count; i++) {
-        struct patient *patient = engine->patients[i];
-        struct rule_subject subject = patient_subject(engine, patient);
-        bool concerned = false;
-        for (size_t m = 0; m < patient->memberships_count; m++)
-            concerned |= strcmp(subject_scope(&subject, addition->layer, &patient->memberships[m], text),
-                                addition->scope) == 0;
-        if (concerned)
-            refresh_one(engine, patient, id);
-    }
+    for (size_t i = 0; i < engine->patients_count; i++)
+        if (concerns(engine, addition, engine->patients[i]))
+            refresh_one(engine, engine->patients[i], id);
 }
 
 void command_rule(struct engine *engine, struct fields *fields)

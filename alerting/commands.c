@@ -10,6 +10,7 @@
 #include "alerting/episodes.h"
 #include "alerting/grow.h"
 #include "alerting/patient.h"
+#include "alerting/rule_scope.h"
 #include "alerting/silence.h"
 #include "alerting/technical.h"
 #include "alerting/track.h"
@@ -67,6 +68,19 @@ static void set_zone(struct patient *patient, const struct zone *zone, int64_t c
     patient->zones[patient->zones_count++] = (struct zone_from){count == 0 ? INT64_MIN : commit_ms, zone};
 }
 
+/* Line, team and organisation together must not bring more rules than a patient may have. */
+static void check_rules_of(const struct engine *engine, struct fields *fields, const struct patient *patient,
+                           const char *organization, const struct membership *member)
+{
+    static const struct rulebook none = {0};
+    struct rule_subject subject = {.shared = &engine->rules,
+                                   .own = patient == NULL ? &none : &patient->own,
+                                   .organization = organization};
+    if (rule_scope_count(&subject, member, NULL) > RULES_PER_PATIENT_MAX)
+        fields_refuse(fields, "line", member->line, "at most 64 rules a patient, of all layers together",
+                      NULL);
+}
+
 static void carry_patient(struct engine *engine, struct fields *fields)
 {
     int64_t patient_id = field_integer(fields, "patient_id", 0);
@@ -86,6 +100,9 @@ static void carry_patient(struct engine *engine, struct fields *fields)
     if (fields_are_good(fields) && patient != NULL && strcmp(patient->organization, organization) != 0)
         fields_refuse(fields, "organization", organization,
                       "the same: a patient does not change organisation", NULL);
+    if (fields_are_good(fields))
+        check_rules_of(engine, fields, patient, organization,
+                       &(struct membership){INT64_MIN, (char *)(uintptr_t)line, (char *)(uintptr_t)team});
     if (!fields_are_good(fields))
         return;
 

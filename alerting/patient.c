@@ -243,7 +243,7 @@ void patient_refresh_rule(struct engine *engine, struct patient *patient, const 
     struct timeline timeline = {0};
     timeline_build(&timeline, &subject, rule_id);
     const struct rule *rule = first_rule(&timeline);
-    if (track == NULL && rule != NULL && patient->tracks_count < RULES_PER_PATIENT_MAX)
+    if (track == NULL && rule != NULL)
         track = add_track(patient, rule);
     if (track == NULL) {
         timeline_deinit(&timeline);

@@ -384,6 +384,53 @@ static void test_replaced_while_it_waited(void)
     fixture_close(f);
 }
 
+/* Nobody has more than 64 rules, of all layers together; the 65th is refused by name, not left out. */
+static void test_rules_of_all_layers_are_bounded(void)
+{
+    fixture_open_patient(f); /* has the line's silence */
+    for (int i = 0; i < 63; i++)
+        CU_ASSERT_EQUAL(fixture_command(f, COMMAND_RULE, 1,
+                                        "{'layer':'%s','scope':'%s','version':%d,'rule':{'id':'r%02d','kind':"
+                                        "'event','classes':{'*':'low'}}}",
+                                        i % 2 ? "organization" : "team", i % 2 ? "O" : "O/T", 100 + i, i),
+                        OK);
+    /* An id that another layer has already is no further rule. */
+    CU_ASSERT_EQUAL(fixture_rule(f, 2, 2, "{'id':'r00','kind':'event','classes':{'*':'high'}}"), OK);
+    CU_ASSERT_EQUAL(fixture_rule(f, 2, 2, "{'id':'r63','kind':'event','classes':{'*':'high'}}"), ERR_REFUSED);
+    CU_ASSERT_STRING_EQUAL(f->reply, "{\"what\":\"rule\",\"found\":\"r63\",\"expected\":\"at most 64 rules a "
+                                     "patient\",\"hint\":\"patient P-1 has 64 already\"}");
+    CU_ASSERT_EQUAL(fixture_command(f, COMMAND_RULE, 2,
+                                    "{'layer':'line','scope':'test','version':300,'rule':{'id':'r63','kind':"
+                                    "'event','classes':{'*':'low'}}}"),
+                    ERR_REFUSED);
+    CU_ASSERT_EQUAL(
+        fixture_command(f, COMMAND_RULE, 2,
+                        "{'layer':'team','scope':'O/other','version':301,'rule':{'id':'r63','kind':"
+                        "'event','classes':{'*':'low'}}}"),
+        OK); /* concerns nobody yet */
+    CU_ASSERT_EQUAL(
+        fixture_command(f, COMMAND_RULE, 2,
+                        "{'layer':'line','scope':'big','version':302,'rule':{'id':'big.silence',"
+                        "'kind':'silence','max_gap':'1d','parameters':['spo2'],'priority':'low'}}"),
+        OK);
+    for (int i = 0; i < 33; i++)
+        CU_ASSERT_EQUAL(
+            fixture_command(f, COMMAND_RULE, 2,
+                            "{'layer':'line','scope':'big','version':%d,'rule':{'id':'b%02d','kind':"
+                            "'event','classes':{'*':'low'}}}",
+                            400 + i, i),
+            OK);
+    CU_ASSERT_EQUAL(fixture_command(f, COMMAND_PATIENT, 3,
+                                    "{'patient_id':18,'ref':'P-2','organization':'O','line':'big','team':'T',"
+                                    "'time_zone':'Europe/Paris','enrolled_at':null}"),
+                    ERR_REFUSED); /* 34 of the line, 31 of the organisation, 32 of the team */
+    CU_ASSERT_EQUAL(fixture_command(f, COMMAND_PATIENT, 3,
+                                    "{'patient_id':18,'ref':'P-2','organization':'Q','line':'big','team':'T',"
+                                    "'time_zone':'Europe/Paris','enrolled_at':null}"),
+                    OK);
+    fixture_close(f);
+}
+
 SUITE(engine_versions) = {
     {"the most specific layer", test_most_specific_layer},
     {"other scopes do not count", test_other_scopes_do_not_count},
@@ -403,5 +450,6 @@ SUITE(engine_versions) = {
     {"the same command again", test_same_command_again},
     {"what never changes under one id", test_what_never_changes},
     {"a change of line", test_change_of_line},
+    {"rules of all layers are bounded", test_rules_of_all_layers_are_bounded},
     {NULL, NULL},
 };
