@@ -21,6 +21,9 @@ BEYOND = {
     "hf.weight-gain-7d": ("body-weight", "kg", 83, 83.000002),
     "hf.weight-doubtful": ("body-weight", "kg", 85, 85.000002),
     "tx.egfr-low": ("egfr", "mL/min/{1.73_m2}", 30, 29.9),
+    "hd.bp-systolic-start": ("bp-systolic@session-start", "mm[Hg]", 120, 119),
+    "ox.spo2-low": ("spo2", "%", 88, 87),
+    "ox.spo2-high": ("spo2", "%", 92, 93),
     "ckd.egfr-stage-5": ("egfr", "mL/min/{1.73_m2}", 15, 14),
 }
 FIRST = {"hf": [("body-weight", 80, "kg")]}  # what came just before
@@ -79,7 +82,7 @@ def send(ref, at, *readings):
 
 
 def test_lines_wait_for_a_physician():
-    base.check(len(presets()) >= 6, "presets", presets())
+    base.check(len(presets()) >= 10, "presets", presets())
     site().node.import_rows([patient_row(preset["line"]) for preset in presets()])
     for preset in presets():
         found = shown(patient_of(preset["line"]))

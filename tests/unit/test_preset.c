@@ -41,7 +41,7 @@ static void test_shipped(void)
         fprintf(stderr, "\n  %s %s: %s, found %s, expected %s\n", fault.file, fault.rule, fault.fault.key,
                 fault.fault.found, fault.fault.expected);
     CU_ASSERT_EQUAL_FATAL(error, OK);
-    CU_ASSERT_TRUE(presets.count >= 2);
+    CU_ASSERT_TRUE(presets.count >= 10);
     for (size_t i = 0; i < presets.count; i++)
         check_line(presets.items[i]);
     const struct preset_rule *gain = find(&presets, "hf.weight-gain-3d"),
