@@ -131,7 +131,7 @@ void copy_begin(struct buffer *out)
 }
 
 void copy_reading(struct buffer *out, const struct reading *reading, const uint8_t *tail,
-                  const int16_t *parameter_ids)
+                  const int16_t *parameter_ids, const struct copy_place *place)
 {
     ensure(reading->tail_size <= TAIL_BYTES_MAX);
     char *start = buffer_reserve(out, ROW_BYTES_MAX), *at = start;
@@ -164,6 +164,8 @@ void copy_reading(struct buffer *out, const struct reading *reading, const uint8
     at = put_text(at, tail_get(tail, tail_size, TAIL_CODE), true);
     at = put_text(at, tail_get(tail, tail_size, TAIL_KEY_DEVICE), false);
     at = put_text(at, tail_get(tail, tail_size, TAIL_CONTEXT), true);
+    at = put_int64(at, (int64_t)place->request);
+    at = put_int16(at, place->index);
     ensure(at <= start + ROW_BYTES_MAX);
     out->size += (size_t)(at - start);
 }

@@ -36,7 +36,9 @@
     COLUMN(original_unit, "text")                                                                            \
     COLUMN(original_code, "text")                                                                            \
     COLUMN(key_device, "text")                                                                               \
-    COLUMN(context, "json")
+    COLUMN(context, "json")                                                                                  \
+    COLUMN(request_position, "bigint")                                                                       \
+    COLUMN(request_index, "smallint")
 
 struct copy_column {
     const char *name, *type;
@@ -47,10 +49,16 @@ extern const unsigned copy_columns_count;
 /* The statement that takes what follows, as a C string. */
 void copy_statement(struct buffer *out);
 
+/* Where a reading came in: the journal's position of the first of its request, and its number there. */
+struct copy_place {
+    uint64_t request;
+    int16_t index;
+};
+
 void copy_begin(struct buffer *out);
 /* `parameter_ids` maps enum parameter to vigie.parameter.parameter_id. */
 void copy_reading(struct buffer *out, const struct reading *reading, const uint8_t *tail,
-                  const int16_t *parameter_ids);
+                  const int16_t *parameter_ids, const struct copy_place *place);
 void copy_end(struct buffer *out);
 
 #endif

@@ -132,8 +132,9 @@ static void drop_session(struct loader *loader)
 
 /* Where the database says, or not at all: a cursor that the journal does not reach means that one of them was
  * put back, and loading on would leave a hole or write twice. */
-static enum err open_reader(struct loader *loader, uint32_t index, uint64_t position)
+static enum err open_reader(struct loader *loader, uint32_t index, const struct loader_place *place)
 {
+    uint64_t position = place->position;
     struct loader_shard *shard = &loader->shards[index];
     char directory[4096];
     uint64_t durable = journal_durable(loader->options.journals[index]);
@@ -148,7 +149,7 @@ static enum err open_reader(struct loader *loader, uint32_t index, uint64_t posi
                   index, err_name(error));
         return error;
     }
-    loader->batch.to[index] = position;
+    loader_batch_seek(&loader->batch, index, position, place->engine_ms);
     tell_loaded(loader, index, position);
     return OK;
 }
@@ -164,15 +165,15 @@ static enum err count_quarantine(struct loader *loader)
 
 static enum err open_session(struct loader *loader)
 {
-    uint64_t positions[SHARDS_MAX] = {0};
+    struct loader_place places[SHARDS_MAX] = {{0}};
     struct loader_session_options options = {.loader = &loader->options,
                                              .quit_fd = loader->quit.fd,
                                              .quiet = loader->failures % FAILURES_A_LINE != 0};
-    enum err error = loader_session_open(&options, positions, &loader->session);
+    enum err error = loader_session_open(&options, places, &loader->session);
     if (error != OK)
         return error;
     for (uint32_t i = 0; i < loader->options.shards && error == OK; i++)
-        error = open_reader(loader, i, positions[i]);
+        error = open_reader(loader, i, &places[i]);
     if (error == OK)
         error = count_quarantine(loader);
     if (error != OK) {
@@ -209,7 +210,7 @@ static enum err gather_shard(struct loader *loader, uint32_t index)
     uint64_t durable = journal_durable(loader->options.journals[index]), events;
     struct record record;
     enum err error = OK;
-    while (loader_batch_rows(batch) < loader->options.batch_rows) {
+    while (loader_batch_rows(batch) < loader->options.batch_rows || loader_batch_is_inside(batch, index)) {
         error = journal_reader_next(shard->reader, durable, &record);
         if (error != OK)
             break;

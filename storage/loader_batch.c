@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/model/command.h"
+
 void loader_batch_init(struct loader_batch *batch, uint32_t shards)
 {
     ensure(shards <= SHARDS_MAX);
@@ -16,7 +18,10 @@ void loader_batch_init(struct loader_batch *batch, uint32_t shards)
 void loader_batch_deinit(struct loader_batch *batch)
 {
     free(batch->readings);
+    free(batch->places);
     free(batch->dropped);
+    free(batch->commands);
+    free(batch->starts);
     free(batch->events);
     free(batch->order);
     buffer_deinit(&batch->bytes);
@@ -25,10 +30,19 @@ void loader_batch_deinit(struct loader_batch *batch)
 void loader_batch_clear(struct loader_batch *batch)
 {
     batch->readings_count = batch->events_count = batch->order_count = 0;
+    batch->commands_count = batch->starts_count = 0;
     batch->oldest_ms = INSTANT_NONE;
     buffer_clear(&batch->bytes);
     for (uint32_t i = 0; i < batch->shards; i++)
         batch->from[i] = batch->to[i];
+}
+
+void loader_batch_seek(struct loader_batch *batch, uint32_t shard, uint64_t position, int64_t engine_ms)
+{
+    ensure(shard < batch->shards);
+    batch->to[shard] = position;
+    batch->engine_ms[shard] = engine_ms;
+    batch->request[shard].index = 0;
 }
 
 static void *grow(void *array, uint32_t capacity, size_t size)
@@ -45,11 +59,24 @@ static size_t keep_bytes(struct loader_batch *batch, const uint8_t *data, size_t
     return offset;
 }
 
-static void take_reading(struct loader_batch *batch, const struct record *record)
+/* A record says how many readings of its request follow (`next`). */
+static struct copy_place next_place(struct loader_batch *batch, uint32_t shard, uint64_t position,
+                                    uint32_t following)
+{
+    struct copy_place *request = &batch->request[shard];
+    if (request->index == 0)
+        request->request = position;
+    struct copy_place place = *request;
+    request->index = following == 0 ? 0 : (int16_t)(request->index + 1);
+    return place;
+}
+
+static void take_reading(struct loader_batch *batch, uint32_t shard, const struct record *record)
 {
     if (batch->readings_count == batch->readings_capacity) {
         uint32_t capacity = batch->readings_capacity > 0 ? batch->readings_capacity * 2 : 1024;
         batch->readings = grow(batch->readings, capacity, sizeof(*batch->readings));
+        batch->places = grow(batch->places, capacity, sizeof(*batch->places));
         batch->dropped = grow(batch->dropped, capacity, sizeof(*batch->dropped));
         batch->order = grow(batch->order, capacity, sizeof(*batch->order));
         batch->readings_capacity = capacity;
@@ -59,7 +86,25 @@ static void take_reading(struct loader_batch *batch, const struct record *record
     memcpy(reading, record->data, sizeof(*reading));
     ensure(record->size >= sizeof(*reading) + reading->tail_size); /* records may be padded */
     reading->tail_offset = (uint32_t)keep_bytes(batch, record->data + sizeof(*reading), reading->tail_size);
+    batch->places[batch->readings_count] = next_place(batch, shard, record->position, reading->next);
     batch->dropped[batch->readings_count++] = false;
+}
+
+/* What says only how far the registry has been sent decides nothing. */
+static void take_command(struct loader_batch *batch, uint32_t shard, const struct record *record)
+{
+    if (command_kind_of((const char *)record->data, record->size) == COMMAND_REGISTRY)
+        return;
+    if (batch->commands_count == batch->commands_capacity) {
+        batch->commands_capacity = batch->commands_capacity > 0 ? batch->commands_capacity * 2 : 64;
+        batch->commands = grow(batch->commands, batch->commands_capacity, sizeof(*batch->commands));
+    }
+    batch->commands[batch->commands_count++] =
+        (struct batch_command){.position = record->position,
+                               .engine_ms = batch->engine_ms[shard],
+                               .shard = shard,
+                               .json_size = record->size,
+                               .json_offset = keep_bytes(batch, record->data, record->size)};
 }
 
 static void take_event(struct loader_batch *batch, uint32_t shard, const struct record *record)
@@ -77,11 +122,24 @@ static void take_event(struct loader_batch *batch, uint32_t shard, const struct 
     event->json_offset = keep_bytes(batch, record->data + sizeof(event->head), event->json_size);
 }
 
+static void take_start(struct loader_batch *batch, uint32_t shard, uint64_t position,
+                       const struct record_tick *tick)
+{
+    if (batch->starts_count == batch->starts_capacity) {
+        batch->starts_capacity = batch->starts_capacity > 0 ? batch->starts_capacity * 2 : SHARDS_MAX;
+        batch->starts = grow(batch->starts, batch->starts_capacity, sizeof(*batch->starts));
+    }
+    batch->starts[batch->starts_count++] = (struct batch_start){
+        .position = position, .since_ms = batch->engine_ms[shard], .tick = *tick, .shard = shard};
+}
+
 static void take_tick(struct loader_batch *batch, uint32_t shard, const struct record *record)
 {
     struct record_tick tick;
     ensure(record->size >= sizeof(tick));
     memcpy(&tick, record->data, sizeof(tick));
+    if (tick.start != 0)
+        take_start(batch, shard, record->position, &tick);
     batch->engine_ms[shard] = tick.engine_ms;
 }
 
@@ -93,12 +151,14 @@ void loader_batch_take(struct loader_batch *batch, uint32_t shard, const struct 
         take_tick(batch, shard, record);
         break;
     case RECORD_READING:
-        take_reading(batch, record);
+        take_reading(batch, shard, record);
         break;
     case RECORD_EVENT:
         take_event(batch, shard, record);
         break;
     case RECORD_COMMAND:
+        take_command(batch, shard, record);
+        break;
     case RECORD_REJECTED:
         break;
     }
@@ -109,7 +169,13 @@ void loader_batch_take(struct loader_batch *batch, uint32_t shard, const struct 
 
 uint32_t loader_batch_rows(const struct loader_batch *batch)
 {
-    return batch->readings_count + batch->events_count;
+    return batch->readings_count + batch->events_count + batch->commands_count + batch->starts_count;
+}
+
+bool loader_batch_is_inside(const struct loader_batch *batch, uint32_t shard)
+{
+    ensure(shard < batch->shards);
+    return batch->request[shard].index != 0;
 }
 
 bool loader_batch_has_quarantine(const struct loader_batch *batch)

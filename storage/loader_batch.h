@@ -9,6 +9,7 @@
 #include "daemon/base/limits.h"
 #include "daemon/model/alert_event.h"
 #include "daemon/model/reading.h"
+#include "storage/copy_binary.h"
 #include "storage/journal.h"
 
 struct batch_event {
@@ -18,14 +19,34 @@ struct batch_event {
     uint32_t json_size, shard;
 };
 
+struct batch_command {
+    uint64_t position;
+    int64_t engine_ms; /* of its turn */
+    size_t json_offset;
+    uint32_t json_size, shard;
+};
+
+struct batch_start { /* a tick that found time which was no up time */
+    uint64_t position;
+    int64_t since_ms; /* engine time of the tick before, INSTANT_NONE without */
+    struct record_tick tick;
+    uint32_t shard;
+};
+
 struct loader_batch {
     struct reading *readings; /* tail_offset: in bytes */
     uint32_t readings_count, readings_capacity;
-    bool *dropped; /* [readings_capacity]: duplicates found here */
+    struct copy_place *places; /* [readings_capacity] */
+    bool *dropped;             /* [readings_capacity]: duplicates found here */
+    struct batch_command *commands;
+    uint32_t commands_count, commands_capacity;
+    struct batch_start *starts;
+    uint32_t starts_count, starts_capacity;
     struct batch_event *events;
     uint32_t events_count, events_capacity;
-    struct buffer bytes; /* tails and JSON */
-    uint32_t *order;     /* [readings_capacity] */
+    struct copy_place request[SHARDS_MAX]; /* of the readings that come; index 0: the next begins one */
+    struct buffer bytes;                   /* tails and JSON */
+    uint32_t *order;                       /* [readings_capacity] */
     uint32_t order_count;
     uint32_t shards;
     uint64_t from[SHARDS_MAX], to[SHARDS_MAX];
@@ -37,9 +58,14 @@ struct loader_batch {
 void loader_batch_init(struct loader_batch *batch, uint32_t shards);
 void loader_batch_deinit(struct loader_batch *batch);
 void loader_batch_clear(struct loader_batch *batch); /* positions go on from to[] */
+/* Taking goes on elsewhere: at a position, behind a tick of engine time engine_ms (INSTANT_NONE: not known).
+ */
+void loader_batch_seek(struct loader_batch *batch, uint32_t shard, uint64_t position, int64_t engine_ms);
 
 void loader_batch_take(struct loader_batch *batch, uint32_t shard, const struct record *record);
 uint32_t loader_batch_rows(const struct loader_batch *batch);
+/* Whether further readings of the last request of the shard follow: a batch never ends there. */
+bool loader_batch_is_inside(const struct loader_batch *batch, uint32_t shard);
 bool loader_batch_has_quarantine(const struct loader_batch *batch);
 
 /* Fills order[] with the readings that are not dropped, by patient, then as they came. */

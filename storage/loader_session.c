@@ -101,7 +101,7 @@ static enum err take_lease(struct loader_session *session)
     return ERR_STALE;
 }
 
-static enum err take_cursor(struct loader_session *session, uint32_t shard, uint64_t *ret_position)
+static enum err take_cursor(struct loader_session *session, uint32_t shard, struct loader_place *ret_place)
 {
     struct sql_parameters parameters = {0};
     sql_int8(&parameters, (int64_t)session->options->node);
@@ -113,13 +113,17 @@ static enum err take_cursor(struct loader_session *session, uint32_t shard, uint
         postgres_query(session->postgres,
                        "INSERT INTO vigie.journal_cursor AS c (node, shard, epoch, position) "
                        "VALUES ($1, $2, $3, 0) ON CONFLICT (node, shard) DO UPDATE SET epoch = $3 "
-                       "WHERE c.epoch <= $3 RETURNING position",
+                       "WHERE c.epoch <= $3 RETURNING position, engine_at",
                        &view, &result);
     if (error != OK)
         return explain(session, "cannot take a cursor");
     bool taken = PQntuples(result) == 1;
-    if (taken)
-        *ret_position = (uint64_t)sql_get_int64(PQgetvalue(result, 0, 0));
+    if (taken) {
+        bool no_time = PQgetisnull(result, 0, 1);
+        ret_place->position = (uint64_t)sql_get_int64(PQgetvalue(result, 0, 0));
+        ret_place->engine_ms =
+            no_time ? INSTANT_NONE : sql_ms_from_time(sql_get_int64(PQgetvalue(result, 0, 1)));
+    }
     PQclear(result);
     if (!taken)
         log_write(session->quiet ? LOG_DEBUG : LOG_ERROR, "loader",
@@ -174,7 +178,7 @@ void loader_session_forget_weeks(struct loader_session *session)
     session->weeks_count = session->weeks_next = 0;
 }
 
-static enum err prepare(struct loader_session *session, uint64_t *positions)
+static enum err prepare(struct loader_session *session, struct loader_place *places)
 {
     const struct loader_options *options = session->options;
     if (postgres_command(session->postgres, "SET statement_timeout = '50s'; SET lock_timeout = '10s'; "
@@ -186,7 +190,7 @@ static enum err prepare(struct loader_session *session, uint64_t *positions)
     if (error == OK)
         error = take_lease(session);
     for (uint32_t shard = 0; shard < options->shards && error == OK; shard++)
-        error = take_cursor(session, shard, &positions[shard]);
+        error = take_cursor(session, shard, &places[shard]);
     if (error == OK)
         error = loader_session_need_week(session,
                                          atomic_load_explicit(options->engine_now_ms, memory_order_relaxed),
@@ -194,7 +198,7 @@ static enum err prepare(struct loader_session *session, uint64_t *positions)
     return error;
 }
 
-enum err loader_session_open(const struct loader_session_options *options, uint64_t *positions,
+enum err loader_session_open(const struct loader_session_options *options, struct loader_place *places,
                              struct loader_session **ret_session)
 {
     struct loader_session *session = calloc(1, sizeof(*session));
@@ -209,7 +213,7 @@ enum err loader_session_open(const struct loader_session_options *options, uint6
     if (error != OK)
         error = explain(session, "cannot connect to PostgreSQL");
     else
-        error = prepare(session, positions);
+        error = prepare(session, places);
     if (error != OK) {
         loader_session_close(session);
         return error;

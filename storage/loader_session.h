@@ -27,10 +27,15 @@ struct loader_session_options {
     bool quiet;
 };
 
-/* Connects, checks, takes the lease and the cursors at the loader's epoch; positions[shards] is where loading
- * goes on. */
-MUST_CHECK enum err loader_session_open(const struct loader_session_options *options, uint64_t *positions,
-                                        struct loader_session **ret_session);
+/* Where loading goes on in a shard. */
+struct loader_place {
+    uint64_t position;
+    int64_t engine_ms; /* of the newest tick before it, INSTANT_NONE without */
+};
+
+/* Connects, checks, takes the lease and the cursors at the loader's epoch; places[shards]. */
+MUST_CHECK enum err loader_session_open(const struct loader_session_options *options,
+                                        struct loader_place *places, struct loader_session **ret_session);
 void loader_session_close(struct loader_session *session);
 
 /* One node a database (DESIGN.md section 3): ERR_STALE, after a line that says so, when it is another's. All

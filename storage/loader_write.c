@@ -9,6 +9,7 @@
 #include "daemon/base/log.h"
 #include "storage/copy_binary.h"
 #include "storage/loader_older.h"
+#include "storage/loader_replay.h"
 #include "storage/sql_parameters.h"
 #include "storage/sqlstate.h"
 
@@ -18,8 +19,9 @@ static const char move_cursor[] =
 
 static const char insert_quarantine[] = "INSERT INTO vigie.quarantine (received_at, patient_id, "
                                         "parameter_id, measured_at, value, device_id, reason, "
-                                        "original, reading_id, status, issued, revision) VALUES ($1, $2, $3, "
-                                        "$4, $5, $6, $7, $8, $9, $10, $11, $12)";
+                                        "original, reading_id, status, issued, revision, request_position, "
+                                        "request_index) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, "
+                                        "$11, $12, $13, $14)";
 
 static const char insert_rejected[] =
     "INSERT INTO vigie.rejected (received_at, source_id, code, text, original) "
@@ -81,11 +83,12 @@ static enum err copy_range(struct loader_writer *writer, const struct loader_bat
     buffer_clear(&writer->copy);
     copy_begin(&writer->copy);
     for (uint32_t i = first; i < end; i++) {
-        const struct reading *reading = &batch->readings[batch->order[i]];
+        uint32_t index = batch->order[i];
+        const struct reading *reading = &batch->readings[index];
         if (reading->quarantine != QUARANTINE_NONE)
             continue;
         copy_reading(&writer->copy, reading, loader_batch_tail(batch, reading),
-                     writer->session->parameter_ids);
+                     writer->session->parameter_ids, &batch->places[index]);
         rows++;
     }
     copy_end(&writer->copy);
@@ -203,8 +206,10 @@ static void render_original(struct buffer *json, const struct reading *reading, 
 }
 
 static enum err write_quarantined(struct loader_writer *writer, const struct loader_batch *batch,
-                                  const struct reading *reading)
+                                  uint32_t index)
 {
+    const struct reading *reading = &batch->readings[index];
+    const struct copy_place *place = &batch->places[index];
     struct buffer json = {0};
     render_original(&json, reading, loader_batch_tail(batch, reading));
     struct sql_parameters parameters = {0};
@@ -223,6 +228,8 @@ static enum err write_quarantined(struct loader_writer *writer, const struct loa
     sql_text(&parameters, reading_status_text(reading->status));
     sql_time(&parameters, reading->issued_ms);
     sql_int4(&parameters, reading->revision);
+    sql_int8(&parameters, (int64_t)place->request);
+    sql_int2(&parameters, place->index);
     enum err error = sql_run(server(writer), insert_quarantine, &parameters, NULL);
     buffer_deinit(&json);
     return error;
@@ -236,7 +243,7 @@ static enum err write_quarantine(struct loader_writer *writer, const struct load
             continue;
         enum err error = writer->careful ? postgres_command(server(writer), "SAVEPOINT row") : OK;
         if (error == OK)
-            error = write_quarantined(writer, batch, reading);
+            error = write_quarantined(writer, batch, batch->order[i]);
         if (error == OK && writer->careful)
             error = postgres_command(server(writer), "RELEASE row");
         else if (error != OK && writer->careful && row_is_refused(writer, error)) {
@@ -299,6 +306,34 @@ static enum err write_events(struct loader_writer *writer, const struct loader_b
     return OK;
 }
 
+/* As write_events(): one command after another once one was refused. */
+static enum err write_commands(struct loader_writer *writer, const struct loader_batch *batch)
+{
+    if (!writer->careful)
+        return loader_replay_commands(server(writer), batch, 0, batch->commands_count, &writer->copy);
+    for (uint32_t i = 0; i < batch->commands_count; i++) {
+        const struct batch_command *command = &batch->commands[i];
+        enum err error = postgres_command(server(writer), "SAVEPOINT row");
+        if (error == OK)
+            error = loader_replay_commands(server(writer), batch, i, i + 1, &writer->copy);
+        if (error == OK)
+            error = postgres_command(server(writer), "RELEASE row");
+        else if (row_is_refused(writer, error)) {
+            char sqlstate[6];
+            error = undo_row(writer, sqlstate);
+            struct aside aside = {.sqlstate = sqlstate,
+                                  .received_at_ms = command->engine_ms,
+                                  .rest = batch->bytes.data + command->json_offset,
+                                  .rest_size = command->json_size};
+            if (error == OK)
+                error = put_aside(writer, &aside);
+        }
+        if (error != OK)
+            return error;
+    }
+    return OK;
+}
+
 /* Partitions of every week that the batch has readings of; one is always known but at a jump of engine time.
  */
 static enum err need_weeks(struct loader_writer *writer, const struct loader_batch *batch)
@@ -324,6 +359,10 @@ static enum err write_rows(struct loader_writer *writer, struct loader_batch *ba
                                 : copy_range(writer, batch, 0, batch->order_count);
     if (error == OK)
         error = write_quarantine(writer, batch);
+    if (error == OK)
+        error = write_commands(writer, batch);
+    if (error == OK)
+        error = loader_replay_starts(server(writer), batch);
     return error == OK ? write_events(writer, batch) : error;
 }
 

@@ -12,7 +12,8 @@
     MIGRATION(4, "004_store_event", store_event)                                                             \
     MIGRATION(5, "005_admin_token", admin_token)                                                             \
     MIGRATION(6, "006_registry_touch", registry_touch)                                                       \
-    MIGRATION(7, "007_silence_guard", silence_guard)
+    MIGRATION(7, "007_silence_guard", silence_guard)                                                         \
+    MIGRATION(8, "008_replay", replay)
 
 #define MIGRATION_TEXT(number, file, symbol)                                                                 \
     extern const char migration_##symbol[];                                                                  \

@@ -94,6 +94,8 @@ static void set_field(struct reading *reading, uint8_t *tail, const char *name, 
         reading->issued_ms = number;
     else if (strcmp(name, "revision") == 0)
         reading->revision = (uint16_t)number;
+    else if (strcmp(name, "following") == 0)
+        reading->next = (uint32_t)number;
     else if (strcmp(name, "quarantine") == 0)
         reading->quarantine = (uint8_t)number;
     else if (strcmp(name, "alias") == 0)
@@ -155,6 +157,21 @@ static void command_event(const char *fields)
     append(1, RECORD_EVENT, parts, 2);
 }
 
+static void command_command(const char *json)
+{
+    struct journal_bytes part = {.data = json, .size = (uint32_t)strlen(json)};
+    append(1, RECORD_COMMAND, &part, 1);
+}
+
+/* The first tick of a process, seconds behind the one before. */
+static void command_tick(const char *fields)
+{
+    engine_now_ms = engine_now_ms + atoi(fields) * 1000LL;
+    struct record_tick tick = {.engine_ms = engine_now_ms, .accepting = 1, .start = 1};
+    struct journal_bytes part = {.data = &tick, .size = sizeof(tick)};
+    journal_append(journals[1], RECORD_TICK, &part, 1);
+}
+
 static void command_start(const char *fields)
 {
     unsigned long long epoch = 0;
@@ -201,6 +218,10 @@ static void obey(char *line)
         command_many(fields);
     } else if (strcmp(line, "event") == 0) {
         command_event(fields);
+    } else if (strcmp(line, "command") == 0) {
+        command_command(fields);
+    } else if (strcmp(line, "tick") == 0) {
+        command_tick(fields);
     } else if (strcmp(line, "commit") == 0) {
         commit();
     } else if (strcmp(line, "wait") == 0) {

@@ -159,6 +159,43 @@ def test_a_poisoned_row_costs_only_itself():
                    [("not-storable", "22P02", 2)], "put aside")
 
 
+def test_what_a_replay_needs():
+    """Which readings came together, commands with their bytes and times, the first tick of each process."""
+    rule = '{"command":"rule", "layer":"patient","scope":1,"rule":{"above":1.10}}'
+    with Site("loader-replay") as site:
+        site.drive.say("start 1 2")  # batches of two rows: a request is never cut
+        for patient, count in ((1, 3), (3, 1), (1, 2)):
+            for i in range(count):
+                site.drive.reading(patient=patient, value=patient * 10 + i, measured=T + 100 * count + i, received=T,
+                                   following=count - 1 - i, quarantine=1 if i == 1 else 0)
+        site.drive.say("command " + rule)
+        site.drive.say('command {"command":"registry","version":7}')
+        site.drive.say('command {"command":"patient","patient_id":"broken"}')
+        site.drive.say('command {"command":"acknowledge","episode":"01000000-0000-0000-0000-000000000000"}')
+        site.drive.loaded()
+        rows = site.sql("SELECT patient_id, request_index, request_position, value FROM vigie.reading UNION ALL"
+                        " SELECT patient_id, request_index, request_position, value FROM vigie.quarantine"
+                        " ORDER BY request_position, request_index")
+        base.equal([row[:2] + row[3:] for row in rows], [(1, 0, 10), (1, 1, 11), (1, 2, 12), (3, 0, 30), (1, 0, 10), (1, 1, 11)],
+                   "readings in the order in which they came")
+        base.equal([rows[0][2] == rows[2][2], rows[2][2] < rows[3][2], rows[3][2] < rows[4][2], rows[4][2] == rows[5][2]],
+                   [True] * 4, "places")
+        base.equal(site.sql("SELECT command, patient_id, episode_id::text, payload::text,"
+                            " extract(epoch FROM decided_at)::bigint FROM vigie.journal_command ORDER BY position"),
+                   [("rule", 1, None, rule, T // 1000),
+                    ("acknowledge", None, "01000000-0000-0000-0000-000000000000",
+                     '{"command":"acknowledge","episode":"01000000-0000-0000-0000-000000000000"}', T // 1000)],
+                   "commands that say something")
+        base.equal(site.one("SELECT count(*) FROM vigie.rejected"), 1, "the broken command is put aside")
+        site.drive.say("stop")
+        site.drive.say("tick 3600")
+        site.drive.say("start 2 100")
+        site.drive.loaded()
+        base.equal(site.sql("SELECT shard, extract(epoch FROM since)::bigint, extract(epoch FROM engine_at)::bigint, up_ms,"
+                            " kind FROM vigie.engine_start"), [(1, T // 1000, T // 1000 + 3600, 0, 1)], "starts")
+        site.drive.close()
+
+
 def test_exactly_once_over_kills_of_both_sides():
     """Each round a lock stops the loader inside its transaction, behind the cursor and before the rows."""
     try:

@@ -12,7 +12,7 @@
 static const uint8_t golden[] = {
     'P',  'G',  'C',  'O',  'P',  'Y',  '\n', 0xff, '\r', '\n', 0, /* signature */
     0,    0,    0,    0,    0,    0,    0,    0, /* flags, length of the header's extension */
-    0,    24,                                    /* columns */
+    0,    26,                                    /* columns */
     0,    0,    0,    16,   1,    2,    3,    4,    5,    6,    7,    8,    9,    10,
     11,   12,   13,   14,   15,   16,   0,    0,    0,    4,    0,    0,    0,    2, /* revision */
     0,    0,    0,    8,    0,    0,    0,    0,    0,    0,    0,    7,             /* patient_id */
@@ -36,6 +36,8 @@ static const uint8_t golden[] = {
     0xff, 0xff, 0xff, 0xff,                                                       /* original_code */
     0,    0,    0,    8,    'S',  'N',  0xef, 0xbf, 0xbd, 0xef, 0xbf, 0xbd,       /* key_device, cleaned */
     0xff, 0xff, 0xff, 0xff,                                                       /* context */
+    0,    0,    0,    8,    0,    0,    0,    1,    0,    0,    0,    2,          /* request_position */
+    0,    0,    0,    2,    0,    3,                                              /* request_index */
     0xff, 0xff,                                                                   /* end */
 };
 
@@ -66,12 +68,14 @@ static void test_golden_row(void)
     CU_ASSERT_FATAL(tail_put(tail, sizeof(tail), &reading.tail_size, TAIL_UNIT, "\xc2\xb5", 2));
     struct buffer out = {0};
     copy_begin(&out);
-    copy_reading(&out, &reading, tail, ids);
+    copy_reading(&out, &reading, tail, ids, &(struct copy_place){(uint64_t)1 << 32 | 2, 3});
     copy_end(&out);
     CU_ASSERT_EQUAL(out.size, sizeof(golden));
     CU_ASSERT(out.size == sizeof(golden) && memcmp(out.data, golden, sizeof(golden)) == 0);
     buffer_deinit(&out);
 }
+
+static const struct copy_place nowhere;
 
 /* What becomes of `text` as sensor, the only text of its row that is not empty. */
 static bool cleaned_to(const char *text, size_t size, const char *expected)
@@ -84,7 +88,7 @@ static bool cleaned_to(const char *text, size_t size, const char *expected)
     char wanted[64];
     sql_put_int32(wanted, (int32_t)strlen(expected));
     memcpy(wanted + 4, expected, strlen(expected));
-    copy_reading(&out, &reading, tail, ids);
+    copy_reading(&out, &reading, tail, ids, &nowhere);
     bool found = memmem(out.data, out.size, wanted, strlen(expected) + 4) != NULL;
     buffer_deinit(&out);
     return found;
@@ -111,7 +115,7 @@ static void test_longest_row_fits(void)
     memset(bad, 0xff, sizeof(bad));
     CU_ASSERT_FATAL(tail_put(tail, sizeof(tail), &reading.tail_size, TAIL_CONTEXT, bad, TAIL_BYTES_MAX - 3));
     struct buffer out = {0};
-    copy_reading(&out, &reading, tail, ids); /* ensures its own bound */
+    copy_reading(&out, &reading, tail, ids, &nowhere); /* ensures its own bound */
     CU_ASSERT(out.size > 3 * (TAIL_BYTES_MAX - 3));
     buffer_deinit(&out);
 }
@@ -120,9 +124,11 @@ static void test_statement_names_every_column(void)
 {
     struct buffer statement = {0};
     copy_statement(&statement);
-    CU_ASSERT_EQUAL(copy_columns_count, 24);
+    CU_ASSERT_EQUAL(copy_columns_count, 26);
     CU_ASSERT_PTR_NOT_NULL(strstr(statement.data, "(reading_id, revision, patient_id, "));
-    CU_ASSERT_PTR_NOT_NULL(strstr(statement.data, ", key_device, context) FROM STDIN (FORMAT binary)"));
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(statement.data,
+               ", key_device, context, request_position, request_index) FROM STDIN (FORMAT binary)"));
     buffer_deinit(&statement);
 }
 
