@@ -1,8 +1,6 @@
 /* admission: see admission.h; RULES.md section 1 and DESIGN.md section 4.7. */
 #include "alerting/admission.h"
 
-#include <string.h>
-
 #include "alerting/grow.h"
 #include "alerting/patient.h"
 #include "alerting/technical.h"
@@ -32,8 +30,7 @@ static void arrive(struct engine *engine, const struct reading *reading)
 }
 
 /* A name that is new here means a reading that is new here: what is a duplicate leaves no name behind. */
-static struct held to_held(const struct engine *engine, struct patient *patient,
-                           const struct reading *reading, const uint8_t *tail)
+static struct held to_held(struct patient *patient, const struct reading *reading, const uint8_t *tail)
 {
     struct held held = {
         .key = {.ms = reading->measured_at_ms,
@@ -45,9 +42,7 @@ static struct held to_held(const struct engine *engine, struct patient *patient,
         .alias = reading->alias_hash,
         .comparator = reading->comparator,
         .status = reading->status,
-        .unit = engine->unit.number,
     };
-    memcpy(held.id, reading->reading_id, UUID_BYTES);
     return held;
 }
 
@@ -75,7 +70,7 @@ static struct series *aside_of(struct series *series)
 
 static void bound_aside(struct series *aside)
 {
-    if (aside->count > ASIDE_MAX)
+    if (series_count(aside) > ASIDE_MAX)
         series_remove_oldest(aside);
 }
 
@@ -129,20 +124,20 @@ static void hold(struct engine *engine, struct patient *patient, struct reading 
 
 /* If-None-Exist: a reading of its source and parameter carries the identifier: that one is the answer,
  * whatever value came with it now. */
-static bool exists_already(const struct patient *patient, struct reading *reading)
+static bool exists_already(const struct engine *engine, const struct patient *patient,
+                           struct reading *reading)
 {
     const struct series *series = patient_series(patient, (enum parameter)reading->parameter);
     const struct series *held_in = series;
-    const struct held *known = series_by_alias(series, reading->alias_hash);
+    struct held known;
     struct series_arrival arrival;
-    if (known == NULL && series != NULL) {
-        held_in = series->aside;
-        known = series_by_alias(series->aside, reading->alias_hash);
+    if (!series_by_alias(series, reading->alias_hash, &known)) {
+        held_in = series == NULL ? NULL : series->aside;
+        if (!series_by_alias(held_in, reading->alias_hash, &known))
+            return false;
     }
-    if (known == NULL)
-        return false;
-    series_look_up(held_in, &patient->names, known, &arrival);
-    memcpy(reading->reading_id, known->id, UUID_BYTES);
+    series_look_up(held_in, &patient->names, &known, &arrival);
+    patient_reading_id(engine, patient, series->parameter, &known, reading->reading_id);
     reading->verdict = VERDICT_DUPLICATE;
     reading->revision = arrival.revision;
     return true;
@@ -174,9 +169,9 @@ void admission_take(struct engine *engine, struct patient *patient, struct readi
 {
     bool only_new = reading->flags & FLAG_IF_NONE_EXIST;
     reading->flags &= (uint16_t)~FLAG_IF_NONE_EXIST;
-    if (only_new && exists_already(patient, reading))
+    if (only_new && exists_already(engine, patient, reading))
         return;
-    struct held held = to_held(engine, patient, reading, tail);
+    struct held held = to_held(patient, reading, tail);
     struct series *series = patient_add_series(patient, (enum parameter)reading->parameter);
     int64_t late_ms = reading->received_at_ms - reading->measured_at_ms;
     if (let_go(engine, patient, series, reading, &held))

@@ -1,6 +1,6 @@
 /* archive_series: held readings are most of a snapshot, so they are packed: times as differences to the item
- * before, absent fields by a bit. held.unit is not written: it tells what the unit at hand brought, and
- * between units there is none. */
+ * before, absent fields by a bit. What the unit at hand brought is not written: between units there is none.
+ */
 #include <stdlib.h>
 
 #include "alerting/archive.h"
@@ -59,7 +59,7 @@ static unsigned head_of(const struct held *held, const struct held *before)
 {
     unsigned head = held->status | (unsigned)held->comparator << COMPARATOR_SHIFT;
     ensure(held->status <= STATUS_VOID && held->comparator <= COMPARATOR_GREATER);
-    if (held->issued_ms != INSTANT_NONE)
+    if (held->issued_ms != INSTANT_NONE) /* an unmarked one has none */
         head |= BIT_ISSUED;
     if (held->alias != 0)
         head |= BIT_ALIAS;
@@ -76,6 +76,12 @@ static void archive_difference(struct archive *a, int64_t *value, int64_t base)
     *value = (int64_t)((uint64_t)base + (uint64_t)difference);
 }
 
+/* There is one way to say it, and nothing is said that no reading is. */
+static bool is_sound(const struct held *held, unsigned head, const struct held *before)
+{
+    return head == head_of(held, before) && (held->issued_ms == INSTANT_NONE || held->status > STATUS_FINAL);
+}
+
 static void archive_held(struct archive *a, struct held *held, const struct held *before)
 {
     unsigned head = a->writing ? head_of(held, before) : 0;
@@ -86,7 +92,7 @@ static void archive_held(struct archive *a, struct held *held, const struct held
     if (held->comparator > COMPARATOR_GREATER)
         archive_fault(a);
     archive_u32(a, &flags);
-    if (flags > UINT16_MAX)
+    if (!a->writing && flags >= HELD_NEW)
         archive_fault(a);
     held->flags = (uint16_t)flags;
     archive_difference(a, &held->key.ms, before->key.ms);
@@ -103,29 +109,42 @@ static void archive_held(struct archive *a, struct held *held, const struct held
         archive_difference(a, &held->issued_ms, held->key.ms);
     if (head & BIT_ALIAS)
         archive_bytes(a, &held->alias, sizeof held->alias);
-    archive_bytes(a, held->id, sizeof held->id);
-    if (!a->writing && !a->bad && head != head_of(held, before)) /* there is one way to say it */
+    if (!a->writing && !a->bad && !is_sound(held, head, before))
         archive_fault(a);
+}
+
+/* Instants of several readings want room to be laid out. */
+static void need_room(struct held_array *held)
+{
+    size_t run = 1, longest = 1;
+    struct reading_key key, before;
+    for (size_t i = 0; i < held->count; i++, before = key) {
+        held_key(held, i, &key);
+        run = i > 0 && reading_key_equal(&key, &before) ? run + 1 : 1;
+        longest = run > longest ? run : longest;
+    }
+    if (longest > 1)
+        held_need_room(held, longest);
 }
 
 static void archive_items(struct archive *a, struct series *series)
 {
-    struct held none = {.key = {.ms = 0}};
-    size_t count = archive_count(a, series->count);
-    if (!a->writing && count > 0) {
-        series->items = grow(NULL, count, &series->capacity, sizeof series->items[0]);
-        series->count = count;
-    }
-    for (size_t i = 0; i < count && !a->bad; i++) {
-        struct held *held = series->items + series->start + i;
-        if (!a->writing)
-            *held = (struct held){.issued_ms = INSTANT_NONE};
-        archive_held(a, held, i == 0 ? &none : held - 1);
-        if (!a->writing && i > 0 && held->key.ms < held[-1].key.ms)
+    struct held before = {.key = {.ms = 0}}, held;
+    size_t count = archive_count(a, series_count(series));
+    for (size_t i = 0; i < count && !a->bad; i++, before = held) {
+        held = (struct held){.issued_ms = INSTANT_NONE};
+        if (a->writing)
+            series_item(series, i, &held);
+        archive_held(a, &held, &before);
+        if (a->writing || a->bad)
+            continue;
+        if (i > 0 && held.key.ms < before.key.ms)
             archive_fault(a);
+        else
+            held_put(&series->held, i, &held);
     }
-    if (a->bad)
-        series->count = 0;
+    if (!a->writing)
+        need_room(&series->held);
 }
 
 static void archive_marks(struct archive *a, struct series *series)

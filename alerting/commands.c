@@ -345,10 +345,11 @@ static void carry_show(struct engine *engine, struct fields *fields)
 static bool holds_from(const struct patient *patient, const struct series *series, const char *device,
                        const int64_t from_to_ms[2])
 {
-    for (size_t i = 0; series != NULL && i < series->count; i++) {
-        const struct reading_key *key = &series->items[series->start + i].key;
-        if (key->ms >= from_to_ms[0] && key->ms < from_to_ms[1] &&
-            strcmp(names_text(&patient->names, key->device), device) == 0)
+    for (size_t i = 0; series != NULL && i < series_count(series); i++) {
+        struct reading_key key;
+        held_key(&series->held, i, &key);
+        if (key.ms >= from_to_ms[0] && key.ms < from_to_ms[1] &&
+            strcmp(names_text(&patient->names, key.device), device) == 0)
             return true;
     }
     return false;

@@ -16,9 +16,10 @@
 struct engine_settings {
     int64_t lookback_ms, lookback_continuous_ms; /* L, RULES.md section 1: 35 d, 16 d */
     int64_t future_tolerance_ms;                 /* measured later than received + this: quarantine; 5 min */
-    uint32_t shard;                              /* shard 0 journals alerts without a patient */
-    bool test_mode;                              /* events carry "test": true */
-    char node[REF_BYTES_MAX + 1];                /* key of alerts without a patient */
+    struct sip_key reading_key;   /* of reading ids, which are made anew when an event names one */
+    uint32_t shard;               /* shard 0 journals alerts without a patient */
+    bool test_mode;               /* events carry "test": true */
+    char node[REF_BYTES_MAX + 1]; /* key of alerts without a patient */
 };
 
 /* Where decided events go, in order. `event` is complete but for nothing: the shard journals it as it is. */

@@ -128,9 +128,10 @@ bool scene_is_live(const struct scene *scene, const struct transition *transitio
     int64_t live_within_ms = parameter_row(scene->ledger->parameter)->live_within_ms;
     if (transition->at_ms >= unit->now_ms - live_within_ms)
         return true;
-    const struct held *newest = scene->series == NULL ? NULL : series_newest(scene->series);
-    return stays_open && newest != NULL && newest->received_ms >= unit->now_ms - live_within_ms &&
-           newest->received_ms - newest->key.ms <= live_within_ms;
+    struct held newest;
+    return stays_open && scene->series != NULL && series_newest(scene->series, &newest) &&
+           newest.received_ms >= unit->now_ms - live_within_ms &&
+           newest.received_ms - newest.key.ms <= live_within_ms;
 }
 
 /* An event of the episode; its priority is published, and a lower one lowers what was paged for good. */
@@ -224,20 +225,20 @@ void ledger_step(const struct scene *scene, const struct transition *transition,
 void ledger_live(const struct scene *scene)
 {
     struct episode *episode = ledger_open_episode(scene->ledger);
-    if (!scene->has_fresh || episode == NULL || scene->fresh->key.ms < episode->story.began.ms ||
+    if (!scene->has_fresh || episode == NULL || scene->fresh.key.ms < episode->story.began.ms ||
         present_priority(episode) <= episode->paged)
         return;
     const struct transition *last = &episode->story.items[episode->story.count - 1];
     struct pending *pending = episode_emit(scene, episode, EVENT_LIVE, episode->story.count);
-    pending->basis.at_ms = scene->fresh->key.ms;
+    pending->basis.at_ms = scene->fresh.key.ms;
     pending->basis.has_reading = true;
     pending->basis.basis = BASIS_STRETCH;
-    pending->basis.deciding = pending->basis.first = scene->fresh->key;
-    pending->basis.value = scene->fresh->value;
-    pending->basis.comparator = scene->fresh->comparator;
-    pending->basis.received_ms = scene->fresh->received_ms;
-    if (pending->order_ms < scene->fresh->key.ms)
-        pending->order_ms = scene->fresh->key.ms;
+    pending->basis.deciding = pending->basis.first = scene->fresh.key;
+    pending->basis.value = scene->fresh.value;
+    pending->basis.comparator = scene->fresh.comparator;
+    pending->basis.received_ms = scene->fresh.received_ms;
+    if (pending->order_ms < scene->fresh.key.ms)
+        pending->order_ms = scene->fresh.key.ms;
     ensure(last->priority == pending->priority);
     episode->paged = pending->priority;
     episode->acknowledged = false;

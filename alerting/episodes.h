@@ -25,7 +25,7 @@ struct scene {
     struct ledger *ledger;
     const struct series *series; /* NULL for silence and technical alerts */
     bool has_fresh;              /* a fresh breach was met, at the reading below */
-    const struct held *fresh;
+    struct held fresh;
 };
 
 /* In order: the next transition of the open episode, or the beginning of one. `stays_open`: at the unit's

@@ -76,7 +76,7 @@ void episode_reinstate(struct episode *episode)
 static void cancel(const struct scene *scene, struct episode *episode, struct claim *claims,
                    size_t claims_count)
 {
-    const struct held *newest = series_newest(scene->series);
+    struct held newest;
     struct claim *into = NULL;
     for (size_t i = 0; i < claims_count && into == NULL; i++)
         if (matches(claims[i].story, episode))
@@ -84,7 +84,7 @@ static void cancel(const struct scene *scene, struct episode *episode, struct cl
     episode->open_at_cancel = episode_is_open(episode);
     if (into != NULL && episode->open_at_cancel)
         into->merged = (struct merged){true, episode->published, episode->paged, episode->acknowledged};
-    episode->newest_at_cancel_ms = newest == NULL ? INT64_MIN : newest->key.ms;
+    episode->newest_at_cancel_ms = series_newest(scene->series, &newest) ? newest.key.ms : INT64_MIN;
     episode->cancelled = true;
     struct pending *pending = episode_emit(scene, episode, EVENT_CANCELLED, episode->story.count);
     episode->paged = PRIORITY_NONE;

@@ -124,67 +124,68 @@ static void value_members(struct buffer *json, const struct transition *basis)
  */
 
 struct evidence {
-    const struct held *first, *last[EVENT_READINGS_MAX - 1]; /* the first, and a ring of the latest */
+    struct held first, last[EVENT_READINGS_MAX - 1]; /* the first, and a ring of the latest */
     size_t total;
 };
 
 static void evidence_add(struct evidence *evidence, const struct held *held)
 {
     if (evidence->total == 0)
-        evidence->first = held;
+        evidence->first = *held;
     else
-        evidence->last[(evidence->total - 1) % (EVENT_READINGS_MAX - 1)] = held;
+        evidence->last[(evidence->total - 1) % (EVENT_READINGS_MAX - 1)] = *held;
     evidence->total++;
 }
 
-/* The first number of an instant, as windows have it; any member when there is none. */
-static const struct held *at_key(const struct series *series, const struct names *names,
-                                 const struct reading_key *key)
+/* Is the item at `index` of the key? */
+static bool item_of_key(const struct series *series, size_t index, const struct reading_key *key,
+                        struct held *ret)
 {
-    const struct held *found = NULL;
-    for (size_t i = series_find(series, names, key); i < series->count; i++) {
-        const struct held *held = series_item(series, i);
-        if (!reading_key_equal(&held->key, key))
-            break;
-        if ((held->flags & HELD_MEMBER) && (found == NULL || found->comparator != COMPARATOR_NONE))
-            found = held;
-    }
-    return found;
+    if (index >= series_count(series))
+        return false;
+    series_item(series, index, ret);
+    return reading_key_equal(&ret->key, key);
 }
 
-static const struct held *exactly(const struct series *series, const struct names *names,
-                                  const struct transition *basis)
+/* The first number of an instant, as windows have it; any member when there is none. */
+static void collect_at(struct evidence *evidence, const struct series *series, const struct names *names,
+                       const struct reading_key *key)
 {
-    for (size_t i = series_find(series, names, &basis->deciding); i < series->count; i++) {
-        const struct held *held = series_item(series, i);
-        if (!reading_key_equal(&held->key, &basis->deciding))
-            break;
-        if (held->value == basis->value && held->comparator == basis->comparator &&
-            (held->flags & HELD_MEMBER))
-            return held;
-    }
-    return NULL;
+    struct held held, found;
+    bool any = false;
+    for (size_t i = series_find(series, names, key); item_of_key(series, i, key, &held); i++)
+        if ((held.flags & HELD_MEMBER) && (!any || found.comparator != COMPARATOR_NONE)) {
+            found = held;
+            any = true;
+        }
+    if (any)
+        evidence_add(evidence, &found);
+}
+
+static void collect_exactly(struct evidence *evidence, const struct series *series, const struct names *names,
+                            const struct transition *basis, unsigned flags)
+{
+    struct held held;
+    for (size_t i = series_find(series, names, &basis->deciding);
+         item_of_key(series, i, &basis->deciding, &held); i++)
+        if (held.value == basis->value && held.comparator == basis->comparator &&
+            (held.flags & flags) == flags) {
+            evidence_add(evidence, &held);
+            return;
+        }
 }
 
 static void collect_reading(struct evidence *evidence, const struct series *series,
                             const struct pending *pending)
 {
-    const struct held *deciding = exactly(series, &pending->ledger->patient->names, &pending->basis);
-    if (deciding != NULL)
-        evidence_add(evidence, deciding);
+    collect_exactly(evidence, series, &pending->ledger->patient->names, &pending->basis, HELD_MEMBER);
 }
 
 static void collect_pair(struct evidence *evidence, const struct series *series,
                          const struct pending *pending)
 {
-    const struct transition *basis = &pending->basis;
-    const struct names *names = &pending->ledger->patient->names;
-    const struct held *extreme = at_key(series, names, &basis->first),
-                      *deciding = exactly(series, names, basis);
-    if (extreme != NULL)
-        evidence_add(evidence, extreme);
-    if (deciding != NULL)
-        evidence_add(evidence, deciding);
+    collect_at(evidence, series, &pending->ledger->patient->names, &pending->basis.first);
+    collect_reading(evidence, series, pending);
 }
 
 static void collect_stretch(struct evidence *evidence, const struct series *series,
@@ -192,12 +193,15 @@ static void collect_stretch(struct evidence *evidence, const struct series *seri
 {
     const struct transition *basis = &pending->basis;
     const struct names *names = &pending->ledger->patient->names;
+    struct held held;
     size_t end = series_find(series, names, &basis->deciding);
-    while (end < series->count && reading_key_equal(&series_item(series, end)->key, &basis->deciding))
+    while (item_of_key(series, end, &basis->deciding, &held))
         end++;
-    for (size_t i = series_find(series, names, &basis->first); i < end; i++)
-        if (series_item(series, i)->flags & HELD_MEMBER)
-            evidence_add(evidence, series_item(series, i));
+    for (size_t i = series_find(series, names, &basis->first); i < end; i++) {
+        series_item(series, i, &held);
+        if (held.flags & HELD_MEMBER)
+            evidence_add(evidence, &held);
+    }
 }
 
 struct counted {
@@ -207,29 +211,25 @@ struct counted {
 };
 
 /* The value of an occurrence: the deciding one, or the one that goes furthest. */
-static const struct held *of_occurrence(const struct counted *counted, const struct reading_key *key)
-{
-    const struct ledger *ledger = counted->pending->ledger;
-    const struct names *names = &ledger->patient->names;
-    const struct held *found = NULL;
-    if (reading_key_equal(key, &counted->pending->basis.deciding))
-        return exactly(counted->series, names, &counted->pending->basis);
-    for (size_t i = series_find(counted->series, names, key); i < counted->series->count; i++) {
-        const struct held *held = series_item(counted->series, i);
-        if (!reading_key_equal(&held->key, key))
-            break;
-        if ((held->flags & HELD_MEMBER) && (found == NULL || ledger->side == SIDE_HIGH))
-            found = held;
-    }
-    return found;
-}
-
 static void take_counted(void *context, const struct reading_key *key)
 {
     struct counted *counted = context;
-    const struct held *held = of_occurrence(counted, key);
-    if (held != NULL)
-        evidence_add(counted->evidence, held);
+    const struct ledger *ledger = counted->pending->ledger;
+    const struct names *names = &ledger->patient->names;
+    struct held held, found;
+    bool any = false;
+    if (reading_key_equal(key, &counted->pending->basis.deciding)) {
+        collect_reading(counted->evidence, counted->series, counted->pending);
+        return;
+    }
+    for (size_t i = series_find(counted->series, names, key); item_of_key(counted->series, i, key, &held);
+         i++)
+        if ((held.flags & HELD_MEMBER) && (!any || ledger->side == SIDE_HIGH)) {
+            found = held;
+            any = true;
+        }
+    if (any)
+        evidence_add(counted->evidence, &found);
 }
 
 /* The occurrences that were counted, and the reading that decided when it is none of them. */
@@ -258,20 +258,17 @@ static void (*const collectors[BASIS_COUNT])(struct evidence *, const struct ser
 static void collect_cause(struct evidence *evidence, const struct series *series, const struct names *names,
                           const struct transition *basis)
 {
-    for (size_t i = series == NULL ? 0 : series_find(series, names, &basis->deciding);
-         series != NULL && i < series->count; i++) {
-        const struct held *held = series_item(series, i);
-        if (!reading_key_equal(&held->key, &basis->deciding))
-            return;
-        if (held->value == basis->value && held->comparator == basis->comparator && evidence->total == 0)
-            evidence_add(evidence, held);
-    }
+    if (series != NULL && evidence->total == 0)
+        collect_exactly(evidence, series, names, basis, 0);
 }
 
-static void render_reading(struct buffer *json, const struct held *held)
+static void render_reading(struct buffer *json, const struct engine *engine, const struct ledger *ledger,
+                           const struct held *held)
 {
+    uint8_t id[UUID_BYTES];
+    patient_reading_id(engine, ledger->patient, ledger->parameter, held, id);
     render_open(json, '{');
-    uuid_member(json, "id", held->id);
+    uuid_member(json, "id", id);
     instant_member(json, "measured_at", held->key.ms);
     render_key(json, "value");
     render_decimal(json, held->value);
@@ -280,9 +277,10 @@ static void render_reading(struct buffer *json, const struct held *held)
     render_close(json, '}');
 }
 
-static void readings_members(struct buffer *json, const struct pending *pending)
+static void readings_members(struct buffer *json, const struct engine *engine, const struct pending *pending)
 {
-    struct evidence evidence = {.total = 0};
+    struct evidence evidence;
+    evidence.total = 0;
     const struct patient *patient = pending->ledger->patient;
     const struct transition *basis = &pending->basis;
     const struct series *series =
@@ -297,10 +295,10 @@ static void readings_members(struct buffer *json, const struct pending *pending)
     render_key(json, "readings");
     render_open(json, '[');
     if (evidence.total > 0)
-        render_reading(json, evidence.first);
+        render_reading(json, engine, pending->ledger, &evidence.first);
     size_t latest = evidence.total == 0 ? 0 : evidence.total - 1;
     for (size_t i = latest < EVENT_READINGS_MAX - 1 ? 0 : latest - (EVENT_READINGS_MAX - 1); i < latest; i++)
-        render_reading(json, evidence.last[i % (EVENT_READINGS_MAX - 1)]);
+        render_reading(json, engine, pending->ledger, &evidence.last[i % (EVENT_READINGS_MAX - 1)]);
     render_close(json, ']');
     render_key(json, "readings_total");
     render_integer(json, (int64_t)evidence.total);
@@ -461,7 +459,7 @@ void event_render(const struct engine *engine, const struct pending *pending, st
     instant_member(json, "decided_at", now_ms);
     render_key(json, "retrospective");
     render_boolean(json, pending->retrospective);
-    readings_members(json, pending);
+    readings_members(json, engine, pending);
     reference_member(json, pending);
     episode_members(json, pending);
     outcome_members(json, pending);

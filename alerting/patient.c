@@ -97,21 +97,21 @@ static size_t held_max(const struct series *series)
 bool patient_lets_go(const struct engine *engine, const struct series *series)
 {
     int64_t cut_ms = engine->unit.now_ms - 2 * engine_lookback_ms(engine, series->parameter);
-    return series->count > held_max(series) || (series->count > 0 && series_item(series, 0)->key.ms < cut_ms);
+    size_t count = series_count(series);
+    return count > held_max(series) || (count > 0 && held_ms(&series->held, 0) < cut_ms);
 }
 
 void patient_let_go(struct engine *engine, struct patient *patient, struct series *series)
 {
     size_t count = 0;
     int64_t cut_ms = engine->unit.now_ms - 2 * engine_lookback_ms(engine, series->parameter);
-    while (count < series->count && series_item(series, count)->key.ms < cut_ms)
+    while (count < series_count(series) && held_ms(&series->held, count) < cut_ms)
         count++;
-    if (series->count - count > held_max(series))
+    if (series_count(series) - count > held_max(series))
         technical_dense(engine, patient, series->parameter);
-    while (series->count - count >
-           held_max(series)) { /* denser than what is held: its look-back is what is held */
-        cut_ms = series_item(series, count)->key.ms + 1;
-        while (count < series->count && series_item(series, count)->key.ms < cut_ms)
+    while (series_count(series) - count > held_max(series)) { /* denser: its look-back is what is held */
+        cut_ms = held_ms(&series->held, count) + 1;
+        while (count < series_count(series) && held_ms(&series->held, count) < cut_ms)
             count++;
     }
     if (count == 0)
@@ -121,6 +121,23 @@ void patient_let_go(struct engine *engine, struct patient *patient, struct serie
             track_let_go(engine, patient->tracks[i], series, count, cut_ms);
     series->cut_ms = cut_ms;
     series_drop(series, count);
+}
+
+void patient_reading_id(const struct engine *engine, const struct patient *patient, enum parameter parameter,
+                        const struct held *held, uint8_t ret_id[UUID_BYTES])
+{
+    const char *device = names_text(&patient->names, held->key.device);
+    const char *sensor = names_text(&patient->names, held->key.sensor);
+    struct reading_identity identity = {
+        .patient_id = patient->patient_id,
+        .parameter = parameter,
+        .device = {device, strlen(device)},
+        .sensor = {sensor, strlen(sensor)},
+        .measured_at_ms = held->key.ms,
+        .value = held->value,
+        .comparator = held->comparator,
+    };
+    reading_identity_id(&identity, &engine->settings.reading_key, ret_id);
 }
 
 static size_t track_place(const struct patient *patient, const char *rule_id)

@@ -14,6 +14,9 @@ void patient_free(struct patient *patient, struct engine *engine);
 /* The series of a parameter; made when missing, NULL when it is only asked for. */
 struct series *patient_series(const struct patient *patient, enum parameter parameter);
 struct series *patient_add_series(struct patient *patient, enum parameter parameter);
+/* The id of a held reading, made anew: its identity is held. */
+void patient_reading_id(const struct engine *engine, const struct patient *patient, enum parameter parameter,
+                        const struct held *held, uint8_t ret_id[UUID_BYTES]);
 /* Lets go of what is older than 2 L, or beyond what is held of a series. */
 bool patient_lets_go(const struct engine *engine, const struct series *series); /* would it? */
 void patient_let_go(struct engine *engine, struct patient *patient, struct series *series);

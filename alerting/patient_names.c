@@ -12,8 +12,11 @@ static void name_key(bool *named, const struct reading_key *key)
 
 static void name_series(bool *named, const struct series *series)
 {
-    for (size_t i = 0; i < series->count; i++)
-        name_key(named, &series_item(series, i)->key);
+    for (size_t i = 0; i < series_count(series); i++) {
+        struct reading_key key;
+        held_key(&series->held, i, &key);
+        name_key(named, &key);
+    }
     for (size_t i = 0; i < series->marks_count; i++)
         name_key(named, &series->marks[i].key);
     if (series->has_tip)

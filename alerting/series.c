@@ -1,5 +1,5 @@
-/* series: an array with a moving start. In order a reading is an append; late it is one memmove. Amendments
- * are rare: their keys and aliases are kept aside, and only what they may concern is resolved as a whole. */
+/* series: in order a reading is an append; late it is one memmove. Amendments are rare: their keys and
+ * aliases are kept aside, and only what they may concern is resolved as a whole. */
 #include "alerting/series.h"
 
 #include <stdlib.h>
@@ -73,6 +73,7 @@ struct series *series_new(enum parameter parameter)
     struct series *series = zeroed(sizeof *series);
     series->parameter = parameter;
     series->cut_ms = INT64_MIN;
+    series->brought_ms = INT64_MAX;
     return series;
 }
 
@@ -81,7 +82,7 @@ void series_free(struct series *series)
     if (series == NULL)
         return;
     series_free(series->aside);
-    slab_give(series->items);
+    held_deinit(&series->held);
     slab_give(series->marks);
     slab_give(series);
 }
@@ -104,21 +105,44 @@ static int compare_keys(const struct names *names, const struct reading_key *a, 
     return order != 0 ? order : compare_names(names, a->sensor, b->sensor);
 }
 
-/* Identity order, which is series order. */
-static int compare_held(const struct names *names, const struct held *a, const struct held *b)
+/* Item `index` against a key. */
+static int compare_to_key(const struct series *series, const struct names *names, size_t index,
+                          const struct reading_key *key)
 {
-    int order = compare_keys(names, &a->key, &b->key);
-    if (order == 0)
-        order = compare_integers(a->value, b->value);
-    return order != 0 ? order : (int)a->comparator - (int)b->comparator;
+    struct reading_key own;
+    int order = compare_integers(held_ms(&series->held, index), key->ms);
+    if (order != 0)
+        return order;
+    held_key(&series->held, index, &own);
+    return compare_keys(names, &own, key);
+}
+
+/* Identity order, which is series order. */
+static int compare_to_reading(const struct series *series, const struct names *names, size_t index,
+                              const struct held *reading)
+{
+    struct held own;
+    int order = compare_to_key(series, names, index, &reading->key);
+    if (order != 0)
+        return order;
+    series_item(series, index, &own);
+    order = compare_integers(own.value, reading->value);
+    return order != 0 ? order : (int)own.comparator - (int)reading->comparator;
+}
+
+static bool is_of_key(const struct series *series, size_t index, const struct reading_key *key)
+{
+    struct reading_key own;
+    held_key(&series->held, index, &own);
+    return reading_key_equal(&own, key);
 }
 
 size_t series_find(const struct series *series, const struct names *names, const struct reading_key *key)
 {
-    size_t low = 0, high = series->count;
+    size_t low = 0, high = series_count(series);
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (compare_keys(names, &series_item(series, middle)->key, key) < 0)
+        if (compare_to_key(series, names, middle, key) < 0)
             low = middle + 1;
         else
             high = middle;
@@ -129,12 +153,12 @@ size_t series_find(const struct series *series, const struct names *names, const
 /* Where a reading goes: behind all that sort at or before it; most come at the end. */
 static size_t find_place(const struct series *series, const struct names *names, const struct held *reading)
 {
-    size_t low = 0, high = series->count;
-    if (high > 0 && compare_held(names, series_item(series, high - 1), reading) <= 0)
+    size_t low = 0, high = series_count(series);
+    if (high > 0 && compare_to_reading(series, names, high - 1, reading) <= 0)
         return high;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (compare_held(names, series_item(series, middle), reading) <= 0)
+        if (compare_to_reading(series, names, middle, reading) <= 0)
             low = middle + 1;
         else
             high = middle;
@@ -161,12 +185,13 @@ static void judge_arrival(const struct series *series, size_t low, size_t high, 
 {
     *ret = (struct series_arrival){.first_of_key = (reading->flags & HELD_SIGN) != 0};
     for (size_t i = low; i < high; i++) {
-        const struct held *held = series_item(series, i);
-        bool same = held->value == reading->value && held->comparator == reading->comparator;
-        ret->duplicate |= same && is_duplicate(held, reading);
+        struct held held;
+        series_item(series, i, &held);
+        bool same = held.value == reading->value && held.comparator == reading->comparator;
+        ret->duplicate |= same && is_duplicate(&held, reading);
         ret->revision += same;
-        ret->same_instant |= !same && held->status <= STATUS_FINAL && reading->status <= STATUS_FINAL;
-        ret->first_of_key &= !(held->flags & HELD_SIGN);
+        ret->same_instant |= !same && held.status <= STATUS_FINAL && reading->status <= STATUS_FINAL;
+        ret->first_of_key &= !(held.flags & HELD_SIGN);
     }
 }
 
@@ -178,34 +203,6 @@ static bool is_marked(const struct series *series, const struct held *reading)
             reading_key_equal(&reading->key, &series->marks[i].key))
             return true;
     return false;
-}
-
-/* Room for one more. What was let go at the front is used again once it is a quarter of the rest: four moves
- * a reading, and of a series that neither grows nor shrinks a fifth of its memory waits. Else it grows by a
- * half: most series are short, and there are many of them. */
-static void make_room(struct series *series)
-{
-    size_t end = series->start + series->count;
-    if (end < series->capacity)
-        return;
-    if (series->start > 0 && series->start >= series->count / 4) {
-        memmove(series->items, series->items + series->start, series->count * sizeof series->items[0]);
-        series->start = 0;
-        return;
-    }
-    size_t wanted =
-        (series->capacity < 4 ? 4 : series->capacity + series->capacity / 2) * sizeof(struct held);
-    series->capacity = slab_fit(wanted) / sizeof(struct held);
-    series->items = slab_resize(series->items, series->capacity * sizeof(struct held));
-}
-
-static void put(struct series *series, size_t place, const struct held *reading)
-{
-    make_room(series);
-    struct held *at = series->items + series->start + place;
-    memmove(at + 1, at, (series->count - place) * sizeof *at);
-    *at = *reading;
-    series->count++;
 }
 
 static void mark(struct series *series, const struct held *reading)
@@ -220,9 +217,9 @@ static size_t locate(const struct series *series, const struct names *names, con
                      size_t *ret_low, size_t *ret_high)
 {
     size_t place = find_place(series, names, reading), low = place, high = place;
-    while (low > 0 && reading_key_equal(&series_item(series, low - 1)->key, &reading->key))
+    while (low > 0 && is_of_key(series, low - 1, &reading->key))
         low--;
-    while (high < series->count && reading_key_equal(&series_item(series, high)->key, &reading->key))
+    while (high < series_count(series) && is_of_key(series, high, &reading->key))
         high++;
     *ret_low = low;
     *ret_high = high;
@@ -237,22 +234,29 @@ void series_look_up(const struct series *series, const struct names *names, cons
     judge_arrival(series, low, high, reading, ret);
 }
 
-const struct held *series_by_alias(const struct series *series, uint64_t alias)
+bool series_by_alias(const struct series *series, uint64_t alias, struct held *ret)
 {
-    for (size_t i = series == NULL ? 0 : series->count; i > 0; i--)
-        if (series_item(series, i - 1)->alias == alias)
-            return series_item(series, i - 1);
-    return NULL;
+    for (size_t i = series == NULL ? 0 : series_count(series); i > 0; i--) {
+        series_item(series, i - 1, ret);
+        if (ret->alias == alias)
+            return true;
+    }
+    return false;
 }
 
 void series_remove_oldest(struct series *series)
 {
     size_t oldest = 0;
-    for (size_t i = 1; i < series->count; i++)
-        if (series_item(series, i)->received_ms < series_item(series, oldest)->received_ms)
+    int64_t oldest_ms = INT64_MAX;
+    for (size_t i = 0; i < series_count(series); i++) {
+        struct held held;
+        series_item(series, i, &held);
+        if (held.received_ms < oldest_ms) {
+            oldest_ms = held.received_ms;
             oldest = i;
-    struct held *at = series->items + series->start + oldest;
-    memmove(at, at + 1, (--series->count - oldest) * sizeof *at);
+        }
+    }
+    held_remove(&series->held, oldest);
 }
 
 void series_insert(struct series *series, const struct names *names, const struct held *reading,
@@ -264,7 +268,13 @@ void series_insert(struct series *series, const struct names *names, const struc
         return;
 
     bool alone = low == high;
-    put(series, place, reading);
+    held_put(&series->held, place, reading);
+    if (!alone)
+        held_need_room(&series->held, high + 1 - low);
+    if (reading->flags & HELD_ELIGIBLE) {
+        held_set_flag(&series->held, place, HELD_NEW, true);
+        series->brought_ms = reading->key.ms < series->brought_ms ? reading->key.ms : series->brought_ms;
+    }
     if (reading->flags & HELD_AMENDS)
         mark(series, reading);
     if (series->marks_count > 0 && (!alone || is_marked(series, reading)))
@@ -273,35 +283,58 @@ void series_insert(struct series *series, const struct names *names, const struc
         series__resolve_key(series, names, low, high + 1);
 }
 
+bool series_has_next(const struct series *series, size_t index)
+{
+    for (; index < series_count(series); index++)
+        if (held_flags(&series->held, index) & HELD_MEMBER)
+            return true;
+    return false;
+}
+
+/* Lays the items [low, high) of one key out. */
+static void lay_out(const struct series *series, size_t low, size_t high, struct instant *ret)
+{
+    struct held *to = high - low == 1 ? &ret->one : held_room(&series->held, high - low);
+    for (size_t i = low; i < high; i++)
+        series_item(series, i, &to[i - low]);
+    ret->key = to->key;
+    ret->first = to;
+    ret->end = to + (high - low);
+}
+
 bool series_next(const struct series *series, size_t *index, struct instant *ret)
 {
-    while (*index < series->count) {
-        const struct held *first = series_item(series, *index), *end = first;
-        bool member = false;
-        for (; *index < series->count && reading_key_equal(&series_item(series, *index)->key, &first->key);
-             (*index)++, end++)
-            member |= (end->flags & HELD_MEMBER) != 0;
+    size_t count = series_count(series);
+    while (*index < count) {
+        size_t low = *index;
+        struct reading_key key;
+        held_key(&series->held, low, &key);
+        bool member = (held_flags(&series->held, low) & HELD_MEMBER) != 0;
+        for (++*index;
+             *index < count && held_ms(&series->held, *index) == key.ms && is_of_key(series, *index, &key);
+             ++*index)
+            member |= (held_flags(&series->held, *index) & HELD_MEMBER) != 0;
         if (member) {
-            *ret = (struct instant){first->key, first, end};
+            lay_out(series, low, *index, ret);
             return true;
         }
     }
     return false;
 }
 
-const struct held *series_newest(const struct series *series)
+bool series_newest(const struct series *series, struct held *ret)
 {
-    for (size_t i = series->count; i > 0; i--)
-        if (series_item(series, i - 1)->flags & HELD_MEMBER)
-            return series_item(series, i - 1);
-    return NULL;
+    for (size_t i = series_count(series); i > 0; i--)
+        if (held_flags(&series->held, i - 1) & HELD_MEMBER) {
+            series_item(series, i - 1, ret);
+            return true;
+        }
+    return false;
 }
 
 void series_drop(struct series *series, size_t count)
 {
-    ensure(count <= series->count);
-    series->start += count;
-    series->count -= count;
+    held_drop(&series->held, count);
     size_t kept = 0;
     for (size_t i = 0; i < series->marks_count; i++)
         if (series->marks[i].key.ms >= series->cut_ms)
@@ -311,14 +344,14 @@ void series_drop(struct series *series, size_t count)
 
 size_t series_behind_tip(const struct series *series, const struct names *names)
 {
-    size_t index = series->count;
+    size_t index = series_count(series);
     if (!series->has_tip)
         return 0;
     for (unsigned steps = 0; steps < 8; steps++, index--) /* mostly the tip is the last but one */
-        if (index == 0 || compare_keys(names, &series_item(series, index - 1)->key, &series->tip) <= 0)
+        if (index == 0 || compare_to_key(series, names, index - 1, &series->tip) <= 0)
             return index;
     index = series_find(series, names, &series->tip);
-    while (index < series->count && reading_key_equal(&series_item(series, index)->key, &series->tip))
+    while (index < series_count(series) && is_of_key(series, index, &series->tip))
         index++;
     return index;
 }
@@ -330,9 +363,13 @@ bool series__is_judged(const struct series *series, const struct names *names, c
 
 void series_settle(struct series *series)
 {
-    const struct held *newest = series_newest(series);
-    series->has_tip = newest != NULL || series->has_tip;
-    if (newest != NULL)
-        series->tip = newest->key;
+    struct held newest;
+    if (series_newest(series, &newest)) {
+        series->has_tip = true;
+        series->tip = newest.key;
+    }
+    for (size_t i = series_count(series); i > 0 && held_ms(&series->held, i - 1) >= series->brought_ms; i--)
+        held_set_flag(&series->held, i - 1, HELD_NEW, false);
+    series->brought_ms = INT64_MAX;
     series->dirty = series->changed = false;
 }

@@ -1,19 +1,19 @@
 /* series: the held readings of one patient and parameter, all versions of them, sorted as RULES.md section 1
  * sorts a series; which of them are its members ("winners") is decided here and only here, from the set
- * alone. Owner:   the patient's. Threads: the shard's alone. Holds:   items[start .. start + count) sorted;
- * members up to `tip` have been judged, later ones wait for the end of the unit; `dirty` says that something
- * up to the tip changed, so that all is judged again. Choices: a final of a preliminary's identity, and the
- * original of a correction's, are versions, else order would count; an identifier that comes with a duplicate
- * is forgotten with it. A void without a version time is never taken back. Amendments of one alias that no
- * reading carries are of one reading. */
+ * alone. Owner:   the patient's. Threads: the shard's alone. Holds:   `held` is sorted; members up to `tip`
+ * have been judged, later ones wait for the end of the unit; `dirty` says that something up to the tip
+ * changed, so that all is judged again. Choices: a final of a preliminary's identity, and the original of a
+ * correction's, are versions, else order would count; an identifier that comes with a duplicate is forgotten
+ * with it. A void without a version time is never taken back. Amendments of one alias that no reading carries
+ * are of one reading. */
 #ifndef VIGIE_ALERTING_SERIES_H
 #define VIGIE_ALERTING_SERIES_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "alerting/held.h"
 #include "daemon/model/parameter.h"
-#include "daemon/model/reading.h"
 
 /* Names of devices, sources and sensors of one patient: equal names have equal numbers. 0 is "". A patient
  * has a few; a sender that makes up a new one every time is met by forgetting those that nothing names any
@@ -29,34 +29,6 @@ const char *names_text(const struct names *names, uint32_t number);
 bool names_are_many(const struct names *names);
 void names_sweep(struct names *names, const bool *named);
 
-/* A reading's key within its series (RULES.md section 1). */
-struct reading_key {
-    int64_t ms;
-    uint32_t device, sensor;
-};
-static inline bool reading_key_equal(const struct reading_key *a, const struct reading_key *b)
-{
-    return a->ms == b->ms && a->device == b->device && a->sensor == b->sensor;
-}
-
-enum held_flag {
-    HELD_ELIGIBLE = 1 << 0, /* may be a member: judged, possible, a moment, no test data */
-    HELD_MEMBER = 1 << 1,   /* of the series */
-    HELD_AMENDS = 1 << 2,   /* a correction or void that takes part */
-    HELD_SIGN = 1 << 3,     /* a sign of life of its key: no void, not quarantined, no test data */
-};
-
-struct held {
-    struct reading_key key;
-    int64_t value, received_ms, issued_ms;
-    uint64_t alias;
-    uint8_t id[UUID_BYTES];
-    uint8_t comparator, status;
-    uint16_t flags;
-    uint32_t unit; /* number of the unit of decision that brought it */
-};
-static_assert(sizeof(struct held) == 72, "the size that memory planning counts with");
-
 struct series_mark { /* an amendment that takes part, to see at a glance what it may concern */
     uint64_t alias;
     struct reading_key key;
@@ -64,14 +36,13 @@ struct series_mark { /* an amendment that takes part, to see at a glance what it
 
 struct series {
     enum parameter parameter;
-    struct held *items;
-    size_t start, count, capacity;
+    bool has_tip, dirty, changed; /* changed: this unit changed the members */
     struct reading_key tip;
-    bool has_tip;
+    int64_t cut_ms;     /* everything measured before it was let go, INT64_MIN at first */
+    int64_t brought_ms; /* the first of what this unit brought, INT64_MAX without */
+    struct held_array held;
     struct series_mark *marks;
     size_t marks_count, marks_capacity;
-    int64_t cut_ms;       /* everything measured before it was let go, INT64_MIN at first */
-    bool dirty, changed;  /* changed: this unit changed the members */
     struct series *aside; /* quarantined readings, held to know a resend; NULL without */
 };
 
@@ -91,25 +62,33 @@ void series_insert(struct series *series, const struct names *names, const struc
 /* What inserting it would say, without inserting it. */
 void series_look_up(const struct series *series, const struct names *names, const struct held *reading,
                     struct series_arrival *ret);
-/* A held reading that carries the alias, the newest; NULL when none does. */
-const struct held *series_by_alias(const struct series *series, uint64_t alias);
+/* The newest held reading that carries the alias; false: none does. Series NULL: none. */
+bool series_by_alias(const struct series *series, uint64_t alias, struct held *ret);
 /* Removes the item that was received first (of readings kept aside). */
 void series_remove_oldest(struct series *series);
 
-/* One instant: the members of one key, items [first, end), some of which may be no members. */
+/* One instant: the readings of one key, some of which may be no members. It is good until the next one is
+ * asked for, and never copied: what is kept of it are values. */
 struct instant {
     struct reading_key key;
     const struct held *first, *end;
+    struct held one;
 };
-/* The first instant at or after item *index; moves *index behind it. False at the end. */
+/* The first instant with a member at or after item *index; moves *index behind it. False at the end. */
 bool series_next(const struct series *series, size_t *index, struct instant *ret);
+/* Would series_next() find one there? */
+bool series_has_next(const struct series *series, size_t index);
 
-/* The newest member, NULL without; the first item at or after a key in series order. */
-const struct held *series_newest(const struct series *series);
+/* The newest member, false without; the first item at or after a key in series order. */
+bool series_newest(const struct series *series, struct held *ret);
 size_t series_find(const struct series *series, const struct names *names, const struct reading_key *key);
-static inline const struct held *series_item(const struct series *series, size_t index)
+static inline size_t series_count(const struct series *series)
 {
-    return series->items + series->start + index;
+    return series->held.count;
+}
+static inline void series_item(const struct series *series, size_t index, struct held *ret)
+{
+    held_get(&series->held, index, ret);
 }
 /* Lets go of the first `count` items; the caller has moved its checkpoints over them. */
 void series_drop(struct series *series, size_t count);

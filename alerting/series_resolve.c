@@ -23,11 +23,11 @@ struct carrier {
 
 struct resolution {
     struct series *series;
-    struct held *items;       /* of the series, from its start */
+    struct held *items;       /* of the series, laid out */
     uint32_t *parent;         /* union-find */
     uint32_t *winner;         /* of a root: item of its winning amendment, UINT32_MAX without */
     struct carrier *carriers; /* sorted by alias, item */
-    size_t carriers_count;
+    size_t carriers_count, count;
 };
 
 static bool unmarked(const struct held *held)
@@ -45,29 +45,31 @@ static bool displaces(const struct held *final, const struct held *preliminary)
 
 static bool is_displaced(const struct held *items, size_t low, size_t high, const struct held *held)
 {
-    for (size_t i = low; i < high; i++)
+    for (size_t i = low; i < high && held->status == STATUS_PRELIMINARY; i++)
         if (displaces(&items[i], held))
             return true;
     return false;
 }
 
-static void set_member(struct series *series, const struct names *names, size_t index, bool member)
+static void set_member(struct series *series, const struct names *names, size_t index,
+                       const struct held *held, bool member)
 {
-    struct held *held = series->items + series->start + index;
     if (((held->flags & HELD_MEMBER) != 0) == member)
         return;
-    held->flags ^= HELD_MEMBER;
+    held_set_flag(&series->held, index, HELD_MEMBER, member);
     series->changed = true;
     series->dirty |= series__is_judged(series, names, &held->key);
 }
 
 void series__resolve_key(struct series *series, const struct names *names, size_t low, size_t high)
 {
-    const struct held *items = series->items + series->start;
+    struct held one, *items = high - low == 1 ? &one : held_room(&series->held, high - low);
     for (size_t i = low; i < high; i++)
-        set_member(series, names, i,
+        series_item(series, i, &items[i - low]);
+    for (size_t i = 0; i < high - low; i++)
+        set_member(series, names, low + i, &items[i],
                    (items[i].flags & HELD_ELIGIBLE) && unmarked(&items[i]) &&
-                       !is_displaced(items, low, high, &items[i]));
+                       !is_displaced(items, 0, high - low, &items[i]));
 }
 
 static uint32_t find_root(struct resolution *r, uint32_t item)
@@ -88,7 +90,7 @@ static void key_range(const struct resolution *r, size_t item, size_t *ret_low, 
     size_t low = item, high = item + 1;
     while (low > 0 && reading_key_equal(&r->items[low - 1].key, &r->items[item].key))
         low--;
-    while (high < r->series->count && reading_key_equal(&r->items[high].key, &r->items[item].key))
+    while (high < r->count && reading_key_equal(&r->items[high].key, &r->items[item].key))
         high++;
     *ret_low = low;
     *ret_high = high;
@@ -182,11 +184,13 @@ static bool amendment_wins(const struct held *a, const struct held *b)
 
 static void prepare(struct resolution *r)
 {
-    size_t count = r->series->count;
+    size_t count = r->count = series_count(r->series);
+    r->items = zeroed((count + 1) * sizeof *r->items);
     r->parent = zeroed((count + 1) * sizeof *r->parent);
     r->winner = zeroed((count + 1) * sizeof *r->winner);
     r->carriers = zeroed((count + 1) * sizeof *r->carriers);
     for (size_t i = 0; i < count; i++) {
+        series_item(r->series, i, &r->items[i]);
         r->parent[i] = (uint32_t)i;
         r->winner[i] = UINT32_MAX;
         if (r->items[i].alias != 0 && (unmarked(&r->items[i]) || (r->items[i].flags & HELD_AMENDS)))
@@ -197,7 +201,7 @@ static void prepare(struct resolution *r)
 
 static void choose_winners(struct resolution *r)
 {
-    for (size_t i = 0; i < r->series->count; i++) {
+    for (size_t i = 0; i < r->count; i++) {
         if (!(r->items[i].flags & HELD_AMENDS))
             continue;
         uint32_t root = find_root(r, (uint32_t)i);
@@ -208,13 +212,13 @@ static void choose_winners(struct resolution *r)
 
 void series__resolve_all(struct series *series, const struct names *names)
 {
-    struct resolution r = {.series = series, .items = series->items + series->start};
+    struct resolution r = {.series = series};
     prepare(&r);
-    for (size_t i = 0; i < series->count; i++)
+    for (size_t i = 0; i < r.count; i++)
         if ((r.items[i].flags & HELD_AMENDS) && (r.items[i].alias == 0 || !mean_alias(&r, i)))
             mean_key(&r, i);
     choose_winners(&r);
-    for (size_t i = 0; i < series->count; i++) {
+    for (size_t i = 0; i < r.count; i++) {
         const struct held *held = &r.items[i];
         uint32_t winner = r.winner[find_root(&r, (uint32_t)i)];
         bool member = (held->flags & HELD_ELIGIBLE) != 0;
@@ -225,8 +229,9 @@ void series__resolve_all(struct series *series, const struct names *names)
         } else {
             member = member && held->status == STATUS_CORRECTED && winner == i;
         }
-        set_member(series, names, i, member);
+        set_member(series, names, i, held, member);
     }
+    slab_give(r.items);
     slab_give(r.parent);
     slab_give(r.winner);
     slab_give(r.carriers);

@@ -130,10 +130,10 @@ static void step(struct walk *walk, const struct instant *instant)
     };
 }
 
-static bool brought_now(const struct instant *instant, uint32_t unit)
+static bool brought_now(const struct instant *instant)
 {
     for (const struct held *held = instant->first; held < instant->end; held++)
-        if ((held->flags & HELD_MEMBER) && held->unit == unit)
+        if ((held->flags & HELD_MEMBER) && (held->flags & HELD_NEW))
             return true;
     return false;
 }
@@ -144,10 +144,10 @@ static void meet_breach(struct scene *scene, const struct instant *instant, bool
     const struct unit *unit = &scene->engine->unit;
     if (instant->key.ms < unit->now_ms - parameter_row(scene->ledger->parameter)->live_within_ms)
         return;
-    if (!brought_now(instant, unit->number) && !(newest && scene->series->changed))
+    if (!brought_now(instant) && !(newest && scene->series->changed))
         return;
     scene->has_fresh = true;
-    scene->fresh = instant_first(instant);
+    scene->fresh = *instant_first(instant);
 }
 
 static void note_step(struct notes *notes, const struct walk *walk)
@@ -196,18 +196,16 @@ static void judge_side(struct engine *engine, struct track *track, enum rule_sid
     struct walk walk = {.track = track, .side = side, .state = &judged->tip};
     struct notes *notes = &engine->notes;
     struct episode *open = ledger_open_episode(&judged->ledger);
-    struct instant instant, next;
+    struct instant instant;
     size_t index = series_behind_tip(series, &judged->ledger.patient->names);
     notes->count = 0;
-    for (bool more = series_next(series, &index, &next); more;) {
-        instant = next;
-        more = series_next(series, &index, &next);
+    while (series_next(series, &index, &instant)) {
         step(&walk, &instant);
         note_step(notes, &walk);
         if (counts_breach(&walk))
             ++*(notes->count > 0 ? &notes->items[notes->count - 1].in_breach : &open->story.in_breach);
         if (walk.outcome.breach)
-            meet_breach(&scene, &instant, !more);
+            meet_breach(&scene, &instant, !series_has_next(series, index));
     }
     apply_notes(&scene, notes);
     ledger_live(&scene);
@@ -277,19 +275,17 @@ static void replay_side(struct engine *engine, struct track *track, enum rule_si
     struct track_side *side = &track->side[number];
     struct scene scene = {.engine = engine, .ledger = &side->ledger, .series = series};
     struct walk walk = {.track = track, .side = number, .state = &side->tip};
-    struct instant instant, next;
+    struct instant instant;
     size_t index = 0;
     begin_at_base(&side->tip, track, side);
     engine->stories.count = 0;
     if (side->base_open.count > 0)
         story_copy(push_story(&engine->stories), &side->base_open);
-    for (bool more = series_next(series, &index, &next); more;) {
-        instant = next;
-        more = series_next(series, &index, &next);
+    while (series_next(series, &index, &instant)) {
         step(&walk, &instant);
         tell_step(&engine->stories, &walk);
         if (walk.outcome.breach)
-            meet_breach(&scene, &instant, !more);
+            meet_breach(&scene, &instant, !series_has_next(series, index));
     }
     pass_ends(&walk, clock_ms);
     walk.outcome.breach = false;

@@ -231,7 +231,8 @@ static uint64_t touch_series(const struct patient *patient, enum parameter param
         if (series->parameter != parameter)
             continue;
         sum += touch(series, sizeof *series);
-        volatile uint8_t *newest = (volatile uint8_t *)(series->items + series->start + series->count - 1);
+        const struct held_array *held = &series->held;
+        volatile uint8_t *newest = (volatile uint8_t *)(held->items + held->start + held->count - 1);
         *newest = *newest;
     }
     for (size_t i = 0; i < patient->tracks_count; i++)

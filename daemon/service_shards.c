@@ -53,6 +53,7 @@ static struct shard_options shard_options(struct service *service, uint32_t inde
         .engine = {.lookback_ms = config->alerting_lookback,
                    .lookback_continuous_ms = config->alerting_lookback_continuous,
                    .future_tolerance_ms = config->alerting_future_tolerance,
+                   .reading_key = service->reading_key,
                    .shard = index,
                    .test_mode = config->node_mode == MODE_TEST},
         .journal = {.directory = directory,

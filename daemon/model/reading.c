@@ -106,18 +106,34 @@ static void put_slice(struct identity *identity, struct slice slice)
     put(identity, slice.data, slice.size);
 }
 
-void reading_identify(struct reading *reading, const uint8_t *tail, const struct sip_key *key)
+void reading_identity_id(const struct reading_identity *of, const struct sip_key *key,
+                         uint8_t ret_id[UUID_BYTES])
 {
     struct identity identity = {.size = 0};
-    const char *name = parameter_row(reading->parameter)->name;
+    const char *name = parameter_row(of->parameter)->name;
+    const uint8_t comparator = (uint8_t)of->comparator;
 
-    put(&identity, &reading->patient_id, sizeof(reading->patient_id));
+    put(&identity, &of->patient_id, sizeof(of->patient_id));
     put(&identity, name, strlen(name) + 1);
-    put_slice(&identity, tail_get(tail, reading->tail_size, TAIL_KEY_DEVICE));
-    put_slice(&identity, tail_get(tail, reading->tail_size, TAIL_SENSOR));
-    put(&identity, &reading->measured_at_ms, sizeof(reading->measured_at_ms));
-    put(&identity, &reading->value, sizeof(reading->value));
-    put(&identity, &reading->comparator, sizeof(reading->comparator));
-    hash_sip128(key, identity.bytes, identity.size, reading->reading_id);
-    uuid_make_v8(reading->reading_id);
+    put_slice(&identity, of->device);
+    put_slice(&identity, of->sensor);
+    put(&identity, &of->measured_at_ms, sizeof(of->measured_at_ms));
+    put(&identity, &of->value, sizeof(of->value));
+    put(&identity, &comparator, sizeof(comparator));
+    hash_sip128(key, identity.bytes, identity.size, ret_id);
+    uuid_make_v8(ret_id);
+}
+
+void reading_identify(struct reading *reading, const uint8_t *tail, const struct sip_key *key)
+{
+    struct reading_identity identity = {
+        .patient_id = reading->patient_id,
+        .measured_at_ms = reading->measured_at_ms,
+        .value = reading->value,
+        .parameter = (enum parameter)reading->parameter,
+        .comparator = (enum comparator)reading->comparator,
+        .device = tail_get(tail, reading->tail_size, TAIL_KEY_DEVICE),
+        .sensor = tail_get(tail, reading->tail_size, TAIL_SENSOR),
+    };
+    reading_identity_id(&identity, key, reading->reading_id);
 }

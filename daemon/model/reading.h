@@ -11,6 +11,7 @@
 
 #include "daemon/base/hash.h"
 #include "daemon/base/instant.h"
+#include "daemon/model/parameter.h"
 
 enum comparator { COMPARATOR_NONE, COMPARATOR_LESS, COMPARATOR_GREATER }; /* in series order */
 enum origin { ORIGIN_AUTOMATIC, ORIGIN_PATIENT, ORIGIN_CARER, ORIGIN_PROFESSIONAL };
@@ -88,6 +89,14 @@ const char *reading_quarantine_text(enum quarantine_reason reason); /* "impossib
 
 /* reading_id: UUID v8 from SipHash-128 of the identity: patient, parameter, key device, sensor,
  * measured_at_ms, value, comparator (RULES.md section 1). The same measurement has the same id for ever. */
+struct reading_identity {
+    int64_t patient_id, measured_at_ms, value;
+    enum parameter parameter;
+    enum comparator comparator;
+    struct slice device, sensor;
+};
+void reading_identity_id(const struct reading_identity *of, const struct sip_key *key,
+                         uint8_t ret_id[UUID_BYTES]);
 void reading_identify(struct reading *reading, const uint8_t *tail, const struct sip_key *key);
 
 #endif

@@ -12,6 +12,8 @@
 
 enum { OFFERS_MAX = 4096, TAIL_BYTES = 128 };
 
+static const struct sip_key test_key = {1, 2};
+
 static int64_t ms_of(double minute)
 {
     return EPOCH_MS + (int64_t)(minute * 60000 + (minute < 0 ? -0.5 : 0.5));
@@ -34,6 +36,7 @@ void fixture_open(struct fixture *f)
         .lookback_ms = 35 * DAY_MIN * MINUTE_MS,
         .lookback_continuous_ms = 16 * DAY_MIN * MINUTE_MS,
         .future_tolerance_ms = 5 * MINUTE_MS,
+        .reading_key = test_key,
         .node = "node-1",
     };
     struct engine_out out = {.event = take_event, .context = f};
@@ -129,8 +132,6 @@ enum err fixture_rule(struct fixture *f, double minute, double from, const char 
                            "'reason':'r','valid_from':'%s','rule':%s}",
                            (long long)++f->version, fixture_time(from), rule);
 }
-
-static const struct sip_key test_key = {1, 2};
 
 static uint8_t status_of(const char *text)
 {
