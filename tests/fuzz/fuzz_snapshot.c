@@ -96,6 +96,24 @@ static void send(struct engine *engine, int64_t value, int64_t now_ms)
     engine_decide(engine, engine_patient(engine, 7), &reading, tail, 0, now_ms);
 }
 
+#define OWN_RULE(version, fields)                                                                            \
+    "{\"command\":\"rule\",\"layer\":\"patient\",\"scope\":7,\"version\":" version                           \
+    ",\"author\":\"a\",\"role\":\"physician\",\"reason\":\"r\",\"rule\":{\"parameter\":\"body-weight\","     \
+    "\"unit\":\"kg\",\"priority\":\"low\"," fields "}}"
+
+static const char *const rules[] = {
+    OWN_RULE("11", "\"id\":\"o\",\"kind\":\"occurrences\",\"above\":80,\"times\":2,\"within\":\"9h\","
+                   "\"mode\":\"sample\""),
+    OWN_RULE("12", "\"id\":\"r\",\"kind\":\"reference\",\"rise\":3,\"reference\":\"dry\",\"clear_count\":2"),
+    OWN_RULE("13", "\"id\":\"v\",\"kind\":\"rate\",\"rise_per\":0.01,\"within\":\"3h\""),
+};
+static const char *const references[] = {
+    "{\"command\":\"reference\",\"patient_id\":7,\"parameter\":\"body-weight\",\"name\":\"dry\","
+    "\"value\":75,\"unit\":\"kg\",\"from\":\"2026-01-01T00:00:00Z\",\"author\":\"A\"}",
+    "{\"command\":\"reference\",\"patient_id\":7,\"parameter\":\"body-weight\",\"name\":\"dry\","
+    "\"value\":85,\"unit\":\"kg\",\"from\":\"2026-06-01T04:30:00Z\",\"author\":\"B\"}",
+};
+
 static size_t make_seed(uint8_t *data, size_t size_max)
 {
     static const int64_t begin_ms = 1780272000000, step_ms = 3600000;
@@ -122,6 +140,10 @@ static size_t make_seed(uint8_t *data, size_t size_max)
           "\"physician\",\"reason\":\"r\",\"rule\":{\"id\":\"c\",\"kind\":\"change\",\"parameter\":"
           "\"body-weight\",\"unit\":\"kg\",\"rise\":2,\"within\":\"84h\",\"priority\":\"medium\"}}",
           begin_ms);
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
+        order(engine, COMMAND_RULE, rules[i], begin_ms);
+    for (unsigned i = 0; i < 2; i++)
+        order(engine, COMMAND_REFERENCE, references[i], begin_ms);
     for (int i = 1; i < 8; i++)
         send(engine, i == 5 ? 500 : 70 + 3 * i, begin_ms + i * step_ms);
     save(engine, &shared, &patients);

@@ -176,8 +176,17 @@ static const char *const rules[] = {
     "{'id':'r.silent','kind':'silence','max_gap':'%uh','missed_days':2,'parameters':['body-weight'],"
     "'priority':'low'}",
     "{'id':'r.limit','inherit':true}",
+    "{'id':'r.often','kind':'occurrences','parameter':'heart-rate','unit':'/min','above':%u,'below':60,"
+    "'rearm':5,'times':2,'within':'3d','priority':'high'}",
+    "{'id':'r.each','kind':'occurrences','parameter':'body-weight','unit':'kg','above':%u,'mode':'sample',"
+    "'times':3,'within':'5d','priority':'low'}",
+    "{'id':'r.dry','kind':'reference','parameter':'body-weight','unit':'kg','rise':%u,'fall_percent':15,"
+    "'reference':'dry','count':2,'clear_count':2,'priority':'medium'}",
+    "{'id':'r.fast','kind':'rate','parameter':'heart-rate','unit':'/min','rise_per':0.01,'fall_per':0.02,"
+    "'within':'%uh','readings':3,'clear_count':2,'priority':'medium'}",
 };
-static const unsigned rule_low[] = {82, 40, 20, 30, 0};
+enum { FIRST_OF_KINDS = 5 };
+static const unsigned rule_low[] = {82, 40, 20, 30, 0, 85, 77, 8, 30};
 
 static void add_rule(struct node *node, const char *layer, const char *scope, unsigned which)
 {
@@ -336,10 +345,10 @@ static void some_order(struct node *node)
         break;
     case 3:
         order(node, COMMAND_REFERENCE,
-              "{'command':'reference','patient_id':%s,'parameter':'body-weight','name':'dry','value':%llu,'"
-              "unit':'kg',"
-              "'author':'Dr A'}",
-              scope, (unsigned long long)(60 + roll(node, 9)));
+              "{'command':'reference','patient_id':%s,'parameter':'body-weight','name':'%s','value':%llu,'"
+              "unit':'kg','from':'%s','author':'Dr A'}",
+              scope, roll(node, 3) == 0 ? "other" : "dry", (unsigned long long)(60 + roll(node, 19)),
+              when(node->now_ms + ((int64_t)roll(node, 12) - 9) * DAY_MIN * MINUTE_MS));
         break;
     case 4:
         order(node, COMMAND_SUSPENSION,
@@ -376,6 +385,8 @@ static void open_node(struct node *node, uint64_t seed)
               i == 0 ? "test" : "other");
     add_rule(node, "line", "'test'", 0);
     add_rule(node, "organization", "'O'", 2);
+    for (unsigned i = FIRST_OF_KINDS; i < sizeof rules / sizeof rules[0]; i++)
+        add_rule(node, "line", "'test'", i);
     for (unsigned i = 0; i < 8; i++)
         enrol(node);
 }
