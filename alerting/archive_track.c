@@ -126,7 +126,7 @@ static void archive_judge(struct archive *a, struct judge_state *state, enum rul
 
 /* Why a transition came about: words of ours, so that a loaded one is the same static text. One that is not
  * here is forgotten: it has been published. */
-static const char *const reasons[] = {NULL, "left", "rule-disabled", "rule-ended", "accepted"};
+static const char *const reasons[] = {NULL, "left", "rule-disabled", "rule-ended", "accepted", "handled"};
 enum { REASONS = sizeof reasons / sizeof reasons[0] };
 
 static void archive_reason(struct archive *a, const char **reason)
@@ -203,6 +203,10 @@ static void archive_episode(struct archive *a, struct episode *episode)
     archive_bool(a, &episode->acknowledged);
     archive_bool(a, &episode->open_at_cancel);
     archive_instant(a, &episode->newest_at_cancel_ms);
+    ARCHIVE_ENUM(a, episode->outcome, OUTCOME_COUNT);
+    archive_number(a, &episode->handling);
+    archive_instant(a, &episode->handled_ms);
+    archive_instant(a, &episode->shelved_until_ms);
 }
 
 /* A rule of a patient is rendered from the version of a transition. */

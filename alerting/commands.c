@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alerting/command_episode.h"
 #include "alerting/command_fields.h"
 #include "alerting/command_rule.h"
 #include "alerting/episodes.h"
@@ -280,45 +281,6 @@ static void carry_registry(struct engine *engine, struct fields *fields)
     fields_answer(fields, fields->commit_ms, fields->commit_ms, false);
 }
 
-static struct episode *find_episode(struct engine *engine, const char *text, struct ledger **ret_ledger)
-{
-    uint8_t id[UUID_BYTES];
-    uint64_t key;
-    if (uuid_parse(text, strlen(text), id) != OK)
-        return NULL;
-    memcpy(&key, id, sizeof key);
-    struct ledger *ledger = index_map_get(&engine->ledgers_by_episode, key);
-    for (size_t i = 0; ledger != NULL && i < ledger->count; i++)
-        if (memcmp(ledger->items[i]->id, id, UUID_BYTES) == 0) {
-            *ret_ledger = ledger;
-            return ledger->items[i];
-        }
-    return NULL;
-}
-
-static void carry_acknowledge(struct engine *engine, struct fields *fields)
-{
-    const char *text = field_text(fields, "episode", NULL);
-    const char *author = field_text(fields, "author", ""), *note = field_text(fields, "note", "");
-    struct ledger *ledger = NULL;
-    struct episode *episode = fields_are_good(fields) ? find_episode(engine, text, &ledger) : NULL;
-    if (fields_are_good(fields) && episode == NULL)
-        fields_not_found(fields, "episode");
-    else if (fields_are_good(fields) && ledger->patient != NULL && ledger->patient->dormant)
-        fields_pass(fields);
-    else if (fields_are_good(fields) && episode->cancelled)
-        fields_refuse(fields, "episode", "cancelled", "an episode that is not cancelled", NULL);
-    if (!fields_are_good(fields))
-        return;
-    if (!episode->acknowledged) {
-        struct pending *pending = ledger_act(engine, ledger, episode, EVENT_ACKNOWLEDGED);
-        pending->author = author;
-        pending->note = note[0] == '\0' ? NULL : note;
-        episode->acknowledged = true;
-    }
-    fields_answer(fields, fields->commit_ms, fields->commit_ms, false);
-}
-
 static const struct patient *patient_by_ref(const struct engine *engine, const char *ref)
 {
     for (size_t i = 0; i < engine->patients_count; i++)
@@ -409,19 +371,14 @@ static void carry_condition(struct engine *engine, struct fields *fields)
 }
 
 static void (*const carriers[COMMAND_COUNT])(struct engine *, struct fields *) = {
-    [COMMAND_PATIENT] = carry_patient,
-    [COMMAND_LEFT] = carry_left,
-    [COMMAND_RULE] = command_rule,
-    [COMMAND_CONFIRMATION] = carry_confirmation,
-    [COMMAND_REFERENCE] = carry_reference,
-    [COMMAND_SUSPENSION] = carry_suspension,
-    [COMMAND_REGISTRY] = carry_registry,
-    [COMMAND_ACKNOWLEDGE] = carry_acknowledge,
-    [COMMAND_CLOCK] = carry_clock,
-    [COMMAND_SHOW] = carry_show,
-    [COMMAND_CLOCK_ACCEPT] = carry_clock_accept,
-    [COMMAND_CONDITION] = carry_condition,
-    [COMMAND_RECEIVED] = carry_received,
+    [COMMAND_PATIENT] = carry_patient,     [COMMAND_LEFT] = carry_left,
+    [COMMAND_RULE] = command_rule,         [COMMAND_CONFIRMATION] = carry_confirmation,
+    [COMMAND_REFERENCE] = carry_reference, [COMMAND_SUSPENSION] = carry_suspension,
+    [COMMAND_REGISTRY] = carry_registry,   [COMMAND_ACKNOWLEDGE] = command_acknowledge,
+    [COMMAND_HANDLE] = command_handle,     [COMMAND_SHELVE] = command_shelve,
+    [COMMAND_UNSHELVE] = command_unshelve, [COMMAND_CLOCK] = carry_clock,
+    [COMMAND_SHOW] = carry_show,           [COMMAND_CLOCK_ACCEPT] = carry_clock_accept,
+    [COMMAND_CONDITION] = carry_condition, [COMMAND_RECEIVED] = carry_received,
 };
 
 void commands_carry_out(struct engine *engine, struct command *command)

@@ -2,8 +2,7 @@
  * daemon/model/command.h). Owner:   the caller's command; its outcome and reply are filled in. Threads: the
  * shard's alone. Fails:   ERR_NOT_FOUND: the patient or episode is not of this shard; ERR_REFUSED:
  * {"what","found","expected","hint"}. Choices: the same command again changes nothing and is answered as the
- * first time; a departure begins at its commit at the earliest: until then the patient was watched; what is
- * over may still be acknowledged, what was cancelled may not; again is no second event. */
+ * first time; a departure begins at its commit at the earliest: until then the patient was watched. */
 #ifndef VIGIE_ALERTING_COMMANDS_H
 #define VIGIE_ALERTING_COMMANDS_H
 

@@ -6,6 +6,7 @@
 
 #include "alerting/admission.h"
 #include "alerting/commands.h"
+#include "alerting/episode_act.h"
 #include "alerting/episodes.h"
 #include "alerting/grow.h"
 #include "alerting/patient.h"
@@ -21,6 +22,7 @@ struct engine *engine_new(const struct engine_settings *settings, const struct e
     engine->settings = *settings;
     engine->out = *out;
     engine->now_ms = INT64_MIN;
+    engine->shelf_due_ms = INT64_MAX;
     (void)buffer_reserve(&engine->json, EVENT_JSON_BYTES_MAX);
     return engine;
 }
@@ -44,6 +46,7 @@ void engine_free(struct engine *engine)
     buffer_deinit(&engine->json);
     slab_give(engine->patients);
     slab_give(engine->heap);
+    slab_give(engine->shelves);
     slab_give(engine->zones);
     slab_give(engine->unit.items);
     slab_give(engine->stories.items);
@@ -91,6 +94,21 @@ static void take_up_time(struct engine *engine, int64_t last_ms, int64_t up_ms, 
     engine->ticked = true;
 }
 
+/* The first timer to fall due: a patient's, or the end of a shelf. */
+static int64_t first_due_ms(const struct engine *engine)
+{
+    int64_t due_ms = engine->heap_count > 0 ? engine->heap[0]->due_ms : INT64_MAX;
+    return due_ms < engine->shelf_due_ms ? due_ms : engine->shelf_due_ms;
+}
+
+static void expire(struct engine *engine)
+{
+    if (engine->heap_count > 0 && engine->heap[0]->due_ms <= engine->shelf_due_ms)
+        patient_expire(engine, engine->heap[0]);
+    else
+        shelves_expire(engine);
+}
+
 bool engine_tick(struct engine *engine, int64_t now_ms, int64_t up_ms, enum tick_kind kind)
 {
     int64_t last_ms = engine->now_ms;
@@ -98,16 +116,15 @@ bool engine_tick(struct engine *engine, int64_t now_ms, int64_t up_ms, enum tick
     move_time(engine, now_ms);
     unit_begin(&engine->unit, engine->now_ms, "clock", false);
     take_up_time(engine, last_ms, up_ms, kind);
-    while (engine->heap_count > 0 && engine->heap[0]->due_ms < engine->now_ms &&
-           expiries++ < TICK_EXPIRIES_MAX)
-        patient_expire(engine, engine->heap[0]);
+    while (first_due_ms(engine) < engine->now_ms && expiries++ < TICK_EXPIRIES_MAX)
+        expire(engine);
     unit_publish(engine);
-    return engine->heap_count > 0 && engine->heap[0]->due_ms < engine->now_ms;
+    return first_due_ms(engine) < engine->now_ms;
 }
 
 int64_t engine_next_due_ms(const struct engine *engine)
 {
-    return engine->heap_count > 0 ? engine->heap[0]->due_ms : INT64_MAX;
+    return first_due_ms(engine);
 }
 
 void engine_command(struct engine *engine, struct command *command, int64_t now_ms)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "alerting/archive.h"
+#include "alerting/episode_act.h"
 #include "alerting/grow.h"
 #include "alerting/patient.h"
 #include "alerting/technical.h"
@@ -348,4 +349,5 @@ void engine_wake_patients(struct engine *engine, int64_t after_id, int64_t last_
         if (due_ms != INT64_MAX)
             timers_set(engine, patient, due_ms);
     }
+    shelves_refresh(engine);
 }

@@ -25,6 +25,11 @@ struct note { /* a transition met in order, applied when the end of the unit is 
     uint32_t in_breach; /* raised: the breaches of its run; else further ones */
 };
 
+struct shelf { /* a shelved episode */
+    struct ledger *ledger;
+    struct episode *episode;
+};
+
 struct notes {
     struct note *items;
     size_t count, capacity;
@@ -46,6 +51,9 @@ struct engine {
     struct technical *node[TECHNICAL_ROWS_MAX]; /* alerts about the node by row; shard 0; NULL: never one */
     struct zone **zones;
     size_t zones_count, zones_capacity;
+    struct shelf *shelves; /* in no order: episode_act.h */
+    size_t shelves_count, shelves_capacity;
+    int64_t shelf_due_ms; /* the first shelf to end, INT64_MAX without */
     struct unit unit;
     struct story_list stories; /* scratch of replays */
     struct notes notes;        /* scratch of judging in order */

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "alerting/engine_state.h"
+#include "alerting/episode_act.h"
 #include "alerting/episodes_internal.h"
 #include "alerting/grow.h"
 
@@ -56,6 +57,7 @@ static uint64_t short_id(const uint8_t id[UUID_BYTES])
 static void episode_free(struct engine *engine, struct episode *episode)
 {
     index_map_remove(&engine->ledgers_by_episode, short_id(episode->id));
+    episode_leave_shelf(engine, episode);
     story_deinit(&episode->story);
     slab_give(episode);
 }
@@ -165,7 +167,7 @@ struct pending *episode_emit_transition(const struct scene *scene, struct episod
     if (up && !pending->retrospective && episode->paged < transition->priority)
         episode->paged = transition->priority;
     if (transition->kind == EVENT_ESCALATED)
-        episode->acknowledged = false;
+        episode_ask_again(episode);
     return pending;
 }
 
@@ -174,6 +176,8 @@ void ledger_take_episode(struct engine *engine, struct ledger *ledger, struct ep
     ledger->items = grow(ledger->items, ledger->count + 1, &ledger->capacity, sizeof ledger->items[0]);
     ledger->items[ledger->count++] = episode;
     index_map_put(&engine->ledgers_by_episode, short_id(episode->id), ledger);
+    if (episode_is_shelved(episode))
+        shelves_add(engine, ledger, episode);
 }
 
 struct episode *ledger_add_episode(const struct scene *scene, const struct reading_key *began)
@@ -184,6 +188,7 @@ struct episode *ledger_add_episode(const struct scene *scene, const struct readi
     for (size_t i = 0; i < ledger->count; i++)
         generation += reading_key_equal(&ledger->items[i]->id_began, began);
     episode->id_began = *began;
+    episode->handled_ms = episode->shelved_until_ms = INSTANT_NONE;
     episode_identify(ledger, began, generation, episode->id);
     ledger_take_episode(scene->engine, ledger, episode);
     return episode;
@@ -198,7 +203,7 @@ static void begin_in_order(const struct scene *scene, const struct transition *t
     struct episode *episode = ledger_find_cancelled(scene->ledger, &story);
     const char *reason = transition->reason;
     if (episode != NULL) {
-        episode_reinstate(episode);
+        episode_reinstate(scene->engine, episode);
         reason = "reinstated";
     } else {
         episode = ledger_add_episode(scene, began);
@@ -241,7 +246,15 @@ void ledger_live(const struct scene *scene)
         pending->order_ms = scene->fresh.key.ms;
     ensure(last->priority == pending->priority);
     episode->paged = pending->priority;
-    episode->acknowledged = false;
+    episode_ask_again(episode);
+}
+
+void ledger_end_episode(struct engine *engine, struct ledger *ledger, struct episode *episode,
+                        const struct transition *transition)
+{
+    struct scene scene = {.engine = engine, .ledger = ledger};
+    story_add(&episode->story, transition);
+    episode_emit_transition(&scene, episode, episode->story.count - 1, false)->retrospective = false;
 }
 
 struct pending *ledger_act(struct engine *engine, struct ledger *ledger, struct episode *episode,

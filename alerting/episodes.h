@@ -37,7 +37,10 @@ void ledger_settle(const struct scene *scene, struct story *stories, size_t coun
 /* An open episode that is more urgent than it ever paged meets a fresh breach: the event `live`. */
 void ledger_live(const struct scene *scene);
 
-/* Events that are no transitions: acknowledged, suspended, resumed. */
+/* An end that a person gives: live, as all that commands do. */
+void ledger_end_episode(struct engine *engine, struct ledger *ledger, struct episode *episode,
+                        const struct transition *transition);
+/* Events that are no transitions: what episode_act.h does, suspended, resumed. */
 struct pending *ledger_act(struct engine *engine, struct ledger *ledger, struct episode *episode,
                            enum event_kind kind);
 

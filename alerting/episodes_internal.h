@@ -13,7 +13,7 @@ struct pending *episode_emit_transition(const struct scene *scene, struct episod
 struct episode *ledger_add_episode(const struct scene *scene, const struct reading_key *began);
 /* The cancelled episode that a new one takes: the earliest raised that matches. NULL without. */
 struct episode *ledger_find_cancelled(const struct ledger *ledger, const struct story *story);
-/* Back to life: its acknowledgement and what it paged are gone. */
-void episode_reinstate(struct episode *episode);
+/* Back to life: its acknowledgement, its shelf and what it paged are gone. */
+void episode_reinstate(struct engine *engine, struct episode *episode);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "alerting/engine_state.h"
+#include "alerting/episode_act.h"
 #include "alerting/episodes_internal.h"
 #include "alerting/grow.h"
 
@@ -66,10 +67,11 @@ struct episode *ledger_find_cancelled(const struct ledger *ledger, const struct 
     return choose(ledger, story, true, NULL, 0);
 }
 
-void episode_reinstate(struct episode *episode)
+void episode_reinstate(struct engine *engine, struct episode *episode)
 {
     episode->cancelled = false;
-    episode->acknowledged = false;
+    episode_ask_again(episode);
+    episode_leave_shelf(engine, episode);
     episode->paged = PRIORITY_NONE;
 }
 
@@ -149,7 +151,7 @@ static void escalate_amended(const struct scene *scene, struct episode *episode)
     pending->retrospective = !scene_is_live(scene, last, true);
     if (!pending->retrospective)
         episode->paged = pending->priority;
-    episode->acknowledged = false;
+    episode_ask_again(episode);
 }
 
 static void amend(const struct scene *scene, struct claim *claim)
@@ -166,7 +168,8 @@ static void amend(const struct scene *scene, struct claim *claim)
     pending->reason = pending->reopened ? "reopened" : scene->engine->unit.cause;
     if (pending->reopened) {
         episode->paged = PRIORITY_NONE;
-        episode->acknowledged = false;
+        episode_ask_again(episode);
+        episode_leave_shelf(scene->engine, episode);
     }
     take_over(episode, &claim->merged);
 
@@ -187,7 +190,7 @@ static void carry_out(const struct scene *scene, struct claim *claim)
         replace_story(episode, claim->story);
         emit_from(scene, episode, 0, NULL);
     } else if (episode->cancelled) {
-        episode_reinstate(episode);
+        episode_reinstate(scene->engine, episode);
         replace_story(episode, claim->story);
         emit_from(scene, episode, 0, "reinstated");
     } else if (is_prefix(&episode->story, claim->story)) {

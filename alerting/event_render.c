@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "alerting/episode_act.h"
 #include "alerting/episodes.h"
 #include "alerting/patient.h"
 #include "alerting/technical.h"
@@ -413,14 +414,22 @@ static void outcome_members(struct buffer *json, const struct pending *pending)
     render_integer(json, pending->in_breach);
 }
 
+static bool is_of_command(enum event_kind kind)
+{
+    return kind == EVENT_ACKNOWLEDGED || kind == EVENT_HANDLED || kind == EVENT_SHELVED ||
+           kind == EVENT_UNSHELVED;
+}
+
 static void command_members(struct buffer *json, const struct pending *pending)
 {
-    bool acknowledged = pending->kind == EVENT_ACKNOWLEDGED;
-    if (acknowledged || pending->author != NULL)
+    bool all = is_of_command(pending->kind);
+    if (all || pending->author != NULL)
         text_member(json, "author", pending->author);
-    if (acknowledged || pending->note != NULL)
+    if (all || pending->note != NULL)
         text_member(json, "note", pending->note);
-    if (pending->kind == EVENT_SUSPENDED)
+    if (all)
+        text_member(json, "outcome", outcome_word(pending->outcome));
+    if (all || pending->kind == EVENT_SUSPENDED)
         instant_member(json, "until", pending->until_ms);
 }
 

@@ -38,6 +38,8 @@ struct story {                /* an episode as E has it */
     uint32_t in_breach;
 };
 
+enum outcome { OUTCOME_NONE, OUTCOME_RELEVANT, OUTCOME_NOT_RELEVANT, OUTCOME_TECHNICAL, OUTCOME_COUNT };
+
 struct episode { /* published */
     uint8_t id[UUID_BYTES];
     struct reading_key id_began; /* what its id was made from */
@@ -47,6 +49,10 @@ struct episode { /* published */
     bool cancelled, acknowledged;
     bool open_at_cancel;
     int64_t newest_at_cancel_ms; /* of the series, INT64_MIN without */
+    enum outcome outcome;        /* of the last handling */
+    uint64_t handling;           /* what was said then: the same again is no event; 0: it is asked again */
+    int64_t handled_ms;          /* the last handling, INSTANT_NONE without */
+    int64_t shelved_until_ms;    /* INSTANT_NONE: not shelved */
 };
 
 enum beginning { BEGAN_READING, BEGAN_DAY, BEGAN_LAST_SEEN };

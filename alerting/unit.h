@@ -21,8 +21,9 @@ struct pending {
     bool has_into;
     struct transition basis; /* what the event rests on */
     const char *author,
-        *note;        /* of a command or a condition; NULL without; borrowed until the end of the unit */
-    int64_t until_ms; /* of a suspension; INSTANT_NONE without */
+        *note; /* of a command or a condition; NULL without; borrowed until the end of the unit */
+    enum outcome outcome;
+    int64_t until_ms; /* of a suspension or a shelf; INSTANT_NONE without */
 };
 
 struct unit {

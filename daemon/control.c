@@ -126,48 +126,94 @@ static void answer_command(struct fanout *fanout)
 
 /* ---- alerts ---- */
 
-static void append_member(struct buffer *json, const char *key, const json_t *value)
+static const struct alert_verb {
+    const char *word; /* /v1/alerts/EPISODE/WORD */
+    enum command_kind kind;
+} alert_verbs[] = {
+    {"ack", COMMAND_ACKNOWLEDGE},
+    {"handle", COMMAND_HANDLE},
+    {"shelve", COMMAND_SHELVE},
+    {"unshelve", COMMAND_UNSHELVE},
+};
+enum { ALERT_VERBS = sizeof alert_verbs / sizeof alert_verbs[0] };
+
+/* EPISODE/WORD; NULL when it is none. */
+static const struct alert_verb *alert_verb_of(const struct admin_request *request)
 {
-    if (json_is_string(value)) {
-        render_key(json, key);
+    uint8_t episode[UUID_BYTES];
+    const char *rest = request->rest.data;
+    size_t size = request->rest.size;
+    if (size <= UUID_TEXT + 1 || rest[UUID_TEXT] != '/' || uuid_parse(rest, UUID_TEXT, episode) != OK)
+        return NULL;
+    for (unsigned i = 0; i < ALERT_VERBS; i++)
+        if (strlen(alert_verbs[i].word) == size - UUID_TEXT - 1 &&
+            memcmp(rest + UUID_TEXT + 1, alert_verbs[i].word, size - UUID_TEXT - 1) == 0)
+            return &alert_verbs[i];
+    return NULL;
+}
+
+/* The members of a call that are texts: the engine says which of them a command must have. */
+static void append_words(struct buffer *json, const json_t *body)
+{
+    static const char *const keys[] = {"note", "outcome", "until", "reason"};
+    for (unsigned i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        const json_t *value = json_object_get(body, keys[i]);
+        if (!json_is_string(value))
+            continue;
+        render_key(json, keys[i]);
         render_text(json, json_string_value(value));
     }
 }
 
-/* POST /v1/alerts/EPISODE/ack {"author","note"} */
-static void acknowledge(void *context, struct admin_request *request)
+/* Every member a text (or null) and one that is known. */
+static bool are_words(json_t *body)
 {
-    struct control *control = context;
-    uint8_t episode[UUID_BYTES];
-    static const char verb[] = "/ack";
-    size_t verb_size = sizeof verb - 1;
-    if (request->rest.size != UUID_TEXT + verb_size ||
-        memcmp(request->rest.data + UUID_TEXT, verb, verb_size) != 0 ||
-        uuid_parse(request->rest.data, UUID_TEXT, episode) != OK) {
-        admin_refuse(request, 404, "not-found", "expected /v1/alerts/EPISODE/ack with the episode's UUID");
+    static const char known[] = " author note outcome until reason ";
+    const char *key;
+    json_t *value;
+    char word[32];
+    json_object_foreach(body, key, value)
+    {
+        int size = snprintf(word, sizeof word, " %s ", key);
+        if (size >= (int)sizeof word || strstr(known, word) == NULL ||
+            !(json_is_string(value) || json_is_null(value)))
+            return false;
+    }
+    return json_is_object(body);
+}
+
+/* POST /v1/alerts/EPISODE/ack|handle|shelve|unshelve {"author","note","outcome","until","reason"} */
+static void act_on_alert(void *context, struct admin_request *request)
+{
+    const struct alert_verb *verb = alert_verb_of(request);
+    if (verb == NULL) {
+        admin_refuse(request, 404, "not-found",
+                     "expected /v1/alerts/EPISODE/ack, handle, shelve or unshelve with the episode's UUID");
         return;
     }
     json_error_t fault;
     json_t *body =
         request->body_size == 0 ? json_object() : json_loadb(request->body, request->body_size, 0, &fault);
-    if (!json_is_object(body)) {
+    if (!are_words(body)) {
         json_decref(body);
-        admin_refuse(request, 400, "bad-request", "expected a JSON object {\"author\",\"note\"}");
+        admin_refuse(
+            request, 400, "bad-request",
+            "expected a JSON object of texts {\"author\",\"note\",\"outcome\",\"until\",\"reason\"}");
         return;
     }
     struct buffer json = {0};
     render_open(&json, '{');
     render_key(&json, "command");
-    render_text(&json, command_word(COMMAND_ACKNOWLEDGE));
+    render_text(&json, command_word(verb->kind));
     render_key(&json, "episode");
     render_string(&json, request->rest.data, UUID_TEXT);
     const json_t *author = json_object_get(body, "author");
     render_key(&json, "author");
     render_text(&json, json_is_string(author) ? json_string_value(author) : request->author);
-    append_member(&json, "note", json_object_get(body, "note"));
+    append_words(&json, body);
     render_close(&json, '}');
     json_decref(body);
-    fanout_send(control, request, COMMAND_ACKNOWLEDGE, &json, answer_command);
+    fanout_send(context, request, verb->kind, &json, answer_command);
 }
 
 /* ---- rules ---- */
@@ -434,7 +480,7 @@ static const struct admin_route routes[] = {
      import_lines},
     {METHOD_POST, "/v1/token", ADMIN_ROLE_ADMINISTRATOR, issue_token},
     {METHOD_GET, "/v1/rules", ADMIN_ROLE_ANY, show_rules},
-    {METHOD_POST, "/v1/alerts/*", ADMIN_ROLE_PHYSICIAN | ADMIN_ROLE_NURSE, acknowledge},
+    {METHOD_POST, "/v1/alerts/*", ADMIN_ROLE_PHYSICIAN | ADMIN_ROLE_NURSE, act_on_alert},
     {METHOD_GET, "/v1/clock", ADMIN_ROLE_ANY, show_engine_clock},
     {METHOD_POST, "/v1/clock/accept", ADMIN_ROLE_OPERATOR | ADMIN_ROLE_ADMINISTRATOR, accept_clock},
     {METHOD_GET, "/v1/test/clock", ADMIN_ROLE_ANY, show_clock},

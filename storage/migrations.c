@@ -13,7 +13,8 @@
     MIGRATION(5, "005_admin_token", admin_token)                                                             \
     MIGRATION(6, "006_registry_touch", registry_touch)                                                       \
     MIGRATION(7, "007_silence_guard", silence_guard)                                                         \
-    MIGRATION(8, "008_replay", replay)
+    MIGRATION(8, "008_replay", replay)                                                                       \
+    MIGRATION(9, "009_alert_life", alert_life)
 
 #define MIGRATION_TEXT(number, file, symbol)                                                                 \
     extern const char migration_##symbol[];                                                                  \

@@ -1,5 +1,5 @@
-/* alerts lists the episodes that PostgreSQL has; with --follow it hands over to command_follow.c. alert ack
- * speaks to the daemon: an acknowledgement is a command, journaled and published like everything else. */
+/* alerts lists the episodes that PostgreSQL has; with --follow it hands over to command_follow.c. What
+ * a person says of an episode goes to the daemon: a command, journaled and published like everything else. */
 #include <string.h>
 #include <sysexits.h>
 
@@ -23,18 +23,21 @@ static const struct {
     {"acknowledged_at", 0, false, false}, {"acknowledged_by", 0, false, false},
     {"class", 0, false, false},           {"rule_version", 0, true, false},
     {"retrospective", 0, false, true},    {"readings_in_breach", 0, true, false},
-    {"last_sequence", 0, true, false},
+    {"last_sequence", 0, true, false},    {"handled_at", 0, false, false},
+    {"handled_by", 0, false, false},      {"handled_outcome", 0, false, false},
+    {"shelved_until", 0, false, false},
 };
 enum { COLUMNS = sizeof(columns) / sizeof(columns[0]) };
 
-#define INSTANT(column) "to_char(" column " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
+/* f: how a time is shown. */
 static const char query[] =
-    "SELECT episode_id, patient, rule_id, side, priority, state, " INSTANT("raised_at") ", " INSTANT(
-        "cleared_at") ", " INSTANT("acknowledged_at") ", acknowledged_by, class, rule_version, "
-                                                      "retrospective, readings_in_breach, last_sequence"
-                                                      " FROM vigie.alert_history WHERE ($1 = '' OR patient = "
-                                                      "$1) AND ($2 = '' OR state = $2)"
-                                                      " ORDER BY raised_at NULLS FIRST, episode_id";
+    "SELECT episode_id, patient, rule_id, side, priority, state, to_char(raised_at AT TIME ZONE 'UTC', f), "
+    "to_char(cleared_at AT TIME ZONE 'UTC', f), to_char(acknowledged_at AT TIME ZONE 'UTC', f), "
+    "acknowledged_by, class, rule_version, retrospective, readings_in_breach, last_sequence, "
+    "to_char(handled_at AT TIME ZONE 'UTC', f), handled_by, handled_outcome, "
+    "to_char(shelved_until AT TIME ZONE 'UTC', f) "
+    "FROM vigie.alert_history, (VALUES ('YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')) AS shown (f) "
+    "WHERE ($1 = '' OR patient = $1) AND ($2 = '' OR state = $2) ORDER BY raised_at NULLS FIRST, episode_id";
 
 static void print_table(const PGresult *result)
 {
@@ -123,32 +126,35 @@ int ctl_alerts(struct ctl *ctl, int argc, char **argv)
     return follow ? follow_alerts(ctl, &wanted) : list_alerts(ctl, patient, open, json);
 }
 
-int ctl_alert_ack(struct ctl *ctl, int argc, char **argv)
+/* What a person says of an episode, as the daemon's JSON; it says what is missing. */
+struct words {
+    const char *author, *note, *outcome, *until, *reason;
+};
+
+static void render_words(struct buffer *json, const struct words *words)
 {
-    const char *author = NULL, *note = NULL;
-    const struct ctl_option options[] = {
-        {"author", &author, NULL}, {"note", &note, NULL}, {NULL, NULL, NULL}};
-    struct ctl_arguments arguments;
-    uint8_t episode[UUID_BYTES];
+    const char *const pairs[][2] = {{"author", words->author},
+                                    {"note", words->note},
+                                    {"outcome", words->outcome},
+                                    {"until", words->until},
+                                    {"reason", words->reason}};
+    render_open(json, '{');
+    for (unsigned i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+        if (pairs[i][1] != NULL) {
+            render_key(json, pairs[i][0]);
+            render_text(json, pairs[i][1]);
+        }
+    render_close(json, '}');
+}
+
+static int ask_of_episode(struct ctl *ctl, const char *verb, const uint8_t episode[UUID_BYTES],
+                          const struct words *words)
+{
     char target[UUID_TEXT + 32], text[UUID_TEXT + 1];
-    if (ctl_parse(argc, argv, options, &arguments) != OK)
-        return EX_USAGE;
-    if (arguments.count != 1 || uuid_parse(arguments.items[0], strlen(arguments.items[0]), episode) != OK)
-        return ctl_fail(ERR_USAGE, "arguments", arguments.count == 1 ? arguments.items[0] : "another number",
-                        "the id of one episode", "vigiectl alerts --open shows them");
-    uuid_format(episode, text);
-    snprintf(target, sizeof(target), "/v1/alerts/%s/ack", text);
     struct buffer body = {.data = NULL};
-    render_open(&body, '{');
-    if (author != NULL) {
-        render_key(&body, "author");
-        render_text(&body, author);
-    }
-    if (note != NULL) {
-        render_key(&body, "note");
-        render_text(&body, note);
-    }
-    render_close(&body, '}');
+    uuid_format(episode, text);
+    snprintf(target, sizeof(target), "/v1/alerts/%s/%s", text, verb);
+    render_words(&body, words);
     const struct ctl_call call = {.method = "POST",
                                   .target = target,
                                   .content_type = "application/json",
@@ -163,4 +169,47 @@ int ctl_alert_ack(struct ctl *ctl, int argc, char **argv)
     if (error == OK)
         buffer_deinit(&reply.body);
     return status;
+}
+
+/* The options of the verb are those of the table in main.c; another one is a usage error. */
+static int act(struct ctl *ctl, const char *verb, int argc, char **argv)
+{
+    struct words words = {NULL};
+    bool handle = strcmp(verb, "handle") == 0, shelve = strcmp(verb, "shelve") == 0;
+    struct ctl_option options[6] = {{"author", &words.author, NULL}, {"note", &words.note, NULL}};
+    unsigned count = 2;
+    if (handle)
+        options[count++] = (struct ctl_option){"outcome", &words.outcome, NULL};
+    if (shelve) {
+        options[count++] = (struct ctl_option){"until", &words.until, NULL};
+        options[count++] = (struct ctl_option){"reason", &words.reason, NULL};
+    }
+    struct ctl_arguments arguments;
+    uint8_t episode[UUID_BYTES];
+    if (ctl_parse(argc, argv, options, &arguments) != OK)
+        return EX_USAGE;
+    if (arguments.count != 1 || uuid_parse(arguments.items[0], strlen(arguments.items[0]), episode) != OK)
+        return ctl_fail(ERR_USAGE, "arguments", arguments.count == 1 ? arguments.items[0] : "another number",
+                        "the id of one episode", "vigiectl alerts --open shows them");
+    return ask_of_episode(ctl, verb, episode, &words);
+}
+
+int ctl_alert_ack(struct ctl *ctl, int argc, char **argv)
+{
+    return act(ctl, "ack", argc, argv);
+}
+
+int ctl_alert_handle(struct ctl *ctl, int argc, char **argv)
+{
+    return act(ctl, "handle", argc, argv);
+}
+
+int ctl_alert_shelve(struct ctl *ctl, int argc, char **argv)
+{
+    return act(ctl, "shelve", argc, argv);
+}
+
+int ctl_alert_unshelve(struct ctl *ctl, int argc, char **argv)
+{
+    return act(ctl, "unshelve", argc, argv);
 }

@@ -71,6 +71,27 @@ static const struct ctl_command commands[] = {
      "Exit 65 when\n"
      "the rules refuse it, 66 when there is no such episode.\n",
      true, ctl_alert_ack},
+    {"alert handle", "EPISODE --outcome relevant|not-relevant|technical [--author A] [--note T]",
+     "say what came of an episode",
+     "Handling is not acknowledging and does not clear; a device's own alarm that is open is closed by it. "
+     "Again with another\n"
+     "outcome or note is a new event. Needs the running daemon. Exit 65 when the rules refuse it, 66 when "
+     "there "
+     "is no such\n"
+     "episode.\n",
+     true, ctl_alert_handle},
+    {"alert shelve", "EPISODE --until T --reason T [--author A] [--note T]",
+     "put an episode aside for at most 7 days",
+     "Not for silence. The end of the shelf is an event, also when the episode has cleared by then; an "
+     "episode "
+     "that is raised or\n"
+     "opened again leaves its shelf. --until is a time like 2026-12-01T08:00:00Z. Needs the running daemon. "
+     "Exit 65 when the\n"
+     "rules refuse it, 66 when there is no such episode.\n",
+     true, ctl_alert_shelve},
+    {"alert unshelve", "EPISODE [--author A] [--note T]", "end a shelf before its time",
+     "Needs the running daemon. Exit 65 when the episode is not shelved, 66 when there is no such episode.\n",
+     true, ctl_alert_unshelve},
     {"clock status", "[--json]", "engine time beside the wall clock",
      "Decisions rest on engine time, which follows the wall clock but no jump of more than 60 s. States: "
      "following, jump,\n"

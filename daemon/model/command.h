@@ -19,6 +19,9 @@
     COMMAND(SUSPENSION, "suspension", true)     /* patient_id rule from until author reason */               \
     COMMAND(REGISTRY, "registry", true)         /* version: everything up to it has been sent */             \
     COMMAND(ACKNOWLEDGE, "acknowledge", true)   /* episode author note */                                    \
+    COMMAND(HANDLE, "handle", true)             /* episode author note outcome */                            \
+    COMMAND(SHELVE, "shelve", true)             /* episode author note until reason */                       \
+    COMMAND(UNSHELVE, "unshelve", true)         /* episode author note */                                    \
     COMMAND(CLOCK, "clock", false)       /* set (instant) | run; mode=test; its ticks are journaled */       \
     COMMAND(RECEIVED, "received", false) /* patient_id device from to: is a reading of it held? read only */ \
     COMMAND(CLOCK_ACCEPT, "clock-accept", true) /* wall monotonic author: the wall clock is confirmed */     \

@@ -8,7 +8,7 @@ from tests.harness import base, pg
 
 T = 1796083200000  # 2026-12-01T00:00:00Z, a Tuesday
 DAY = 86400000
-RAISED, LIVE, ESCALATED, CLEARED, ACKNOWLEDGED, HANDLED, AMENDED, CANCELLED = 0, 1, 2, 4, 5, 6, 11, 12
+RAISED, LIVE, ESCALATED, CLEARED, ACKNOWLEDGED, HANDLED, SHELVED, UNSHELVED, AMENDED, CANCELLED = 0, 1, 2, 4, 5, 6, 7, 8, 11, 12
 FINAL, CORRECTED, VOID = 1, 2, 3
 CHECK_OLDER = 8
 
@@ -286,7 +286,18 @@ def test_alerts_follow_their_events():
         after(2, 1, RAISED)
         after(1, 11, CANCELLED, state="cancelled", reason="merged", into="02000000-0000-0000-0000-000000000000")
         base.equal(site.sql(ALERT % 2)[0][3], "E", "the acknowledgement goes on with the episode merged into")
-        base.equal(site.one("SELECT count(*) FROM vigie.alert_event"), 12, "events")
+        base.equal(after(2, 11, AMENDED, reason="reopened")[3], "E", "also when that opens again by it")
+        base.equal(after(2, 12, SHELVED, until="2026-12-03T00:00:00Z", reason="known")[3], "E", "shelved")
+        shelf = "SELECT shelved_until IS NOT NULL FROM vigie.alert WHERE episode_id = '02000000-0000-0000-0000-000000000000'"
+        base.equal(site.one(shelf), True, "until then")
+        after(2, 13, CLEARED, state="cleared", cleared_at="2026-12-02T00:00:00Z")
+        base.equal(site.one(shelf), True, "after clearing too")
+        for sequence, (kind, reason) in enumerate(((UNSHELVED, None), (AMENDED, "reopened"), (RAISED, "reinstated")), 7):
+            after(2, 2 * sequence, SHELVED, until="2026-12-03T00:00:00Z", reason="known")
+            base.equal(site.one(shelf), True, "shelved again")
+            base.equal(after(2, 2 * sequence + 1, kind, reason=reason)[3] is None, kind != UNSHELVED, "asks again")
+            base.equal(site.one(shelf), False, kind)
+        base.equal(site.one("SELECT count(*) FROM vigie.alert_event"), 21, "events")
         base.equal(site.one("SELECT payload::text FROM vigie.alert_event WHERE sequence = 9"),
                    json.dumps(dict(base_payload, reason="reopened"), separators=(",", ":")), "bytes of a payload")
 

@@ -293,8 +293,26 @@ static void acknowledge(struct node *node)
     if (known == 0)
         return;
     uuid_format(node->events.episode[roll(node, known)], id);
-    order(node, COMMAND_ACKNOWLEDGE, "{'command':'acknowledge','episode':'%s','author':'N','note':'seen'}",
-          id);
+    char until[INSTANT_TEXT_MAX];
+    until[instant_format(node->now_ms + 1 + (int64_t)roll(node, 7 * DAY_MIN) * MINUTE_MS, until)] = '\0';
+    switch (roll(node, 4)) {
+    case 0:
+        order(node, COMMAND_ACKNOWLEDGE,
+              "{'command':'acknowledge','episode':'%s','author':'N','note':'seen'}", id);
+        break;
+    case 1:
+        order(node, COMMAND_HANDLE,
+              "{'command':'handle','episode':'%s','author':'N','outcome':'%s','note':'done'}", id,
+              roll(node, 2) ? "relevant" : "technical");
+        break;
+    case 2:
+        order(node, COMMAND_SHELVE,
+              "{'command':'shelve','episode':'%s','author':'N','reason':'known','until':'%s'}", id, until);
+        break;
+    default:
+        order(node, COMMAND_UNSHELVE, "{'command':'unshelve','episode':'%s','author':'N'}", id);
+        break;
+    }
 }
 
 /* While a snapshot is under way, what concerns patients whose turn in it comes late. */
