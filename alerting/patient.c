@@ -315,12 +315,11 @@ void patient_refer(struct engine *engine, struct patient *patient, const struct 
 {
     if (!references_set(&patient->references, reference))
         return;
-    const struct series *series = patient_series(patient, reference->parameter);
     for (size_t i = 0; i < patient->tracks_count; i++) {
         struct track *track = patient->tracks[i];
-        if (track->kind == RULE_REFERENCE && track->parameter == reference->parameter &&
+        if (track->kind == RULE_REFERENCE && reference_serves(reference, track->parameter) &&
             refers_to(track, reference) && track_reaches(track, reference->from_ms))
-            track_replay(engine, track, series, engine->unit.now_ms);
+            track_replay(engine, track, patient_series(patient, track->parameter), engine->unit.now_ms);
     }
     patient_schedule(engine, patient);
 }

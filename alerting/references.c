@@ -65,8 +65,8 @@ bool references_set(struct references *references, const struct reference *refer
     return true;
 }
 
-const struct reference *references_at(const struct references *references, enum parameter parameter,
-                                      const char *name, int64_t ms)
+static const struct reference *find_at(const struct references *references, enum parameter parameter,
+                                       const char *name, int64_t ms)
 {
     struct reference like = {.parameter = parameter, .from_ms = ms, .name = (char *)(uintptr_t)name};
     size_t place = count_upto(references, &like);
@@ -74,4 +74,16 @@ const struct reference *references_at(const struct references *references, enum 
         return NULL;
     const struct reference *last = &references->items[place - 1];
     return last->parameter == parameter && strcmp(last->name, name) == 0 ? last : NULL;
+}
+
+const struct reference *references_at(const struct references *references, enum parameter parameter,
+                                      const char *name, int64_t ms)
+{
+    const struct reference *own = find_at(references, parameter, name, ms);
+    return own != NULL ? own : find_at(references, parameter_row(parameter)->whole, name, ms);
+}
+
+bool reference_serves(const struct reference *reference, enum parameter parameter)
+{
+    return reference->parameter == parameter || reference->parameter == parameter_row(parameter)->whole;
 }

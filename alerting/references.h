@@ -1,6 +1,8 @@
 /* references: the dated reference values of a patient: a dry weight, a personal best (RULES.md section 3,
  * `reference`). Owner:   the patient. Threads: the shard's alone. Holds:   sorted by (parameter, name, from).
- * Choices: one `from` has one value: a later commit for the same (parameter, name, from) takes its place. */
+ * Choices: one `from` has one value: a later commit for the same (parameter, name, from) takes its place. A
+ * phase of a session without a reference of its own in force has that of the parameter itself: the dry weight
+ * is set once, for body-weight. */
 #ifndef VIGIE_ALERTING_REFERENCES_H
 #define VIGIE_ALERTING_REFERENCES_H
 
@@ -27,6 +29,8 @@ bool references_set(struct references *references, const struct reference *refer
 /* In force at the instant; NULL without. */
 const struct reference *references_at(const struct references *references, enum parameter parameter,
                                       const char *name, int64_t ms);
+/* Whether rules of the parameter may be judged by it. */
+bool reference_serves(const struct reference *reference, enum parameter parameter);
 /* By (parameter, name, from), as strcmp(). */
 int reference_compare(const struct reference *a, const struct reference *b);
 

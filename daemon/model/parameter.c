@@ -24,7 +24,7 @@ struct bands {
 static struct parameter_row rows[PARAMETER_COUNT] = {
 #define PARAMETER(id, name, loinc, unit, possible_min, possible_max, expected_min, expected_max, class,      \
                   live_within, en, fr)                                                                       \
-    {name, loinc, unit, 0, 0, 0, 0, CLASS_##class, 0, en, fr},
+    {name, loinc, unit, 0, 0, 0, 0, CLASS_##class, 0, en, fr, PARAMETER_##id},
 #include "config/parameters.def"
 #undef PARAMETER
 };
@@ -211,6 +211,8 @@ enum err parameter_init(void)
     fill_codes();
     fill_units();
     for (unsigned i = 0; i < PARAMETER_COUNT; i++) {
+        size_t size = strcspn(rows[i].name, "@");
+        ensure(parameter_by_name(rows[i].name, size, &rows[i].whole) == OK);
         const struct decimal_conversion *conversion = NULL;
         enum err error = parameter_unit(i, UNIT_UCUM, rows[i].unit, strlen(rows[i].unit), &conversion);
         ensure(error == OK && conversion->multiply == conversion->divide && conversion->add == 0);

@@ -36,6 +36,8 @@ struct parameter_row {
     enum parameter_class class;
     int64_t live_within_ms;
     const char *en, *fr;
+    enum parameter whole; /* of a phase of a session the parameter itself: body-weight for
+                             body-weight@session-start */
 };
 
 enum code_system { CODE_LOINC, CODE_MDC, CODE_TAASIP, CODE_SNOMED, CODE_NCIT, CODE_NAME };
