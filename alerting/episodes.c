@@ -229,21 +229,20 @@ void ledger_step(const struct scene *scene, const struct transition *transition,
 
 void ledger_live(const struct scene *scene)
 {
+    const struct transition *fresh = &scene->fresh;
     struct episode *episode = ledger_open_episode(scene->ledger);
-    if (!scene->has_fresh || episode == NULL || scene->fresh.key.ms < episode->story.began.ms ||
+    if (!scene->has_fresh || episode == NULL || fresh->deciding.ms < episode->story.began.ms ||
         present_priority(episode) <= episode->paged)
         return;
     const struct transition *last = &episode->story.items[episode->story.count - 1];
     struct pending *pending = episode_emit(scene, episode, EVENT_LIVE, episode->story.count);
-    pending->basis.at_ms = scene->fresh.key.ms;
-    pending->basis.has_reading = true;
-    pending->basis.basis = BASIS_STRETCH;
-    pending->basis.deciding = pending->basis.first = scene->fresh.key;
-    pending->basis.value = scene->fresh.value;
-    pending->basis.comparator = scene->fresh.comparator;
-    pending->basis.received_ms = scene->fresh.received_ms;
-    if (pending->order_ms < scene->fresh.key.ms)
-        pending->order_ms = scene->fresh.key.ms;
+    pending->basis = *fresh;
+    pending->basis.kind = last->kind;
+    pending->basis.priority = last->priority;
+    pending->basis.version = last->version;
+    pending->basis.in_force_from_ms = last->in_force_from_ms;
+    if (pending->order_ms < fresh->at_ms)
+        pending->order_ms = fresh->at_ms;
     ensure(last->priority == pending->priority);
     episode->paged = pending->priority;
     episode_ask_again(episode);
@@ -329,7 +328,8 @@ void episode_identify(const struct ledger *ledger, const struct reading_key *beg
         id_add(&fields, names_text(&ledger->patient->names, began->sensor));
         id_add_integer(&fields, began->ms);
     } else if (ledger->beginning == BEGAN_DAY) {
-        id_add(&fields, parameter_row(ledger->parameter)->name);
+        if (ledger->technical >= 0) /* a rule of the patient has one parameter */
+            id_add(&fields, parameter_row(ledger->parameter)->name);
         id_add_day(&fields, began->ms);
     } else {
         id_add_integer(&fields, began->ms);

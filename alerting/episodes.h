@@ -24,8 +24,8 @@ struct scene {
     struct engine *engine;
     struct ledger *ledger;
     const struct series *series; /* NULL for silence and technical alerts */
-    bool has_fresh;              /* a fresh breach was met, at the reading below */
-    struct held fresh;
+    bool has_fresh;              /* a fresh breach was met: */
+    struct transition fresh;     /* what the event `live` then rests on; of no kind or priority */
 };
 
 /* In order: the next transition of the open episode, or the beginning of one. `stays_open`: at the unit's

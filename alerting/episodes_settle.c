@@ -86,7 +86,8 @@ static void cancel(const struct scene *scene, struct episode *episode, struct cl
     episode->open_at_cancel = episode_is_open(episode);
     if (into != NULL && episode->open_at_cancel)
         into->merged = (struct merged){true, episode->published, episode->paged, episode->acknowledged};
-    episode->newest_at_cancel_ms = series_newest(scene->series, &newest) ? newest.key.ms : INT64_MIN;
+    bool has_newest = scene->series != NULL && series_newest(scene->series, &newest);
+    episode->newest_at_cancel_ms = has_newest ? newest.key.ms : INT64_MIN;
     episode->cancelled = true;
     struct pending *pending = episode_emit(scene, episode, EVENT_CANCELLED, episode->story.count);
     episode->paged = PRIORITY_NONE;

@@ -68,12 +68,20 @@ void names_sweep(struct names *names, const bool *named)
     names->sweep_at = 2 * names->used;
 }
 
+static void series_unchanged(struct series *series)
+{
+    series->brought_ms = INT64_MAX;
+    series->dirty = series->changed = false;
+    series->changed_from_ms = INT64_MAX;
+    series->changed_to_ms = INT64_MIN;
+}
+
 struct series *series_new(enum parameter parameter)
 {
     struct series *series = zeroed(sizeof *series);
     series->parameter = parameter;
     series->cut_ms = INT64_MIN;
-    series->brought_ms = INT64_MAX;
+    series_unchanged(series);
     return series;
 }
 
@@ -370,6 +378,5 @@ void series_settle(struct series *series)
     }
     for (size_t i = series_count(series); i > 0 && held_ms(&series->held, i - 1) >= series->brought_ms; i--)
         held_set_flag(&series->held, i - 1, HELD_NEW, false);
-    series->brought_ms = INT64_MAX;
-    series->dirty = series->changed = false;
+    series_unchanged(series);
 }

@@ -38,8 +38,9 @@ struct series {
     enum parameter parameter;
     bool has_tip, dirty, changed; /* changed: this unit changed the members */
     struct reading_key tip;
-    int64_t cut_ms;     /* everything measured before it was let go, INT64_MIN at first */
-    int64_t brought_ms; /* the first of what this unit brought, INT64_MAX without */
+    int64_t cut_ms;                         /* everything measured before it was let go, INT64_MIN at first */
+    int64_t brought_ms;                     /* the first of what this unit brought, INT64_MAX without */
+    int64_t changed_from_ms, changed_to_ms; /* members changed between them; INT64_MAX, INT64_MIN: nowhere */
     struct held_array held;
     struct series_mark *marks;
     size_t marks_count, marks_capacity;

@@ -58,6 +58,8 @@ static void set_member(struct series *series, const struct names *names, size_t 
         return;
     held_set_flag(&series->held, index, HELD_MEMBER, member);
     series->changed = true;
+    series->changed_from_ms = held->key.ms < series->changed_from_ms ? held->key.ms : series->changed_from_ms;
+    series->changed_to_ms = held->key.ms > series->changed_to_ms ? held->key.ms : series->changed_to_ms;
     series->dirty |= series__is_judged(series, names, &held->key);
 }
 

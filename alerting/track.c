@@ -146,8 +146,18 @@ static void meet_breach(struct scene *scene, const struct instant *instant, bool
         return;
     if (!brought_now(instant) && !(newest && scene->series->changed))
         return;
+    const struct held *held = instant_first(instant);
     scene->has_fresh = true;
-    scene->fresh = *instant_first(instant);
+    scene->fresh = (struct transition){
+        .at_ms = held->key.ms,
+        .has_reading = true,
+        .basis = BASIS_STRETCH,
+        .comparator = held->comparator,
+        .deciding = held->key,
+        .first = held->key,
+        .value = held->value,
+        .received_ms = held->received_ms,
+    };
 }
 
 static void note_step(struct notes *notes, const struct walk *walk)
