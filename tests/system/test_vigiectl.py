@@ -2,11 +2,12 @@
 import functools
 import json
 import os
+import re
 import signal
 import subprocess
 import time
 
-from tests.harness import base, check, site as sites, vigied
+from tests.harness import base, check, site as sites, tree, vigied
 from tests.harness.site import message
 
 TOKEN = "token-of-sys-a"
@@ -100,6 +101,17 @@ def test_help_teaches_and_usage_is_refused():
         status, _, errors = site().node.ctl(*arguments, expect=None)
         base.equal((status, errors.count("\n")), (64, 1), arguments, errors)
         base.check(", found " in errors and ", expected " in errors, errors)
+
+
+def test_rules_of_the_document_load():
+    """Every example of config/RULES.md is a rule that loads, and each kind has one."""
+    examples = re.findall(r"^```json\n(.*?)^```", tree.read("config/RULES.md"), re.M | re.S)
+    path = os.path.join(site().node.directory, "document.json")
+    with open(path, "w") as file:
+        file.write("[" + ",".join(examples) + "]")
+    site().node.ctl("rules", "check", path)
+    base.equal(sorted({json.loads(example)["kind"] for example in examples}),
+               "baseline change daily event limit occurrences rate reference silence variation".split())
 
 
 def test_rules_check_names_file_row_key():
