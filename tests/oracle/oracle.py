@@ -398,17 +398,19 @@ def judge_change(rule, side, instants, times, index):
 
 
 def evaluate_change(instants, timeline, side, clock, patient, rule_id):
-    episodes, active, run, clearing = [], False, 0, 0
+    """Breaches and non-breaches count on across versions. A priority above the open one is taken as soon as it is held;
+    an open one that the version lacks and that is higher is left like one that every reading is inside of."""
+    episodes, active, run, clearing, inside = [], -1, 0, 0, 0
     times = [instant[0].measured_at for instant in instants]
     ends = timeline.ends(clock)
 
     def end_before(moment):
-        nonlocal active, run, clearing
+        nonlocal active, run, clearing, inside
         while ends and ends[0][0] <= moment:
             at, left = ends.pop(0)
-            if active:
+            if active >= 0:
                 episodes[-1].cleared_at, episodes[-1].closed = at, left
-            active, run, clearing = False, 0, 0
+            active, run, clearing, inside = -1, 0, 0, 0
 
     for index, t in enumerate(times):
         end_before(t)
@@ -419,15 +421,20 @@ def evaluate_change(instants, timeline, side, clock, patient, rule_id):
         breach = judge_change(rule, side, instants, times, index)
         if breach is None:
             continue
+        own, needed = PRIORITIES.index(rule["priority"]), rule.get("clear_count", 1)
         run, clearing = (run + 1, 0) if breach else (0, clearing + 1)
-        if not active and run >= rule.get("count", 1):
-            active = True
-            episodes.append(Episode(rule_id, side, patient, t, None, [(t, rule["priority"])]))
-        elif active and run >= rule.get("count", 1) and episodes[-1].priorities[-1][1] != rule["priority"]:
-            episodes[-1].priorities.append((t, rule["priority"]))  # of a newer version, at its first breach
-        elif active and clearing >= rule.get("clear_count", 1):
-            active = False
+        inside = 0 if breach and active == own else inside + 1
+        if breach and run >= rule.get("count", 1) and own > active:
+            if active < 0:
+                episodes.append(Episode(rule_id, side, patient, t))
+            episodes[-1].priorities.append((t, rule["priority"]))
+            active, inside = own, 0
+        elif active >= 0 and clearing >= needed:
+            active = -1
             episodes[-1].cleared_at = t
+        elif active > own and inside >= needed:
+            active, inside = own, clearing
+            episodes[-1].priorities.append((t, rule["priority"]))
     end_before(clock)
     return episodes
 

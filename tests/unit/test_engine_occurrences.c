@@ -302,6 +302,26 @@ static void test_evidence_knows_in(void)
     fixture_close(f);
 }
 
+/* Where it begins to look may be amid an instant of several values: the rest of one says nothing. */
+static void test_evidence_begins_at_an_instant(void)
+{
+    begin(HYPO("'below':54,'rearm':6,'times':2,'within':'42m'"));
+    SUGAR("50", 5);
+    struct offer both[] = {{.parameter = "glucose-interstitial", .value = "50", .at = 10},
+                           {.parameter = "glucose-interstitial", .value = "90", .at = 10}};
+    fixture_offer_all(f, both, 2, 10);
+    for (int i = 0; i < 31; i++)
+        SUGAR("58", 11 + i);
+    SUGAR("50", 80); /* the same one still */
+    SUGAR("60", 81);
+    SUGAR("50", 82);
+    SUGAR("60", 83);
+    SUGAR("50", 84);
+    TRACE_IS("raised high 84");
+    CU_ASSERT_EQUAL(json_array_size(readings_of("raised")), 2);
+    fixture_close(f);
+}
+
 /* ---- late data ---- */
 
 static void test_late_crossing(void)
@@ -330,29 +350,31 @@ static void test_late_crossing(void)
     fixture_close(f);
 }
 
-/* An episode's id begins at its oldest counted occurrence: two rules of one beginning have ids of their own,
- * and the same stream in another order has the same. */
+/* An episode's id begins at its oldest counted occurrence: of 2 and of 3 from the same one it is the same. */
 static void test_id_is_of_the_oldest_counted(void)
 {
-    char id[UUID_TEXT + 1];
-    for (int order = 0; order < 2; order++) {
-        begin(HYPO(DAY3));
-        if (order == 0) {
-            struct offer all[] = {{.parameter = "glucose-interstitial", .value = "50", .at = 10},
-                                  {.parameter = "glucose-interstitial", .value = "80", .at = 20},
-                                  {.parameter = "glucose-interstitial", .value = "50", .at = 30},
-                                  {.parameter = "glucose-interstitial", .value = "80", .at = 40},
-                                  {.parameter = "glucose-interstitial", .value = "50", .at = 50}};
-            fixture_offer_all(f, all, 5, 60);
-            snprintf(id, sizeof id, "%s", event_text(fixture_last(f, "raised"), "episode_id"));
-        } else {
-            SUGAR("50", 10);
-            SUGAR("80", 20);
-            SUGAR("50", 30);
-            SUGAR("80", 40);
-            SUGAR("50", 50);
-            CU_ASSERT_STRING_EQUAL(event_text(fixture_last(f, "raised"), "episode_id"), id);
+    static const struct {
+        const char *rule;
+        double at[3];
+        bool same;
+    } cases[] = {
+        {HYPO("'below':54,'times':2,'within':'24h'"), {10, 30, 0}, true},
+        {HYPO("'below':54,'times':3,'within':'24h'"), {10, 40, 50}, true},
+        {HYPO("'below':54,'times':2,'within':'24h'"), {11, 30, 0}, false},
+        {HYPO("'below':54,'times':2,'within':'24h'"), {9, 10, 0}, false},
+        {HYPO("'below':54,'times':2,'within':'30m'"), {10, 50, 60}, false},
+    };
+    char id[UUID_TEXT + 1] = "";
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        begin(cases[i].rule);
+        for (unsigned k = 0; k < 3 && cases[i].at[k] > 0; k++) {
+            SUGAR("50", cases[i].at[k]);
+            SUGAR("90", cases[i].at[k] + 0.5);
         }
+        const char *found = event_text(fixture_last(f, "raised"), "episode_id");
+        if (i == 0)
+            snprintf(id, sizeof id, "%s", found);
+        CU_ASSERT_EQUAL(strcmp(found, id) == 0, cases[i].same);
         fixture_close(f);
     }
 }
@@ -380,6 +402,12 @@ static void test_versions(void)
     TRACE_IS("");
     SUGAR("75", 200); /* n is 3, N is 4 */
     TRACE_IS("cleared high 200");
+    CU_ASSERT_EQUAL(fixture_rule(f, 210, 210, HYPO("'below':70,'times':2,'within':'60m'")), OK);
+    SUGAR("60", 230); /* what is T old is out, though it is kept for the longer window */
+    TRACE_IS("");
+    SUGAR("75", 231);
+    SUGAR("60", 289.99);
+    TRACE_IS("raised high 289.99");
     fixture_close(f);
 }
 
@@ -545,6 +573,7 @@ SUITE(engine_occurrences) = {
     {"evidence and beginning", test_evidence_and_beginning},
     {"many counted", test_many_counted},
     {"evidence knows what in was", test_evidence_knows_in},
+    {"evidence begins at an instant", test_evidence_begins_at_an_instant},
     {"a late crossing", test_late_crossing},
     {"the id is of the oldest counted", test_id_is_of_the_oldest_counted},
     {"versions go on", test_versions},

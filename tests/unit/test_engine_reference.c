@@ -49,6 +49,7 @@ static void test_evidence(void)
 {
     begin(DRY(RISE3));
     CU_ASSERT_EQUAL(refer_to("dry-weight", 70.5, 1, 1), OK);
+    CU_ASSERT_EQUAL(refer_to("dry-weight", 99, 1, 1000), OK); /* ahead */
     KG("70", 2);
     KG("74", 3);
     const json_t *raised = fixture_last(f, "raised"), *reference = json_object_get(raised, "reference");
