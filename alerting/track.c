@@ -433,10 +433,10 @@ void track_counted(const struct track *track, enum rule_side number, const struc
     judge_state_init(&state);
     for (size_t back = BACK_MIN; !retrace(&walk, side, series, &index, back, until_ms); back *= BACK_MORE)
         index = first;
-    while (series_next(series, &index, &instant)) {
+    bool met = false; /* what was decided at may be gone */
+    while (!met && series_next(series, &index, &instant) && instant.key.ms <= transition->deciding.ms) {
         step(&walk, &instant);
-        if (reading_key_equal(&instant.key, &transition->deciding))
-            break;
+        met = reading_key_equal(&instant.key, &transition->deciding);
     }
     const struct occurrences_own *own = state.own;
     for (size_t n = occurrences_counted(own, transition->deciding.ms, within_ms); n > 0; n--)

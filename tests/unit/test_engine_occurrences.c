@@ -322,6 +322,26 @@ static void test_evidence_begins_at_an_instant(void)
     fixture_close(f);
 }
 
+/* The reading that decided is gone: what was counted before it stays the evidence, nothing later joins. */
+static void test_evidence_of_a_cancelled(void)
+{
+    begin(HYPO("'below':54,'times':3,'within':'25m','mode':'sample'"));
+    SUGAR("50", 10);
+    SUGAR("51", 20);
+    SUGAR("52", 30);
+    SUGAR("53", 50);
+    TRACE_IS("raised high 30");
+    fixture_offer(
+        f,
+        (struct offer){
+            .parameter = "glucose-interstitial", .value = "52", .at = 30, .received = 60, .status = "void"});
+    TRACE_IS("~cancelled high 30 (void)");
+    CU_ASSERT_EQUAL(json_array_size(readings_of("cancelled")), 2);
+    reading_is("cancelled", 0, 10, 50);
+    reading_is("cancelled", 1, 20, 51);
+    fixture_close(f);
+}
+
 /* ---- late data ---- */
 
 static void test_late_crossing(void)
@@ -574,6 +594,7 @@ SUITE(engine_occurrences) = {
     {"many counted", test_many_counted},
     {"evidence knows what in was", test_evidence_knows_in},
     {"evidence begins at an instant", test_evidence_begins_at_an_instant},
+    {"evidence of a cancelled episode", test_evidence_of_a_cancelled},
     {"a late crossing", test_late_crossing},
     {"the id is of the oldest counted", test_id_is_of_the_oldest_counted},
     {"versions go on", test_versions},

@@ -184,9 +184,13 @@ static const char *const rules[] = {
     "'reference':'dry','count':2,'clear_count':2,'priority':'medium'}",
     "{'id':'r.fast','kind':'rate','parameter':'heart-rate','unit':'/min','rise_per':0.01,'fall_per':0.02,"
     "'within':'%uh','readings':3,'clear_count':2,'priority':'medium'}",
+    "{'id':'r.dry','kind':'reference','parameter':'body-weight','unit':'kg','rise':%u,'fall_percent':15,"
+    "'reference':'other','count':2,'clear_count':3,'priority':'low'}",
+    "{'id':'r.fast','kind':'rate','parameter':'heart-rate','unit':'/min','rise_per':0.02,'fall_per':0.01,"
+    "'within':'%uh','clear_count':3,'priority':'high'}",
 };
 enum { FIRST_OF_KINDS = 5 };
-static const unsigned rule_low[] = {82, 40, 20, 30, 0, 85, 77, 8, 30};
+static const unsigned rule_low[] = {82, 40, 20, 30, 0, 85, 77, 8, 30, 4, 20};
 
 static void add_rule(struct node *node, const char *layer, const char *scope, unsigned which)
 {
