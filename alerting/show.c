@@ -28,6 +28,11 @@ static void show_version(struct buffer *out, const struct segment *segment)
     text_member(out, "author", version->author);
     text_member(out, "role", version->role);
     text_member(out, "reason", version->reason);
+    render_key(out, "text");
+    render_open(out, '{');
+    text_member(out, "fr", version->rule->text_fr);
+    text_member(out, "en", version->rule->text_en);
+    render_close(out, '}');
     render_key(out, "parameters");
     render_raw(out, version->rule->parameters_json, strlen(version->rule->parameters_json));
 }

@@ -1,5 +1,4 @@
-/* rules check looks at files alone, with the code that loads them; rules show asks the shard what it judges
- * by. */
+/* rules check looks at files alone, with the code that loads them. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,12 +7,9 @@
 #include "alerting/exact_json.h"
 #include "alerting/preset.h"
 #include "daemon/base/file.h"
-#include "daemon/ctl/ctl_daemon.h"
-#include "daemon/registry/import.h"
+#include "daemon/ctl/ctl.h"
 
 enum { FILE_BYTES_MAX = 256 << 20 };
-
-/* ---- check ---- */
 
 /* One file under check. */
 struct check {
@@ -153,60 +149,4 @@ int ctl_rules_check(struct ctl *ctl, int argc, char **argv)
         status = one != EX_OK ? one : status;
     }
     return status;
-}
-
-/* ---- show ---- */
-
-static const char *member(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text == NULL ? "" : text;
-}
-
-static void print_rules(const json_t *shown)
-{
-    size_t index;
-    json_t *rule;
-    printf("%s, %s, line %s\n", member(shown, "patient"), member(shown, "organization"),
-           member(shown, "line"));
-    printf("%-32s %-8s %-13s %7s  %s\n", "RULE", "KIND", "LAYER", "VERSION", "IN FORCE FROM");
-    json_array_foreach(json_object_get(shown, "rules"), index, rule)
-    {
-        printf("%-32s %-8s %-13s %7lld  %s%s\n", member(rule, "id"), member(rule, "kind"),
-               member(rule, "layer"), (long long)json_integer_value(json_object_get(rule, "version")),
-               member(rule, "in_force_from"),
-               json_is_false(json_object_get(rule, "in_force")) ? " (not in force now)" : "");
-    }
-    json_array_foreach(json_object_get(shown, "waiting"), index, rule)
-        printf("%-32s waits for a physician's confirmation\n", json_string_value(rule));
-}
-
-int ctl_rules_show(struct ctl *ctl, int argc, char **argv)
-{
-    bool json = false;
-    const struct ctl_option options[] = {{"json", NULL, &json}, {NULL, NULL, NULL}};
-    struct ctl_arguments arguments;
-    char target[REF_BYTES_MAX + 32];
-    if (ctl_parse(argc, argv, options, &arguments) != OK)
-        return EX_USAGE;
-    if (arguments.count != 1 || !import_ref_is_good(arguments.items[0]))
-        return ctl_fail(ERR_USAGE, "arguments", arguments.count == 1 ? arguments.items[0] : "another number",
-                        "the ref of one patient", "vigiectl rules show PATIENT");
-    snprintf(target, sizeof(target), "/v1/rules?patient=%s", arguments.items[0]);
-    const struct ctl_call call = {.method = "GET", .target = target};
-    struct admin_reply reply;
-    int status = EX_OK;
-    enum err error = ctl_ask_daemon(ctl, &call, &reply, &status);
-    if (error == ERR_NOT_FOUND)
-        return ctl_daemon_is_down(ctl);
-    if (error != OK)
-        return status;
-    json_t *shown = json_loadb(reply.body.data, reply.body.size, 0, NULL);
-    if (json || shown == NULL)
-        printf("%s\n", reply.body.data);
-    else
-        print_rules(shown);
-    json_decref(shown);
-    buffer_deinit(&reply.body);
-    return EX_OK;
 }

@@ -40,9 +40,11 @@ static void print_refusal(const struct ctl_call *call, const struct admin_reply 
         fprintf(stderr, "%s:%lld: ", call->file, (long long)line);
     else
         fputs("vigiectl: ", stderr);
+    bool is_unknown = reply->status == 404;
     fprintf(stderr, "%s, found %s, expected %s, %s\n", what, found == NULL ? number : found,
-            member(body, "expected", "a request that the daemon accepts"),
-            member(body, "hint", "see its log"));
+            member(body, "expected",
+                   is_unknown ? "a patient or an episode that exists" : "a request that the daemon accepts"),
+            member(body, "hint", is_unknown ? "check how it is written" : "see its log"));
     json_decref(body);
 }
 

@@ -98,6 +98,19 @@ def test_lines_wait_for_a_physician():
         base.equal(found["waiting"], [], preset["line"])
 
 
+def test_rules_show_is_read_by_people():
+    page = site().node.ctl("rules", "show", patient_of("heart-failure"))
+    for words in ("hf.weight-gain-3d", "More than 5 kg of difference in one day", "Aucun poids transmis depuis 2 jours",
+                  "body-weight: unit kg, rise 2.0, within 84h, priority medium", "by preset (system): preset of the line"):
+        base.check(words in page, words, "in", page)
+    site().node.import_rows([patient_row("diabetes", "P-waits")])
+    page = site().node.ctl("rules", "show", "P-waits")
+    base.equal(page.count("waits for a physician's confirmation"), 2, page)
+    status, _, errors = site().node.ctl("rules", "show", "NOBODY", expect=None)
+    base.equal((status, errors), (66, "vigiectl: not-found, found no such patient is enrolled, expected a patient or an "
+                                      "episode that exists, check how it is written\n"))
+
+
 def test_a_second_load_changes_nothing():
     def versions():
         return site().cluster.query("SELECT rule_id, version FROM vigie.rule_version ORDER BY 1, 2", database="vigie")
