@@ -167,6 +167,16 @@ void archive_owned(struct archive *a, char **text, bool may_be_null)
     *text = may_be_null && read == NULL ? NULL : copied(read);
 }
 
+void archive_word(struct archive *a, const char **word)
+{
+    if (a->writing) {
+        archive_text_of(a, *word);
+        return;
+    }
+    const char *read = archive_text_at(a);
+    *word = words_keep(&a->engine->words, read == NULL ? "" : read);
+}
+
 /* ---- enums that may move ---- */
 
 static void read_words(struct archive *a, size_t *ret_count, int *ret_numbers, int (*number_of)(const char *))

@@ -50,6 +50,7 @@ const char *archive_text_at(struct archive *a);
 void archive_text_of(struct archive *a, const char *text);
 /* A text of its own, freed with free(); never NULL after it, but `may_be_null` keeps a NULL. */
 void archive_owned(struct archive *a, char **text, bool may_be_null);
+void archive_word(struct archive *a, const char **word); /* of the engine; never NULL after it */
 /* The length of an array: every item takes at least one byte, so no count is beyond what is left. */
 size_t archive_count(struct archive *a, size_t count);
 

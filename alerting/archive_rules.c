@@ -277,7 +277,7 @@ void archive_timeline(struct archive *a, struct timeline *timeline)
 {
     size_t count = archive_count(a, timeline->count);
     if (!a->writing && count > 0)
-        timeline->items = grow(NULL, count, &timeline->capacity, sizeof timeline->items[0]);
+        timeline->items = grow_short(NULL, count, &timeline->capacity, sizeof timeline->items[0]);
     for (size_t i = 0; i < count && !a->bad; i++) {
         struct segment *segment = &timeline->items[i];
         if (!a->writing)

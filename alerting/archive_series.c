@@ -10,7 +10,7 @@ void archive_names(struct archive *a, struct names *names)
 {
     size_t count = archive_count(a, names->count);
     if (!a->writing && count > 0)
-        names->items = grow(NULL, count, &names->capacity, sizeof names->items[0]);
+        names->items = grow_short(NULL, count, &names->capacity, sizeof names->items[0]);
     for (size_t i = 0; i < count && !a->bad; i++) {
         if (a->writing) {
             archive_text_of(a, names->items[i] == NULL ? "" : names->items[i]);
@@ -23,7 +23,9 @@ void archive_names(struct archive *a, struct names *names)
     }
     uint64_t sweep_at = names->sweep_at;
     archive_number(a, &sweep_at);
-    names->sweep_at = (size_t)sweep_at;
+    if (sweep_at > UINT32_MAX)
+        archive_fault(a);
+    names->sweep_at = (uint32_t)sweep_at;
 }
 
 static void archive_name(struct archive *a, uint32_t *number)

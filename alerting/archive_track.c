@@ -235,11 +235,17 @@ static void archive_ledger(struct archive *a, struct ledger *ledger)
 
 /* ---- rules of a patient ---- */
 
-static void archive_side(struct archive *a, struct track_side *side, enum rule_kind kind)
+static void archive_side(struct archive *a, struct track *track, unsigned number)
 {
-    bool base = side->base != NULL;
-    archive_bool(a, &side->present);
+    bool made = track->side[number] != NULL;
+    archive_bool(a, &made);
+    if (!made)
+        return;
+    struct track_side *side = track_side(track, number);
+    enum rule_kind kind = (enum rule_kind)track->kind;
+    archive_signed(a, &side->window_max_ms);
     archive_judge(a, &side->tip, kind);
+    bool base = side->base != NULL;
     archive_bool(a, &base);
     if (base && !a->writing) {
         side->base = zeroed(sizeof *side->base);
@@ -274,7 +280,7 @@ static struct track *read_head(struct archive *a)
     archive_parameter(a, &like.parameter);
     if ((like.parameter != PARAMETER_COUNT) != rule_kind_has_parameter(like.kind))
         archive_fault(a);
-    return a->bad ? NULL : track_new(a->patient, &like);
+    return a->bad ? NULL : track_new(a->engine, a->patient, &like);
 }
 
 /* Every version in force is of the rule's kind and parameter: what judges does not look again. */
@@ -285,7 +291,7 @@ static bool timeline_fits(const struct track *track)
         if (segment->state != SEGMENT_ON)
             continue;
         const struct rule *rule = segment->version->rule;
-        if (rule->kind != track->kind || rule->parameter != track->parameter)
+        if (rule->kind != (enum rule_kind)track->kind || rule->parameter != (enum parameter)track->parameter)
             return false;
     }
     return true;
@@ -298,16 +304,22 @@ struct track *archive_track(struct archive *a, struct track *track)
         if (track == NULL)
             return NULL;
     } else {
-        archive_chars(a, track->rule_id, sizeof track->rule_id);
-        ARCHIVE_ENUM(a, track->kind, RULE_KIND_COUNT);
-        archive_parameter(a, &track->parameter);
+        enum parameter parameter = (enum parameter)track->parameter;
+        unsigned kind = track->kind;
+        archive_text_of(a, track->rule_id);
+        archive_unsigned(a, &kind, RULE_KIND_COUNT);
+        archive_parameter(a, &parameter);
     }
     archive_timeline(a, &track->timeline);
-    archive_signed(a, &track->window_max_ms);
+    unsigned sides = track->sides;
+    archive_unsigned(a, &sides, 1u << SIDE_COUNT);
+    track->sides = (uint8_t)sides;
+    if (!a->writing && sides != 0 && !judges_readings((enum rule_kind)track->kind))
+        archive_fault(a);
     for (unsigned i = 0; i < SIDE_COUNT; i++)
-        archive_side(a, &track->side[i], track->kind);
-    if (track->kind == RULE_SILENCE)
-        archive_silence(a, &track->silence);
+        archive_side(a, track, i);
+    if (track->silence != NULL)
+        archive_silence(a, track->silence);
     if (!a->writing && !a->bad && !timeline_fits(track))
         archive_fault(a);
     return track;

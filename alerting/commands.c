@@ -48,16 +48,18 @@ static bool line_has_silence(const struct engine *engine, const char *line)
     return false;
 }
 
-static void set_membership(struct patient *patient, const char *line, const char *team, int64_t commit_ms)
+static void set_membership(struct engine *engine, struct patient *patient, const char *line, const char *team,
+                           int64_t commit_ms)
 {
     size_t count = patient->memberships_count;
     if (count > 0 && strcmp(patient->memberships[count - 1].line, line) == 0 &&
         strcmp(patient->memberships[count - 1].team, team) == 0)
         return;
-    patient->memberships =
-        grow(patient->memberships, count + 1, &patient->memberships_capacity, sizeof patient->memberships[0]);
+    patient->memberships = grow_short(patient->memberships, count + 1, &patient->memberships_capacity,
+                                      sizeof patient->memberships[0]);
     patient->memberships[patient->memberships_count++] =
-        (struct membership){count == 0 ? INT64_MIN : commit_ms, copied(line), copied(team)};
+        (struct membership){count == 0 ? INT64_MIN : commit_ms, words_keep(&engine->words, line),
+                            words_keep(&engine->words, team)};
 }
 
 static void set_zone(struct patient *patient, const struct zone *zone, int64_t commit_ms)
@@ -65,7 +67,8 @@ static void set_zone(struct patient *patient, const struct zone *zone, int64_t c
     size_t count = patient->zones_count;
     if (count > 0 && patient->zones[count - 1].zone == zone)
         return;
-    patient->zones = grow(patient->zones, count + 1, &patient->zones_capacity, sizeof patient->zones[0]);
+    patient->zones =
+        grow_short(patient->zones, count + 1, &patient->zones_capacity, sizeof patient->zones[0]);
     patient->zones[patient->zones_count++] = (struct zone_from){count == 0 ? INT64_MIN : commit_ms, zone};
 }
 
@@ -102,8 +105,7 @@ static void carry_patient(struct engine *engine, struct fields *fields)
         fields_refuse(fields, "organization", organization,
                       "the same: a patient does not change organisation", NULL);
     if (fields_are_good(fields))
-        check_rules_of(engine, fields, patient, organization,
-                       &(struct membership){INT64_MIN, (char *)(uintptr_t)line, (char *)(uintptr_t)team});
+        check_rules_of(engine, fields, patient, organization, &(struct membership){INT64_MIN, line, team});
     if (!fields_are_good(fields))
         return;
 
@@ -115,7 +117,7 @@ static void carry_patient(struct engine *engine, struct fields *fields)
     }
     if (enrolled_ms != INSTANT_NONE)
         patient->enrolled_at_ms = enrolled_ms;
-    set_membership(patient, line, team, fields->commit_ms);
+    set_membership(engine, patient, line, team, fields->commit_ms);
     set_zone(patient, zone, fields->commit_ms);
     patient_refresh(engine, patient);
     for (size_t i = 0; i < patient->tracks_count; i++)
@@ -186,13 +188,14 @@ static void carry_confirmation(struct engine *engine, struct fields *fields)
     }
     bool moved = asked_ms != INSTANT_NONE && asked_ms < fields->commit_ms;
     int64_t from_ms = asked_ms == INSTANT_NONE || moved ? fields->commit_ms : asked_ms;
-    struct confirmation confirmation = {from_ms, fields->commit_ms, asked_ms, (char *)(uintptr_t)line,
+    struct confirmation confirmation = {from_ms, fields->commit_ms, asked_ms, line,
                                         (char *)(uintptr_t)author};
     if (!has_confirmation(patient, &confirmation)) {
-        confirmation.line = copied(line);
+        confirmation.line = words_keep(&engine->words, line);
         confirmation.author = copied(author);
-        patient->confirmations = grow(patient->confirmations, patient->confirmations_count + 1,
-                                      &patient->confirmations_capacity, sizeof patient->confirmations[0]);
+        patient->confirmations =
+            grow_short(patient->confirmations, patient->confirmations_count + 1,
+                       &patient->confirmations_capacity, sizeof patient->confirmations[0]);
         patient->confirmations[patient->confirmations_count++] = confirmation;
         patient_refresh(engine, patient);
         patient_schedule(engine, patient);
@@ -256,12 +259,12 @@ static void carry_suspension(struct engine *engine, struct fields *fields)
     else if (until_ms - fields->commit_ms > SUSPENSION_DAYS_MAX * DAY_MS)
         fields_refuse(fields, "until", "more than 31 days away", "at most 31 days away",
                       "renew it before its end");
-    else if (strcmp(role, "physician") != 0 && is_too_long(&track->silence.suspensions, from_ms, until_ms))
+    else if (strcmp(role, "physician") != 0 && is_too_long(&track->silence->suspensions, from_ms, until_ms))
         fields_refuse(fields, "until", "more than 31 days in 62", "role physician",
                       "a physician may suspend longer");
     if (!fields_are_good(fields))
         return;
-    if (is_too_long(&track->silence.suspensions, from_ms, until_ms))
+    if (is_too_long(&track->silence->suspensions, from_ms, until_ms))
         technical_suspended(engine, patient, until_ms);
     silence_suspend(engine, track, from_ms, until_ms);
     patient_schedule(engine, patient);

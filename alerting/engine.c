@@ -39,6 +39,7 @@ void engine_free(struct engine *engine)
         story_deinit(&engine->stories.items[i]);
     technical_free_node(engine);
     rulebook_deinit(&engine->rules);
+    words_deinit(&engine->words);
     index_map_deinit(&engine->patients_by_id);
     index_map_deinit(&engine->ledgers_by_episode);
     spans_deinit(&engine->outages);

@@ -120,14 +120,14 @@ static void archive_memberships(struct archive *a, struct patient *patient)
     size_t count = archive_count(a, patient->memberships_count);
     if (!a->writing && count > 0)
         patient->memberships =
-            grow(NULL, count, &patient->memberships_capacity, sizeof patient->memberships[0]);
+            grow_short(NULL, count, &patient->memberships_capacity, sizeof patient->memberships[0]);
     for (size_t i = 0; i < count && !a->bad; i++) {
         struct membership *member = &patient->memberships[i];
         if (!a->writing)
             *member = (struct membership){0};
         archive_instant(a, &member->from_ms);
-        archive_owned(a, &member->line, false);
-        archive_owned(a, &member->team, false);
+        archive_word(a, &member->line);
+        archive_word(a, &member->team);
         patient->memberships_count = a->writing ? count : i + 1;
         if (!a->bad && strlen(member->team) > REF_BYTES_MAX)
             archive_fault(a);
@@ -140,7 +140,7 @@ static void archive_zones(struct archive *a, struct patient *patient)
 {
     size_t count = archive_count(a, patient->zones_count);
     if (!a->writing && count > 0)
-        patient->zones = grow(NULL, count, &patient->zones_capacity, sizeof patient->zones[0]);
+        patient->zones = grow_short(NULL, count, &patient->zones_capacity, sizeof patient->zones[0]);
     for (size_t i = 0; i < count && !a->bad; i++) {
         struct zone_from *from = &patient->zones[i];
         archive_instant(a, &from->from_ms);
@@ -168,7 +168,7 @@ static void archive_confirmations(struct archive *a, struct patient *patient)
     size_t count = archive_count(a, patient->confirmations_count);
     if (!a->writing && count > 0)
         patient->confirmations =
-            grow(NULL, count, &patient->confirmations_capacity, sizeof patient->confirmations[0]);
+            grow_short(NULL, count, &patient->confirmations_capacity, sizeof patient->confirmations[0]);
     for (size_t i = 0; i < count && !a->bad; i++) {
         struct confirmation *confirmation = &patient->confirmations[i];
         if (!a->writing)
@@ -176,7 +176,7 @@ static void archive_confirmations(struct archive *a, struct patient *patient)
         archive_instant(a, &confirmation->from_ms);
         archive_instant(a, &confirmation->commit_ms);
         archive_instant(a, &confirmation->asked_ms);
-        archive_owned(a, &confirmation->line, false);
+        archive_word(a, &confirmation->line);
         archive_owned(a, &confirmation->author, false);
         patient->confirmations_count = a->writing ? count : i + 1;
     }
@@ -186,7 +186,7 @@ static void archive_references(struct archive *a, struct references *references)
 {
     size_t count = archive_count(a, references->count);
     if (!a->writing && count > 0)
-        references->items = grow(NULL, count, &references->capacity, sizeof references->items[0]);
+        references->items = grow_short(NULL, count, &references->capacity, sizeof references->items[0]);
     for (size_t i = 0; i < count && !a->bad; i++) {
         struct reference *reference = &references->items[i];
         if (!a->writing)
@@ -220,7 +220,7 @@ static void archive_all_series(struct archive *a, struct patient *patient)
 {
     size_t count = archive_count(a, patient->series_count);
     if (!a->writing && count > 0)
-        patient->series = grow(NULL, count, &patient->series_capacity, sizeof patient->series[0]);
+        patient->series = grow_short(NULL, count, &patient->series_capacity, sizeof patient->series[0]);
     for (size_t i = 0; i < count && !a->bad; i++) {
         struct series *series = archive_series(a, a->writing ? patient->series[i] : NULL);
         if (a->writing || series == NULL)
@@ -235,7 +235,7 @@ static void archive_tracks(struct archive *a, struct patient *patient)
 {
     size_t count = archive_count(a, patient->tracks_count);
     if (!a->writing && count > 0)
-        patient->tracks = grow(NULL, count, &patient->tracks_capacity, sizeof patient->tracks[0]);
+        patient->tracks = grow_short(NULL, count, &patient->tracks_capacity, sizeof patient->tracks[0]);
     for (size_t i = 0; i < count && !a->bad; i++) {
         struct track *track = archive_track(a, a->writing ? patient->tracks[i] : NULL);
         if (a->writing || track == NULL)
@@ -250,7 +250,8 @@ static void archive_technicals(struct archive *a, struct patient *patient)
 {
     size_t count = archive_count(a, patient->technicals_count);
     if (!a->writing && count > 0)
-        patient->technicals = grow(NULL, count, &patient->technicals_capacity, sizeof patient->technicals[0]);
+        patient->technicals =
+            grow_short(NULL, count, &patient->technicals_capacity, sizeof patient->technicals[0]);
     for (size_t i = 0; i < count && !a->bad; i++) {
         struct technical *technical = archive_technical(a, a->writing ? patient->technicals[i] : NULL);
         if (!a->writing && technical != NULL)

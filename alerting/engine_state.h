@@ -4,6 +4,7 @@
 
 #include "alerting/index_map.h"
 #include "alerting/unit.h"
+#include "alerting/words.h"
 #include "daemon/base/buffer.h"
 
 enum { TECHNICAL_ROWS_MAX = 32 };
@@ -42,6 +43,7 @@ struct engine {
     bool ticked;
     int64_t registry_version;
     struct rulebook rules; /* of teams, organisations, lines */
+    struct words words;
     struct index_map patients_by_id, ledgers_by_episode;
     struct patient **patients; /* sorted by patient_id: the order of scope-wide changes */
     size_t patients_count, patients_capacity;

@@ -5,6 +5,7 @@
 #define VIGIE_ALERTING_GROW_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "daemon/base/ensure.h"
@@ -20,6 +21,17 @@ static inline void *grow(void *items, size_t need, size_t *capacity, size_t size
     wanted = wanted < need ? need : wanted;
     *capacity = slab_fit(wanted * size) / size; /* what the block has anyway */
     return slab_resize(items, *capacity * size);
+}
+
+/* The same for the short arrays that every patient has, which grow by what their block has anyway. */
+static inline void *grow_short(void *items, size_t need, uint32_t *capacity, size_t size)
+{
+    if (need <= *capacity)
+        return items;
+    size_t fit = slab_fit((need <= 32 ? need : need + need / 2) * size) / size;
+    ensure(fit <= UINT32_MAX);
+    *capacity = (uint32_t)fit;
+    return slab_resize(items, fit * size);
 }
 
 static inline void *zeroed(size_t size)

@@ -15,10 +15,10 @@ struct patient *patient_new(struct engine *engine, int64_t patient_id, const cha
 {
     struct patient *patient = zeroed(sizeof *patient);
     patient->patient_id = patient_id;
-    copy_text(patient->ref, sizeof patient->ref, ref);
-    copy_text(patient->organization, sizeof patient->organization, organization);
+    patient->ref = copied(ref);
+    patient->organization = words_keep(&engine->words, organization);
     patient->left_at_ms = patient->due_ms = INT64_MAX;
-    patient->heap_index = SIZE_MAX;
+    patient->heap_index = UINT32_MAX;
 
     engine->patients = grow(engine->patients, engine->patients_count + 1, &engine->patients_capacity,
                             sizeof engine->patients[0]);
@@ -33,19 +33,14 @@ struct patient *patient_new(struct engine *engine, int64_t patient_id, const cha
 static void free_registry(struct patient *patient)
 {
     rulebook_deinit(&patient->own);
-    for (size_t i = 0; i < patient->memberships_count; i++) {
-        slab_give(patient->memberships[i].line);
-        slab_give(patient->memberships[i].team);
-    }
-    for (size_t i = 0; i < patient->confirmations_count; i++) {
-        slab_give(patient->confirmations[i].line);
+    for (size_t i = 0; i < patient->confirmations_count; i++)
         slab_give(patient->confirmations[i].author);
-    }
     slab_give(patient->memberships);
     slab_give(patient->confirmations);
     references_deinit(&patient->references);
     slab_give(patient->zones);
     slab_give(patient->left_reason);
+    slab_give(patient->ref);
 }
 
 void patient_free(struct patient *patient, struct engine *engine)
@@ -77,8 +72,8 @@ struct series *patient_add_series(struct patient *patient, enum parameter parame
     struct series *series = patient_series(patient, parameter);
     if (series != NULL)
         return series;
-    patient->series = grow(patient->series, patient->series_count + 1, &patient->series_capacity,
-                           sizeof patient->series[0]);
+    patient->series = grow_short(patient->series, patient->series_count + 1, &patient->series_capacity,
+                                 sizeof patient->series[0]);
     return patient->series[patient->series_count++] = series_new(parameter);
 }
 
@@ -160,15 +155,15 @@ struct track *patient_track(const struct patient *patient, const char *rule_id)
     return found ? patient->tracks[place] : NULL;
 }
 
-static struct track *add_track(struct patient *patient, const struct rule *rule)
+static struct track *add_track(struct engine *engine, struct patient *patient, const struct rule *rule)
 {
     size_t place = track_place(patient, rule->id);
-    patient->tracks = grow(patient->tracks, patient->tracks_count + 1, &patient->tracks_capacity,
-                           sizeof patient->tracks[0]);
+    patient->tracks = grow_short(patient->tracks, patient->tracks_count + 1, &patient->tracks_capacity,
+                                 sizeof patient->tracks[0]);
     memmove(patient->tracks + place + 1, patient->tracks + place,
             (patient->tracks_count - place) * sizeof patient->tracks[0]);
     patient->tracks_count++;
-    return patient->tracks[place] = track_new(patient, rule);
+    return patient->tracks[place] = track_new(engine, patient, rule);
 }
 
 struct rule_subject patient_subject(const struct engine *engine, const struct patient *patient)
@@ -225,14 +220,16 @@ static bool take_shape(struct track *track)
         if (track->timeline.items[i].state != SEGMENT_ON)
             continue;
         const struct rule *rule = track->timeline.items[i].version->rule;
-        for (unsigned side = 0; side < SIDE_COUNT; side++) {
-            more |= judge_has_side(rule, (enum rule_side)side) && !track->side[side].present;
-            track->side[side].present |= judge_has_side(rule, (enum rule_side)side);
-        }
-        if (judge_window_ms(rule) > track->window_max_ms) {
-            track->window_max_ms = judge_window_ms(rule);
-            more = true;
-        }
+        for (unsigned side = 0; side < SIDE_COUNT; side++)
+            if (judge_has_side(rule, (enum rule_side)side) && !track_has_side(track, side)) {
+                track->sides |= (uint8_t)(1u << side);
+                more = true;
+            }
+        for (unsigned side = 0; side < SIDE_COUNT; side++)
+            if (track->side[side] != NULL && judge_window_ms(rule) > track->side[side]->window_max_ms) {
+                track->side[side]->window_max_ms = judge_window_ms(rule);
+                more = true;
+            }
     }
     return more;
 }
@@ -261,7 +258,7 @@ void patient_refresh_rule(struct engine *engine, struct patient *patient, const 
     timeline_build(&timeline, &subject, rule_id);
     const struct rule *rule = first_rule(&timeline);
     if (track == NULL && rule != NULL)
-        track = add_track(patient, rule);
+        track = add_track(engine, patient, rule);
     if (track == NULL) {
         timeline_deinit(&timeline);
         return;
@@ -337,7 +334,7 @@ void patient_schedule(struct engine *engine, struct patient *patient)
     int64_t due_ms = technical_due_ms(patient);
     for (size_t i = 0; i < patient->tracks_count; i++) {
         struct track *track = patient->tracks[i];
-        int64_t track_ms = track->kind == RULE_SILENCE ? track->silence.due_ms : track_due_ms(track);
+        int64_t track_ms = track->kind == RULE_SILENCE ? track->silence->due_ms : track_due_ms(track);
         due_ms = track_ms < due_ms ? track_ms : due_ms;
     }
     if (due_ms != patient->due_ms)
@@ -349,7 +346,7 @@ void patient_expire(struct engine *engine, struct patient *patient)
     int64_t due_ms = patient->due_ms;
     for (size_t i = 0; i < patient->tracks_count; i++) {
         struct track *track = patient->tracks[i];
-        if (track->kind == RULE_SILENCE && track->silence.due_ms <= due_ms)
+        if (track->kind == RULE_SILENCE && track->silence->due_ms <= due_ms)
             silence_expire(engine, track);
         else if (track->kind != RULE_SILENCE && track_due_ms(track) <= due_ms)
             track_pass(engine, track, patient_series(patient, track->parameter), due_ms);

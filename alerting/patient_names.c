@@ -49,6 +49,8 @@ static void name_ledger(bool *named, const struct ledger *ledger)
 
 static void name_side(bool *named, enum rule_kind kind, const struct track_side *side)
 {
+    if (side == NULL)
+        return;
     judge_each_key(&side->tip, kind, name_judged, named);
     if (side->base != NULL)
         judge_each_key(side->base, kind, name_judged, named);
@@ -64,7 +66,7 @@ void patient_sweep_names(struct patient *patient)
         name_series(named, patient->series[i]);
     for (size_t i = 0; i < patient->tracks_count; i++)
         for (unsigned side = 0; side < SIDE_COUNT; side++)
-            name_side(named, patient->tracks[i]->kind, &patient->tracks[i]->side[side]);
+            name_side(named, (enum rule_kind)patient->tracks[i]->kind, patient->tracks[i]->side[side]);
     for (size_t i = 0; i < patient->technicals_count; i++)
         name_ledger(named, &patient->technicals[i]->ledger);
     names_sweep(&patient->names, named);

@@ -55,8 +55,8 @@ bool references_set(struct references *references, const struct reference *refer
     size_t place = count_upto(references, reference);
     if (place > 0 && reference_compare(&references->items[place - 1], reference) == 0)
         return replace(&references->items[place - 1], reference);
-    references->items =
-        grow(references->items, references->count + 1, &references->capacity, sizeof references->items[0]);
+    references->items = grow_short(references->items, references->count + 1, &references->capacity,
+                                   sizeof references->items[0]);
     struct reference *at = references->items + place;
     memmove(at + 1, at, (references->count++ - place) * sizeof *at);
     *at = *reference;

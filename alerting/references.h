@@ -20,7 +20,7 @@ struct reference {
 
 struct references {
     struct reference *items;
-    size_t count, capacity;
+    uint32_t count, capacity;
 };
 
 void references_deinit(struct references *references);

@@ -104,7 +104,7 @@ void rulebook_add(struct rulebook *book, const char *scope, struct rule_version 
     if (definition == NULL) {
         size_t index = place(book, version->layer, scope, rule);
         definition = definition_new(version->layer, scope, rule);
-        book->items = grow(book->items, book->count + 1, &book->capacity, sizeof book->items[0]);
+        book->items = grow_short(book->items, book->count + 1, &book->capacity, sizeof book->items[0]);
         memmove(book->items + index + 1, book->items + index, (book->count - index) * sizeof book->items[0]);
         book->items[index] = definition;
         book->count++;

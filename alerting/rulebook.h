@@ -43,7 +43,7 @@ struct definition { /* one rule id in one layer and scope */
 
 struct rulebook {
     struct definition **items; /* sorted by (layer, scope, rule id) */
-    size_t count, capacity;
+    uint32_t count, capacity;
     uint64_t versions; /* ever added: tells whether the book is as it was */
 };
 
@@ -59,12 +59,13 @@ void rule_version_free(struct rule_version *version);
 /* What of a patient decides about its rules. */
 struct membership { /* from a commit on */
     int64_t from_ms;
-    char *line, *team; /* team "" without */
+    const char *line, *team; /* words of the engine; team "" without */
 };
 struct confirmation {
     int64_t from_ms, commit_ms;
     int64_t asked_ms; /* `from` as it was given: the same confirmation again has the same */
-    char *line, *author;
+    const char *line; /* a word of the engine */
+    char *author;
 };
 struct rule_subject {
     const struct rulebook *shared, *own;
@@ -84,7 +85,7 @@ struct segment {
 };
 struct timeline {
     struct segment *items;
-    size_t count, capacity;
+    uint32_t count, capacity;
 };
 
 /* Rebuilds the timeline of a rule for the subject. */

@@ -24,7 +24,7 @@ static size_t free_place(struct names *names)
         for (size_t i = 0; i < names->count; i++)
             if (names->items[i] == NULL)
                 return i;
-    names->items = grow(names->items, names->count + 1, &names->capacity, sizeof names->items[0]);
+    names->items = grow_short(names->items, names->count + 1, &names->capacity, sizeof names->items[0]);
     return names->count++;
 }
 

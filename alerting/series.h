@@ -20,7 +20,7 @@
  * more. */
 struct names {
     char **items; /* of number i + 1; NULL: free to use again */
-    size_t count, capacity, used, sweep_at;
+    uint32_t count, capacity, used, sweep_at;
 };
 void names_deinit(struct names *names);
 uint32_t names_intern(struct names *names, struct slice name);

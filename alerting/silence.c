@@ -7,18 +7,25 @@
 #include "alerting/days.h"
 #include "alerting/episodes.h"
 #include "alerting/technical.h"
+#include "alerting/track.h"
 
 enum { FILLED_WORDS = 4, FILLED_DAYS = FILLED_WORDS * 64, DAYS_BEHIND = 64 };
 static const int64_t DAY_MS = 86400000;
 
+/* Made at the first episode. */
 static struct ledger *ledger_of(struct track *track)
 {
-    return &track->side[0].ledger;
+    return &track_side(track, 0)->ledger;
+}
+
+static struct episode *open_of(const struct track *track)
+{
+    return track->side[0] == NULL ? NULL : ledger_open_episode(&track->side[0]->ledger);
 }
 
 static const struct patient *patient_of(const struct track *track)
 {
-    return track->side[0].ledger.patient;
+    return track->patient;
 }
 
 /* Silence is active from enrolment at the earliest, however far back a version of the patient layer reaches.
@@ -94,7 +101,7 @@ static const struct span *skipped_in(const struct engine *engine, const struct t
  * neither count nor end a run, and their closing decides nothing. */
 static int64_t counted_day(const struct engine *engine, const struct track *track, int64_t day)
 {
-    const struct silence *silence = &track->silence;
+    const struct silence *silence = track->silence;
     const struct span *skipped;
     for (; day >= silence->days_base; day--) {
         if ((skipped = skipped_in(engine, track, day)) != NULL)
@@ -109,7 +116,7 @@ static int64_t counted_day(const struct engine *engine, const struct track *trac
 static unsigned missed_days(const struct engine *engine, const struct track *track, int64_t day,
                             unsigned enough)
 {
-    const struct silence *silence = &track->silence;
+    const struct silence *silence = track->silence;
     int64_t activation_ms = activation_of(track);
     unsigned missed = 0;
     for (day = counted_day(engine, track, day);
@@ -124,7 +131,7 @@ static unsigned missed_days(const struct engine *engine, const struct track *tra
  * received since the last of them ended. */
 static bool days_are_due(const struct engine *engine, const struct track *track, int64_t day, unsigned k)
 {
-    const struct silence *silence = &track->silence;
+    const struct silence *silence = track->silence;
     day = counted_day(engine, track, day);
     bool seen_since = silence->seen && silence->last_seen_ms >= begin_of(track, day + 1);
     return k > 0 && !seen_since && missed_days(engine, track, day, k) >= k;
@@ -135,8 +142,8 @@ static bool days_are_due(const struct engine *engine, const struct track *track,
 
 static int64_t gap_due_ms(const struct engine *engine, struct track *track)
 {
-    const struct silence *silence = &track->silence;
-    if (ledger_open_episode(ledger_of(track)) != NULL)
+    const struct silence *silence = track->silence;
+    if (open_of(track) != NULL)
         return INT64_MAX;
     for (size_t i = 0; i < track->timeline.count; i++) {
         const struct segment *segment = &track->timeline.items[i];
@@ -154,7 +161,7 @@ static int64_t gap_due_ms(const struct engine *engine, struct track *track)
 
 static int64_t day_due_ms(const struct engine *engine, const struct track *track)
 {
-    const struct silence *silence = &track->silence;
+    const struct silence *silence = track->silence;
     if (!counts_days(track))
         return INT64_MAX;
     const struct rule_silence *rule = silence_at(track, begin_of(track, silence->next_day));
@@ -165,7 +172,7 @@ static int64_t day_due_ms(const struct engine *engine, const struct track *track
 /* Days that lie wholly in skipped time are not closed one by one: there may be thousands. */
 static void pass_skipped_days(const struct engine *engine, struct track *track)
 {
-    struct silence *silence = &track->silence;
+    struct silence *silence = track->silence;
     const struct span *skipped =
         engine->skipped.count == 0 ? NULL : skipped_in(engine, track, silence->next_day);
     if (skipped != NULL && skipped->to_ms >= begin_of(track, silence->next_day + 1))
@@ -174,27 +181,27 @@ static void pass_skipped_days(const struct engine *engine, struct track *track)
 
 static int64_t segment_due_ms(const struct track *track)
 {
-    const struct segment *next = timeline_after(&track->timeline, track->silence.segment_ms);
+    const struct segment *next = timeline_after(&track->timeline, track->silence->segment_ms);
     return next == NULL ? INT64_MAX : next->from_ms;
 }
 
 static int64_t edge_due_ms(struct track *track)
 {
     bool begins;
-    if (ledger_open_episode(ledger_of(track)) == NULL)
+    if (open_of(track) == NULL)
         return INT64_MAX;
-    return spans_next_edge(&track->silence.suspensions, track->silence.edge_ms, &begins);
+    return spans_next_edge(&track->silence->suspensions, track->silence->edge_ms, &begins);
 }
 
 static bool has_ended(const struct track *track)
 {
-    const struct segment *segment = timeline_at(&track->timeline, track->silence.segment_ms);
+    const struct segment *segment = timeline_at(&track->timeline, track->silence->segment_ms);
     return segment != NULL && segment->state == SEGMENT_LEFT;
 }
 
 static void begin_watch(struct track *track)
 {
-    struct silence *silence = &track->silence;
+    struct silence *silence = track->silence;
     int64_t activation_ms = activation_of(track);
     silence->active = true;
     silence->last_seen_ms = activation_ms;
@@ -213,7 +220,7 @@ static int64_t earliest(int64_t a, int64_t b)
 
 static void reschedule(struct engine *engine, struct track *track)
 {
-    struct silence *silence = &track->silence;
+    struct silence *silence = track->silence;
     silence->due_ms = INT64_MAX;
     if (!silence->active || has_ended(track))
         return;
@@ -227,10 +234,10 @@ static void reschedule(struct engine *engine, struct track *track)
 
 static void raise(struct engine *engine, struct track *track, int64_t at_ms)
 {
-    struct scene scene = {.engine = engine, .ledger = ledger_of(track)};
     const struct segment *segment = timeline_at(&track->timeline, at_ms);
-    if (ledger_open_episode(ledger_of(track)) != NULL || segment == NULL || segment->state != SEGMENT_ON)
+    if (open_of(track) != NULL || segment == NULL || segment->state != SEGMENT_ON)
         return;
+    struct scene scene = {.engine = engine, .ledger = ledger_of(track)};
     struct transition transition = {
         .at_ms = at_ms,
         .kind = EVENT_RAISED,
@@ -239,32 +246,32 @@ static void raise(struct engine *engine, struct track *track, int64_t at_ms)
         .in_force_from_ms = segment->from_ms,
         .version = segment->version,
     };
-    struct reading_key began = {.ms = track->silence.last_seen_ms};
+    struct reading_key began = {.ms = track->silence->last_seen_ms};
     ledger_step(&scene, &transition, &began, 0, true);
     if (engine->out.silence_late != NULL)
         engine->out.silence_late(engine->out.context, engine->unit.now_ms - at_ms);
     bool begins; /* a suspension that begins at this very instant is an event of the episode */
-    int64_t edge_ms = spans_next_edge(&track->silence.suspensions, at_ms - 1, &begins);
-    track->silence.edge_ms = edge_ms == at_ms && begins ? at_ms - 1 : at_ms;
+    int64_t edge_ms = spans_next_edge(&track->silence->suspensions, at_ms - 1, &begins);
+    track->silence->edge_ms = edge_ms == at_ms && begins ? at_ms - 1 : at_ms;
 }
 
 static void finish(struct engine *engine, struct track *track, struct transition *transition)
 {
-    struct scene scene = {.engine = engine, .ledger = ledger_of(track)};
-    struct episode *open = ledger_open_episode(ledger_of(track));
+    struct episode *open = open_of(track);
     if (open == NULL)
         return;
+    struct scene scene = {.engine = engine, .ledger = ledger_of(track)};
     transition->priority = open->story.items[open->story.count - 1].priority;
     ledger_step(&scene, transition, NULL, 0, false);
 }
 
 static void pass_edge(struct engine *engine, struct track *track, int64_t edge_ms)
 {
-    struct silence *silence = &track->silence;
+    struct silence *silence = track->silence;
     bool begins;
     spans_next_edge(&silence->suspensions, edge_ms - 1, &begins);
     silence->edge_ms = edge_ms;
-    struct episode *open = ledger_open_episode(ledger_of(track));
+    struct episode *open = open_of(track);
     if (open == NULL)
         return;
     struct pending *pending =
@@ -276,7 +283,7 @@ static void pass_edge(struct engine *engine, struct track *track, int64_t edge_m
 
 static void pass_segment(struct engine *engine, struct track *track)
 {
-    struct silence *silence = &track->silence;
+    struct silence *silence = track->silence;
     const struct segment *segment = timeline_after(&track->timeline, silence->segment_ms);
     silence->segment_ms = segment->from_ms;
     if (segment->state == SEGMENT_ON) {
@@ -296,7 +303,7 @@ static void pass_segment(struct engine *engine, struct track *track)
 
 static void close_day(struct engine *engine, struct track *track, int64_t closing_ms)
 {
-    struct silence *silence = &track->silence;
+    struct silence *silence = track->silence;
     int64_t day = silence->next_day++;
     const struct rule_silence *rule = silence_at(track, begin_of(track, day));
     bool counted = counted_day(engine, track, day) == day;
@@ -306,7 +313,7 @@ static void close_day(struct engine *engine, struct track *track, int64_t closin
 
 void silence_expire(struct engine *engine, struct track *track)
 {
-    int64_t due_ms = track->silence.due_ms;
+    int64_t due_ms = track->silence->due_ms;
     if (edge_due_ms(track) == due_ms)
         pass_edge(engine, track, due_ms);
     else if (segment_due_ms(track) == due_ms)
@@ -323,17 +330,17 @@ void silence_expire(struct engine *engine, struct track *track)
 static void pass_ends(struct engine *engine, struct track *track)
 {
     const struct segment *next;
-    while (track->silence.active &&
-           (next = timeline_after(&track->timeline, track->silence.segment_ms)) != NULL &&
+    while (track->silence->active &&
+           (next = timeline_after(&track->timeline, track->silence->segment_ms)) != NULL &&
            next->state != SEGMENT_ON && next->from_ms <= engine->unit.now_ms)
         pass_segment(engine, track);
 }
 
 void silence_schedule(struct engine *engine, struct track *track)
 {
-    struct silence *silence = &track->silence;
+    struct silence *silence = track->silence;
     int64_t activation_ms = activation_of(track);
-    bool untouched = !silence->seen && ledger_open_episode(ledger_of(track)) == NULL;
+    bool untouched = !silence->seen && open_of(track) == NULL;
     if (activation_ms != INT64_MAX &&
         (!silence->active || (untouched && silence->last_seen_ms != activation_ms)))
         begin_watch(track);
@@ -364,14 +371,14 @@ static void watch_device_clocks(struct engine *engine, struct track *track, cons
         for (size_t i = 0; i < engine->arrivals_count; i++) {
             const struct arrival *arrival = &engine->arrivals[i];
             if (arrival->first_of_key && listens_to(rule, arrival->parameter) &&
-                is_sign(&track->silence, rule, arrival) == (pass == 1))
-                technical_device_clock(engine, ledger_of(track)->patient, arrival->parameter, pass == 1);
+                is_sign(track->silence, rule, arrival) == (pass == 1))
+                technical_device_clock(engine, track->patient, arrival->parameter, pass == 1);
         }
 }
 
 void silence_receive(struct engine *engine, struct track *track)
 {
-    struct silence *silence = &track->silence;
+    struct silence *silence = track->silence;
     int64_t now_ms = engine->unit.now_ms;
     const struct rule_silence *rule = silence->active ? silence_at(track, now_ms) : NULL;
     bool counts = false;
@@ -404,10 +411,10 @@ void silence_receive(struct engine *engine, struct track *track)
 
 void silence_suspend(struct engine *engine, struct track *track, int64_t from_ms, int64_t until_ms)
 {
-    struct silence *silence = &track->silence;
+    struct silence *silence = track->silence;
     bool already = spans_touch(&silence->suspensions, engine->unit.now_ms, engine->unit.now_ms + 1);
     spans_add(&silence->suspensions, from_ms, until_ms);
-    struct episode *open = ledger_open_episode(ledger_of(track));
+    struct episode *open = open_of(track);
     if (open != NULL && !already && from_ms <= engine->unit.now_ms && until_ms > engine->unit.now_ms) {
         struct pending *pending = ledger_act(engine, ledger_of(track), open, EVENT_SUSPENDED);
         pending->basis.at_ms = engine->unit.now_ms;

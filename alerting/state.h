@@ -13,12 +13,12 @@
 #include "alerting/spans.h"
 #include "daemon/base/zone.h"
 
-struct track_side {
-    bool present;             /* some version has this side */
-    struct judge_state tip;   /* behind the newest judged instant */
+struct track_side {         /* made when there is something to judge */
+    struct judge_state tip; /* behind the newest judged instant */
+    struct ledger ledger;
     struct judge_state *base; /* before the first held instant; NULL: nothing was let go */
     struct story base_open;   /* the episode that is open there; count 0 without */
-    struct ledger ledger;
+    int64_t window_max_ms;    /* the longest window of any version */
 };
 
 struct silence {
@@ -34,14 +34,15 @@ struct silence {
     int64_t due_ms;
 };
 
-struct track { /* a rule of a patient */
-    char rule_id[RULE_ID_BYTES_MAX + 1];
-    enum rule_kind kind;
-    enum parameter parameter;
+struct track {           /* a rule of a patient */
+    const char *rule_id; /* a word of the engine */
+    struct patient *patient;
     struct timeline timeline;
-    int64_t window_max_ms;
-    struct track_side side[SIDE_COUNT];
-    struct silence silence; /* its ledger is that of side[0] */
+    uint16_t parameter; /* enum parameter */
+    uint8_t kind;       /* enum rule_kind */
+    uint8_t sides;      /* 1 << side: some version has it */
+    struct track_side *side[SIDE_COUNT];
+    struct silence *silence; /* of that kind; its ledger is that of side[0] */
 };
 
 struct technical { /* an open or held technical alert */
@@ -58,26 +59,27 @@ struct zone_from {
 
 struct patient {
     int64_t patient_id;
-    char ref[REF_BYTES_MAX + 1], organization[REF_BYTES_MAX + 1];
+    char *ref;
+    const char *organization;           /* a word of the engine */
     int64_t enrolled_at_ms, left_at_ms; /* INT64_MAX: still here */
     char *left_reason;
     struct names names;
     struct rulebook own;
     struct membership *memberships;
-    size_t memberships_count, memberships_capacity;
+    uint32_t memberships_count, memberships_capacity;
     struct zone_from *zones;
-    size_t zones_count, zones_capacity;
+    uint32_t zones_count, zones_capacity;
     struct confirmation *confirmations;
-    size_t confirmations_count, confirmations_capacity;
+    uint32_t confirmations_count, confirmations_capacity;
     struct references references;
     struct series **series;
-    size_t series_count, series_capacity;
+    uint32_t series_count, series_capacity;
     struct track **tracks; /* sorted by rule id */
-    size_t tracks_count, tracks_capacity;
+    uint32_t tracks_count, tracks_capacity;
     struct technical **technicals;
-    size_t technicals_count, technicals_capacity;
-    int64_t due_ms; /* key in the heap of timers */
-    size_t heap_index;
+    uint32_t technicals_count, technicals_capacity;
+    int64_t due_ms;      /* key in the heap of timers */
+    uint32_t heap_index; /* UINT32_MAX: not in it */
     bool dormant; /* loaded, and true for a later position than the replay has reached: nothing touches it */
 };
 

@@ -115,8 +115,8 @@ static struct technical *find_or_add(struct engine *engine, struct patient *pati
     prune(engine, patient);
     struct technical *technical = technical_new(like->technical, patient, like->parameter, like->detail);
     technical->day = day;
-    patient->technicals = grow(patient->technicals, patient->technicals_count + 1,
-                               &patient->technicals_capacity, sizeof(void *));
+    patient->technicals = grow_short(patient->technicals, patient->technicals_count + 1,
+                                     &patient->technicals_capacity, sizeof(void *));
     patient->technicals[patient->technicals_count++] = technical;
     return technical;
 }

@@ -210,7 +210,7 @@ void timeline_build(struct timeline *timeline, const struct rule_subject *subjec
         if (!fits(timeline, &next))
             continue;
         timeline->items =
-            grow(timeline->items, timeline->count + 1, &timeline->capacity, sizeof timeline->items[0]);
+            grow_short(timeline->items, timeline->count + 1, &timeline->capacity, sizeof timeline->items[0]);
         timeline->items[timeline->count++] = next;
         if (next.state == SEGMENT_LEFT)
             break;

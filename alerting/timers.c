@@ -11,7 +11,8 @@ static bool earlier(const struct patient *a, const struct patient *b)
 static void put(struct engine *engine, size_t index, struct patient *patient)
 {
     engine->heap[index] = patient;
-    patient->heap_index = index;
+    ensure(index < UINT32_MAX);
+    patient->heap_index = (uint32_t)index;
 }
 
 static void sift_up(struct engine *engine, size_t index)
@@ -39,7 +40,7 @@ static void sift_down(struct engine *engine, size_t index)
 
 void timers_set(struct engine *engine, struct patient *patient, int64_t due_ms)
 {
-    if (patient->heap_index == SIZE_MAX) {
+    if (patient->heap_index == UINT32_MAX) {
         if (due_ms == INT64_MAX)
             return;
         engine->heap =
@@ -59,9 +60,9 @@ void timers_remove(struct engine *engine, struct patient *patient)
 {
     size_t index = patient->heap_index;
     patient->due_ms = INT64_MAX;
-    if (index == SIZE_MAX)
+    if (index == UINT32_MAX)
         return;
-    patient->heap_index = SIZE_MAX;
+    patient->heap_index = UINT32_MAX;
     struct patient *last = engine->heap[--engine->heap_count];
     if (last == patient)
         return;

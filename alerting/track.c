@@ -9,41 +9,65 @@
 #include "alerting/grow.h"
 #include "alerting/judge_own.h"
 
-struct track *track_new(struct patient *patient, const struct rule *rule)
+struct track *track_new(struct engine *engine, struct patient *patient, const struct rule *rule)
 {
     struct track *track = zeroed(sizeof *track);
-    copy_text(track->rule_id, sizeof track->rule_id, rule->id);
-    track->kind = rule->kind;
-    track->parameter = rule->kind == RULE_SILENCE ? PARAMETER_COUNT : rule->parameter;
-    for (unsigned side = 0; side < SIDE_COUNT; side++) {
-        judge_state_init(&track->side[side].tip);
-        track->side[side].ledger = (struct ledger){
-            .patient = patient,
-            .rule_id = track->rule_id,
-            .side = rule->kind == RULE_SILENCE ? SIDE_NONE : (enum rule_side)side,
-            .class = rule->kind == RULE_SILENCE ? ALERT_SILENCE : ALERT_CLINICAL,
-            .beginning = rule->kind == RULE_SILENCE ? BEGAN_LAST_SEEN : BEGAN_READING,
-            .parameter = track->parameter,
-            .technical = -1,
-            .frozen_ms = INT64_MIN,
-        };
+    track->rule_id = words_keep(&engine->words, rule->id);
+    track->patient = patient;
+    track->kind = (uint8_t)rule->kind;
+    track->parameter = (uint16_t)(rule->kind == RULE_SILENCE ? PARAMETER_COUNT : rule->parameter);
+    if (rule->kind == RULE_SILENCE) {
+        track->silence = zeroed(sizeof *track->silence);
+        track->silence->due_ms = INT64_MAX;
     }
-    track->silence.due_ms = INT64_MAX;
     return track;
+}
+
+struct track_side *track_side(struct track *track, unsigned number)
+{
+    struct track_side *side = track->side[number];
+    if (side != NULL)
+        return side;
+    side = track->side[number] = zeroed(sizeof *side);
+    judge_state_init(&side->tip);
+    side->ledger = (struct ledger){
+        .patient = track->patient,
+        .rule_id = track->rule_id,
+        .side = track->kind == RULE_SILENCE ? SIDE_NONE : (enum rule_side)number,
+        .class = track->kind == RULE_SILENCE ? ALERT_SILENCE : ALERT_CLINICAL,
+        .beginning = track->kind == RULE_SILENCE ? BEGAN_LAST_SEEN : BEGAN_READING,
+        .parameter = (enum parameter)track->parameter,
+        .technical = -1,
+        .frozen_ms = INT64_MIN,
+    };
+    for (size_t i = 0; i < track->timeline.count; i++) {
+        const struct segment *segment = &track->timeline.items[i];
+        int64_t window_ms = segment->state == SEGMENT_ON ? judge_window_ms(segment->version->rule) : 0;
+        side->window_max_ms = window_ms > side->window_max_ms ? window_ms : side->window_max_ms;
+    }
+    return side;
+}
+
+static void side_free(struct track_side *side, enum rule_kind kind, struct engine *engine)
+{
+    if (side == NULL)
+        return;
+    judge_state_deinit(&side->tip, kind);
+    if (side->base != NULL)
+        judge_state_deinit(side->base, kind);
+    slab_give(side->base);
+    story_deinit(&side->base_open);
+    ledger_deinit(&side->ledger, engine);
+    slab_give(side);
 }
 
 void track_free(struct track *track, struct engine *engine)
 {
-    for (unsigned i = 0; i < SIDE_COUNT; i++) {
-        struct track_side *side = &track->side[i];
-        judge_state_deinit(&side->tip, track->kind);
-        if (side->base != NULL)
-            judge_state_deinit(side->base, track->kind);
-        slab_give(side->base);
-        story_deinit(&side->base_open);
-        ledger_deinit(&side->ledger, engine);
-    }
-    spans_deinit(&track->silence.suspensions);
+    for (unsigned i = 0; i < SIDE_COUNT; i++)
+        side_free(track->side[i], (enum rule_kind)track->kind, engine);
+    if (track->silence != NULL)
+        spans_deinit(&track->silence->suspensions);
+    slab_give(track->silence);
     timeline_deinit(&track->timeline);
     slab_give(track);
 }
@@ -91,7 +115,7 @@ static void pass_ends(struct walk *walk, int64_t upto_ms)
         state->at_ms = end->from_ms;
         if (state->active != PRIORITY_NONE)
             walk->out[walk->out_count++] = ending(end, state->active);
-        judge_end(state, walk->track->kind);
+        judge_end(state, (enum rule_kind)walk->track->kind);
     }
 }
 
@@ -107,11 +131,11 @@ static void step(struct walk *walk, const struct instant *instant)
         .rule = on ? segment->version->rule : NULL,
         .side = walk->side,
         .instant = instant,
-        .window_max_ms = walk->track->window_max_ms,
-        .parameter = walk->track->parameter,
-        .references = &walk->track->side[walk->side].ledger.patient->references,
+        .window_max_ms = walk->track->side[walk->side]->window_max_ms,
+        .parameter = (enum parameter)walk->track->parameter,
+        .references = &walk->track->patient->references,
     };
-    judge_step(walk->track->kind, walk->state, &input, outcome);
+    judge_step((enum rule_kind)walk->track->kind, walk->state, &input, outcome);
     if (outcome->kind == EVENT_COUNT)
         return;
     walk->out[walk->out_count++] = (struct transition){
@@ -201,13 +225,13 @@ static void apply_notes(const struct scene *scene, const struct notes *notes)
 static void judge_side(struct engine *engine, struct track *track, enum rule_side side,
                        const struct series *series)
 {
-    struct track_side *judged = &track->side[side];
+    struct track_side *judged = track_side(track, side);
     struct scene scene = {.engine = engine, .ledger = &judged->ledger, .series = series};
     struct walk walk = {.track = track, .side = side, .state = &judged->tip};
     struct notes *notes = &engine->notes;
     struct episode *open = ledger_open_episode(&judged->ledger);
     struct instant instant;
-    size_t index = series_behind_tip(series, &judged->ledger.patient->names);
+    size_t index = series_behind_tip(series, &track->patient->names);
     notes->count = 0;
     while (series_next(series, &index, &instant)) {
         step(&walk, &instant);
@@ -225,11 +249,11 @@ static void judge_side(struct engine *engine, struct track *track, enum rule_sid
 static bool is_late(const struct track *track, const struct series *series)
 {
     struct instant instant;
-    size_t index = series_behind_tip(series, &track->side[0].ledger.patient->names);
+    size_t index = series_behind_tip(series, &track->patient->names);
     if (!series_next(series, &index, &instant))
         return false;
     for (unsigned side = 0; side < SIDE_COUNT; side++)
-        if (track->side[side].present && instant.key.ms < track->side[side].tip.at_ms)
+        if (track->side[side] != NULL && instant.key.ms < track->side[side]->tip.at_ms)
             return true;
     return false;
 }
@@ -241,7 +265,7 @@ void track_judge(struct engine *engine, struct track *track, const struct series
         return;
     }
     for (unsigned side = 0; side < SIDE_COUNT; side++)
-        if (track->side[side].present)
+        if (track_has_side(track, side))
             judge_side(engine, track, (enum rule_side)side, series);
 }
 
@@ -274,15 +298,15 @@ static void tell_step(struct story_list *stories, const struct walk *walk)
 static void begin_at_base(struct judge_state *state, const struct track *track, const struct track_side *side)
 {
     if (side->base != NULL)
-        judge_state_copy(state, side->base, track->kind);
+        judge_state_copy(state, side->base, (enum rule_kind)track->kind);
     else
-        judge_state_deinit(state, track->kind);
+        judge_state_deinit(state, (enum rule_kind)track->kind);
 }
 
 static void replay_side(struct engine *engine, struct track *track, enum rule_side number,
                         const struct series *series, int64_t clock_ms)
 {
-    struct track_side *side = &track->side[number];
+    struct track_side *side = track_side(track, number);
     struct scene scene = {.engine = engine, .ledger = &side->ledger, .series = series};
     struct walk walk = {.track = track, .side = number, .state = &side->tip};
     struct instant instant;
@@ -307,14 +331,14 @@ static void replay_side(struct engine *engine, struct track *track, enum rule_si
 void track_replay(struct engine *engine, struct track *track, const struct series *series, int64_t clock_ms)
 {
     for (unsigned side = 0; series != NULL && side < SIDE_COUNT; side++)
-        if (track->side[side].present)
+        if (track_has_side(track, side))
             replay_side(engine, track, (enum rule_side)side, series, clock_ms);
 }
 
 bool track_reaches(const struct track *track, int64_t ms)
 {
     for (unsigned side = 0; side < SIDE_COUNT; side++)
-        if (track->side[side].present && ms <= track->side[side].tip.at_ms)
+        if (track->side[side] != NULL && ms <= track->side[side]->tip.at_ms)
             return true;
     return false;
 }
@@ -322,11 +346,11 @@ bool track_reaches(const struct track *track, int64_t ms)
 void track_pass(struct engine *engine, struct track *track, const struct series *series, int64_t clock_ms)
 {
     for (unsigned i = 0; i < SIDE_COUNT; i++) {
-        struct track_side *side = &track->side[i];
+        struct track_side *side = track->side[i];
+        if (side == NULL || side->tip.active == PRIORITY_NONE)
+            continue;
         struct scene scene = {.engine = engine, .ledger = &side->ledger, .series = series};
         struct walk walk = {.track = track, .side = (enum rule_side)i, .state = &side->tip};
-        if (side->tip.active == PRIORITY_NONE)
-            continue;
         pass_ends(&walk, clock_ms);
         for (unsigned out = 0; out < walk.out_count; out++)
             ledger_step(&scene, &walk.out[out], NULL, 0, false);
@@ -337,9 +361,10 @@ int64_t track_due_ms(const struct track *track)
 {
     int64_t due_ms = INT64_MAX;
     for (unsigned side = 0; side < SIDE_COUNT; side++) {
-        const struct judge_state *tip = &track->side[side].tip;
-        const struct segment *end =
-            tip->active == PRIORITY_NONE ? NULL : next_end(&track->timeline, tip->at_ms);
+        const struct track_side *judged = track->side[side];
+        const struct segment *end = judged == NULL || judged->tip.active == PRIORITY_NONE
+                                        ? NULL
+                                        : next_end(&track->timeline, judged->tip.at_ms);
         if (end != NULL && end->from_ms < due_ms)
             due_ms = end->from_ms;
     }
@@ -366,7 +391,7 @@ static void let_go_step(struct track_side *side, struct walk *walk)
 static void let_go_side(struct track *track, enum rule_side number, const struct series *series, size_t count,
                         int64_t cut_ms)
 {
-    struct track_side *side = &track->side[number];
+    struct track_side *side = track_side(track, number);
     if (side->base == NULL) {
         side->base = zeroed(sizeof *side->base);
         judge_state_init(side->base);
@@ -386,9 +411,9 @@ void track_let_go(struct engine *engine, struct track *track, const struct serie
                   int64_t cut_ms)
 {
     for (unsigned i = 0; i < SIDE_COUNT; i++)
-        if (track->side[i].present) {
+        if (track_has_side(track, i)) {
             let_go_side(track, (enum rule_side)i, series, count, cut_ms);
-            ledger_prune(&track->side[i].ledger, engine, cut_ms);
+            ledger_prune(&track->side[i]->ledger, engine, cut_ms);
         }
 }
 
@@ -407,7 +432,7 @@ static bool retrace(struct walk *walk, const struct track_side *side, const stru
     if (known)
         begin_at_base(walk->state, walk->track, side);
     else
-        judge_state_deinit(walk->state, walk->track->kind);
+        judge_state_deinit(walk->state, (enum rule_kind)walk->track->kind);
     if (!known)
         (void)series_next(series, &next, &instant); /* maybe the rest of one */
     for (size_t at = next; series_next(series, &at, &instant) && instant.key.ms <= until_ms; next = at) {
@@ -421,14 +446,13 @@ static bool retrace(struct walk *walk, const struct track_side *side, const stru
 void track_counted(const struct track *track, enum rule_side number, const struct series *series,
                    const struct transition *transition, track_take *take, void *context)
 {
-    const struct track_side *side = &track->side[number];
+    const struct track_side *side = track->side[number];
     struct judge_state state;
     struct walk walk = {.track = track, .side = number, .state = &state};
     struct instant instant;
     int64_t within_ms = transition->version->rule->occurrences.within_ms,
             until_ms = transition->deciding.ms - within_ms;
-    size_t first =
-               series_find(series, &side->ledger.patient->names, &(struct reading_key){.ms = until_ms + 1}),
+    size_t first = series_find(series, &track->patient->names, &(struct reading_key){.ms = until_ms + 1}),
            index = first;
     judge_state_init(&state);
     for (size_t back = BACK_MIN; !retrace(&walk, side, series, &index, back, until_ms); back *= BACK_MORE)
@@ -441,5 +465,5 @@ void track_counted(const struct track *track, enum rule_side number, const struc
     const struct occurrences_own *own = state.own;
     for (size_t n = occurrences_counted(own, transition->deciding.ms, within_ms); n > 0; n--)
         take(context, &own->items[own->start + own->count - n]);
-    judge_state_deinit(&state, track->kind);
+    judge_state_deinit(&state, (enum rule_kind)track->kind);
 }

@@ -7,8 +7,14 @@
 
 #include "alerting/engine_state.h"
 
-struct track *track_new(struct patient *patient, const struct rule *rule);
+struct track *track_new(struct engine *engine, struct patient *patient, const struct rule *rule);
 void track_free(struct track *track, struct engine *engine);
+static inline bool track_has_side(const struct track *track, unsigned side)
+{
+    return (track->sides & 1u << side) != 0;
+}
+/* Its state, made when there is none yet. */
+struct track_side *track_side(struct track *track, unsigned side);
 
 /* Judges what lies behind the series' tip, or everything when it is dirty; publishes the differences. */
 void track_judge(struct engine *engine, struct track *track, const struct series *series);

@@ -63,9 +63,10 @@ static const char *const rules[] = {
 };
 
 struct result {
-    double idle_bytes, held_bytes, dense_bytes; /* a patient, a reading, a reading of a dense series */
-    double decide_ns[2], touch_ns[2];           /* a reading; units of one reading, units of one a series */
-    double dense_ns, late_ns;                   /* a reading of one dense series: in order, late */
+    double idle_bytes, active_bytes;  /* a patient: nothing held, one reading of each series */
+    double held_bytes, dense_bytes;   /* a further reading, one of a dense series */
+    double decide_ns[2], touch_ns[2]; /* a reading; units of one reading, units of one a series */
+    double dense_ns, late_ns;         /* a reading of one dense series: in order, late */
 };
 
 struct work {
@@ -219,8 +220,12 @@ static uint64_t touch(const void *memory, size_t size)
 
 static uint64_t touch_track(const struct track *track)
 {
-    return touch(track, sizeof *track) +
-           touch(track->timeline.items, track->timeline.count * sizeof track->timeline.items[0]);
+    uint64_t sum = touch(track, sizeof *track) +
+                   touch(track->timeline.items, track->timeline.count * sizeof track->timeline.items[0]);
+    for (unsigned side = 0; side < SIDE_COUNT; side++)
+        if (track->side[side] != NULL)
+            sum += touch(&track->side[side]->tip, sizeof track->side[side]->tip);
+    return sum;
 }
 
 static uint64_t touch_series(const struct patient *patient, enum parameter parameter)
@@ -276,10 +281,13 @@ static void measure_shard(struct work *work)
     int64_t round = 0;
     ensure(decide != NULL && touched != NULL);
     uint64_t before = used_bytes(work);
+    decide_round(work, fill_round(work, round++), SERIES);
+    uint64_t active = used_bytes(work);
+    work->result.active_bytes = work->result.idle_bytes + (double)(active - before) / work->patients;
     for (; round < FILLING; round++)
         decide_round(work, fill_round(work, round), SERIES);
     work->result.held_bytes =
-        (double)(used_bytes(work) - before) / ((double)work->patients * SERIES * FILLING);
+        (double)(used_bytes(work) - active) / ((double)work->patients * SERIES * (FILLING - 1));
     for (unsigned shape = 0; shape < 2; shape++) {
         unsigned unit = shape == 0 ? 1 : SERIES;
         for (unsigned i = 0; i < work->rounds; i++, round++) {
@@ -346,8 +354,11 @@ static void print_result(const struct work *work)
                r->decide_ns[shape] / r->touch_ns[shape]);
     printf("dense series, %d held: %.0f ns a reading in order, %.0f ns a late one\n", DENSE, r->dense_ns,
            r->late_ns);
-    printf("bytes: %.0f an idle patient, %.1f a held reading of %d, %.1f of %d (%.0f KB a patient)\n",
-           r->idle_bytes, r->held_bytes, FILLING, r->dense_bytes, DENSE, r->dense_bytes * DENSE / 1024);
+    printf("bytes: %.0f an idle patient, %.0f with a reading of each series; a held reading %.1f of %d, %.1f "
+           "of %d "
+           "(%.0f KB)\n",
+           r->idle_bytes, r->active_bytes, r->held_bytes, FILLING, r->dense_bytes, DENSE,
+           r->dense_bytes * DENSE / 1024);
 }
 
 static int write_json(const struct work *work)
@@ -365,9 +376,10 @@ static int write_json(const struct work *work)
                 shape == 0 ? "" : ",", shape == 0 ? 1 : SERIES, r->decide_ns[shape], r->touch_ns[shape],
                 r->decide_ns[shape] / r->touch_ns[shape]);
     fprintf(file,
-            "],\"dense_ns\":%.1f,\"late_ns\":%.1f,\"idle_bytes\":%.1f,\"held_bytes\":%.2f,\"dense_bytes\":%."
+            "],\"dense_ns\":%.1f,\"late_ns\":%.1f,\"idle_bytes\":%.1f,\"active_bytes\":%.1f,\"held_bytes\":%."
+            "2f,\"dense_bytes\":%."
             "2f}\n",
-            r->dense_ns, r->late_ns, r->idle_bytes, r->held_bytes, r->dense_bytes);
+            r->dense_ns, r->late_ns, r->idle_bytes, r->active_bytes, r->held_bytes, r->dense_bytes);
     if (file != stdout)
         fclose(file);
     return 0;
