@@ -20,6 +20,12 @@ $(BUILD)/sandbox: tests/harness/sandbox.c
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $< -o $@ -lseccomp
 
+# Whether the engine agrees with a reading of RULES.md of its own.
+REFERENCE_SRC := $(wildcard tests/reference/*.c)
+$(BUILD)/agree: $(call OBJ,$(REFERENCE_SRC)) $(LIB)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
+
 # What a power cut may leave, state by state: it overrides pwrite, fdatasync and rename, so it stands alone.
 $(BUILD)/crash-states: $(call OBJ,tests/crash/crash_states.c) $(LIB)
 	$(call say,LD,$@)

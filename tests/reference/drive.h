@@ -1,6 +1,6 @@
-/* drive: tells a scenario to the real engine through engine.h, restarts and snapshots between, and keeps the facts of
- * it for the evaluator. Compares what a reader of the topic has with what the evaluator says, at moments on the way
- * and at the end. Owner:   struct outcome is the caller's. Threads: one at a time. */
+/* drive: tells a scenario to the real engine through engine.h, restarts and snapshots between, and keeps the
+ * facts of it for the evaluator. Compares what a reader of the topic has with what the evaluator says, at
+ * moments on the way and at the end. Owner:   struct outcome is the caller's. Threads: one at a time. */
 #ifndef VIGIE_TESTS_REFERENCE_DRIVE_H
 #define VIGIE_TESTS_REFERENCE_DRIVE_H
 
@@ -12,7 +12,7 @@ struct outcome {
     enum verdict_of_drive verdict;
     char *text; /* what was found and what was expected; freed by outcome_deinit() */
     uint64_t readings, episodes, events, checks, per_kind[KINDS];
-    uint64_t judged_digest; /* of which readings are judged: tellings with equal ones give equal episodes */
+    uint64_t judged_digest;   /* of which readings are judged: tellings with equal ones give equal episodes */
     uint64_t episodes_digest; /* of the evaluator, without silence */
 };
 

@@ -1,5 +1,6 @@
 /* eval_days: days of the patient's zone and the kinds that judge them, RULES.md section 3.3.
- * The zones' rules are written out here; a statistic is a fraction, or lies beyond all numbers, or is no data. */
+ * The zones' rules are written out here; a statistic is a fraction, or lies beyond all numbers, or is no
+ * data. */
 #include <stdlib.h>
 
 #include "daemon/base/ensure.h"
@@ -13,7 +14,8 @@ static int64_t days_of(int64_t year, int month, int day)
     static const int before[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
     int64_t past = year - 1;
     bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    return past * 365 + past / 4 - past / 100 + past / 400 + before[month - 1] + (leap && month > 2) + day - 719163;
+    return past * 365 + past / 4 - past / 100 + past / 400 + before[month - 1] + (leap && month > 2) + day -
+           719163;
 }
 
 /* The Sunday on or after a date; 1970-01-01 was a Thursday. */
@@ -36,7 +38,10 @@ static const struct summer summers[ZONES] = {
     [ZONE_SANTIAGO] = {-240, 60, 9, 2, 240, 4, 2, 180},
 };
 
-struct change { int64_t at; int offset_min; };
+struct change {
+    int64_t at;
+    int offset_min;
+};
 
 /* The changes of the offset from two years before to two years after, in order; the first has always been. */
 static size_t changes_of(enum fact_zone zone, int64_t year, struct change *change)
@@ -81,7 +86,8 @@ struct statistic {
     int readings;
 };
 
-/* As a number for min, max and median: a comparator at the end of the measuring range lies beyond all numbers. */
+/* As a number for min, max and median: a comparator at the end of the measuring range lies beyond all
+ * numbers. */
 static struct statistic single(const struct fact_reading *reading)
 {
     const struct fact_parameter *parameter = &fact_parameters[reading->parameter];
@@ -126,7 +132,8 @@ static struct statistic of_values(struct statistic *values, int count, enum fact
 }
 
 /* Of the instants in [begin, end); min_readings is looked at by has_data(). */
-static struct statistic statistic_of(const struct series *series, int64_t begin, int64_t end, enum fact_statistic wanted)
+static struct statistic statistic_of(const struct series *series, int64_t begin, int64_t end,
+                                     enum fact_statistic wanted)
 {
     size_t low = 0, high = series->instants;
     while (low < high) {
@@ -139,7 +146,8 @@ static struct statistic statistic_of(const struct series *series, int64_t begin,
     for (high = low; high < series->instants && series->instant[high].t < end;)
         high++;
     int readings = (int)(high - low), numbers = 0;
-    struct statistic *values = calloc((size_t)readings + 1, sizeof *values), found = {.kind = NUMBER, .below = 1};
+    struct statistic *values = calloc((size_t)readings + 1, sizeof *values),
+                     found = {.kind = NUMBER, .below = 1};
     ensure(values != NULL);
     wide sum = 0;
     for (size_t i = low; i < high; i++) {
@@ -176,9 +184,9 @@ static struct statistic day_statistic(struct days *days, const struct fact_rule 
     ensure(at >= 0 && at < days->count);
     if (!days->known[at]) {
         enum fact_zone zone = days->walk->facts->zone;
-        days->statistic[at] =
-            statistic_of(days->walk->series, evaluate_day_begin(zone, day, rule->day_start_min),
-                         evaluate_day_begin(zone, day + 1, rule->day_start_min), (enum fact_statistic)rule->statistic);
+        days->statistic[at] = statistic_of(
+            days->walk->series, evaluate_day_begin(zone, day, rule->day_start_min),
+            evaluate_day_begin(zone, day + 1, rule->day_start_min), (enum fact_statistic)rule->statistic);
         days->known[at] = true;
     }
     struct statistic found = days->statistic[at];
@@ -198,7 +206,8 @@ static int judge_daily(const struct fact_rule *rule, enum fact_side side, struct
     return side == LOW ? at.above < limit : at.above > limit;
 }
 
-static int judge_against(const struct fact_rule *rule, enum fact_side side, struct statistic at, struct statistic old)
+static int judge_against(const struct fact_rule *rule, enum fact_side side, struct statistic at,
+                         struct statistic old)
 {
     if (at.kind != NUMBER || old.kind != NUMBER)
         return -1;
@@ -282,7 +291,8 @@ static void walk_each_day(struct days *days, int64_t first, int64_t last)
         int64_t end = evaluate_day_begin(facts->zone, day + 1, any->day_start_min);
         while (walk_end(walk, end - 1))
             state = (struct day_run){.run = 0};
-        const struct fact_rule *rule = begin < walk->timeline->first ? NULL : versions_at(walk->timeline, begin);
+        const struct fact_rule *rule =
+            begin < walk->timeline->first ? NULL : versions_at(walk->timeline, begin);
         if (rule == NULL || versions_end_after(walk->timeline, begin) < end)
             continue;
         if (end + rule->grace_ms > facts->clock)

@@ -1,5 +1,5 @@
-/* eval_events: a device's own alarms, RULES.md section 3, `event`: one episode for each device episode, raised at
- * its first message, its priority by class at each, cleared at the last when that is an end. */
+/* eval_events: a device's own alarms, RULES.md section 3, `event`: one episode for each device episode,
+ * raised at its first message, its priority by class at each, cleared at the last when that is an end. */
 #include <stdlib.h>
 
 #include "daemon/base/ensure.h"
@@ -30,9 +30,12 @@ void walk_event(struct walk *walk)
     for (size_t i = 0, end; i < count; i = end) {
         walk->active = 0;
         walk->ends_seen = NO_TIME;
-        for (end = i; end < count && list[end].device == list[i].device && list[end].episode == list[i].episode; end++) {
+        for (end = i;
+             end < count && list[end].device == list[i].device && list[end].episode == list[i].episode;
+             end++) {
             const struct fact_rule *rule = versions_at(walk->timeline, list[end].at);
-            int priority = rule->classes[list[end].class] != 0 ? rule->classes[list[end].class] : rule->classes[0];
+            int priority =
+                rule->classes[list[end].class] != 0 ? rule->classes[list[end].class] : rule->classes[0];
             if (end == i)
                 walk_raise(walk, list[i].at, priority)->began_at = list[i].episode;
             else if (priority != walk->active)

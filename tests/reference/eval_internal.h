@@ -2,12 +2,15 @@
 #ifndef VIGIE_TESTS_REFERENCE_EVAL_INTERNAL_H
 #define VIGIE_TESTS_REFERENCE_EVAL_INTERNAL_H
 
-#include "tests/reference/facts.h"
+#include "tests/reference/episodes.h"
 
 typedef __int128 wide;
 
 /* The version in force from `from` on; body NULL: none. */
-struct segment { int64_t from; const struct fact_rule *body; };
+struct segment {
+    int64_t from;
+    const struct fact_rule *body;
+};
 struct timeline {
     struct segment *segment;
     size_t count;

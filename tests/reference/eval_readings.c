@@ -80,11 +80,13 @@ static void limit_count(const struct walk *walk, const struct fact_rule *rule, c
     }
 }
 
-static void limit_decide(struct walk *walk, const struct fact_rule *rule, int64_t t, struct limit_state *state)
+static void limit_decide(struct walk *walk, const struct fact_rule *rule, int64_t t,
+                         struct limit_state *state)
 {
     int held = 0;
     for (int p = 1; p <= FACT_LEVELS; p++)
-        if (rule->level[p].has[walk->side] && state->count[p] >= rule->count && t - state->first[p] >= rule->for_ms)
+        if (rule->level[p].has[walk->side] && state->count[p] >= rule->count &&
+            t - state->first[p] >= rule->for_ms)
             held = p;
     if (held > walk->active) {
         if (walk->active == 0)
@@ -136,7 +138,8 @@ static int differs(const struct fact_rule *rule, enum fact_side side, int64_t va
 }
 
 /* As r, any value of the instant breaches. */
-static int any_differs(const struct walk *walk, const struct fact_rule *rule, const struct instant *instant, int64_t old)
+static int any_differs(const struct walk *walk, const struct fact_rule *rule, const struct instant *instant,
+                       int64_t old)
 {
     int verdict = -1;
     for (size_t i = instant->first; i < instant->end; i++) {
@@ -182,7 +185,8 @@ static int breach_reference(const struct walk *walk, const struct fact_rule *rul
     for (size_t i = 0; i < walk->facts->dateds; i++) {
         const struct fact_dated *one = &walk->facts->dated[i];
         if (one->name == rule->reference && one->parameter == rule->parameter && one->from <= instant->t &&
-            (found == NULL || one->from > found->from || (one->from == found->from && one->order > found->order)))
+            (found == NULL || one->from > found->from ||
+             (one->from == found->from && one->order > found->order)))
             found = one;
     }
     return found == NULL ? -1 : any_differs(walk, rule, instant, found->value);
@@ -218,15 +222,15 @@ static int breach_of(const struct walk *walk, const struct fact_rule *rule, size
                                      : breach_rate(walk, rule, at);
 }
 
-/* Runs go on across versions; a priority that a newer version lacks is left like a level that every reading is
- * inside of: after clear_count judged instants. */
+/* Runs go on across versions; a priority that a newer version lacks is left like a level that every reading
+ * is inside of: after clear_count judged instants. */
 struct one_state {
     int breaches, others, inside;
     const struct instant *began;
 };
 
-static void one_decide(struct walk *walk, const struct fact_rule *rule, const struct instant *instant, bool breach,
-                       struct one_state *state)
+static void one_decide(struct walk *walk, const struct fact_rule *rule, const struct instant *instant,
+                       bool breach, struct one_state *state)
 {
     if (breach && state->breaches++ == 0)
         state->began = instant;

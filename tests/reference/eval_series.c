@@ -1,6 +1,7 @@
-/* eval_series: what counts of all that was received, RULES.md section 1: versions, aliases, the look-back, and
- * the series in its order. Everything that an amendment may mean has a token (its alias, its key, each plain
- * reading it names); amendments that share a token are rivals, and one counts when no rival beats it. */
+/* eval_series: what counts of all that was received, RULES.md section 1: versions, aliases, the look-back,
+ * and the series in its order. Everything that an amendment may mean has a token (its alias, its key, each
+ * plain reading it names); amendments that share a token are rivals, and one counts when no rival beats it.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,6 +110,27 @@ static int by_alias(reading_p a, reading_p b)
     return order != 0 ? order : order_of(a->alias, b->alias);
 }
 
+/* A final takes the place of every preliminary of its key unless both have identifiers and they differ. */
+static bool takes_place(reading_p final, reading_p preliminary)
+{
+    return final->status == FINAL && preliminary->status == PRELIMINARY && by_key(final, preliminary) == 0 &&
+           (final->alias == 0 || preliminary->alias == 0 || final->alias == preliminary->alias);
+}
+
+/* A reading is all its versions: who means a preliminary means the final in its place, and the other way. */
+static void mean_one(const struct pool *pool, size_t mark, reading_p target, struct tokens *tokens,
+                     bool *lost)
+{
+    size_t place = seek(pool->plain, pool->plains, target, by_key);
+    for (; place < pool->plains && by_key(pool->plain[place], target) == 0; place++) {
+        reading_p other = pool->plain[place];
+        if (other != target && !takes_place(other, target) && !takes_place(target, other))
+            continue;
+        lost[place] = true;
+        add_token(tokens, (struct token){3, place, 0, mark});
+    }
+}
+
 /* The plain readings that a mark means, as tokens; each of them loses to it. */
 static void mean(const struct pool *pool, size_t mark, struct tokens *tokens, bool *lost)
 {
@@ -129,9 +151,7 @@ static void mean(const struct pool *pool, size_t mark, struct tokens *tokens, bo
     for (size_t i = first; i < end; i++) {
         if (by_name && own > 0 && by_key(list[i], of) != 0)
             continue; /* several: the one with its key */
-        size_t place = seek(pool->plain, pool->plains, list[i], by_identity);
-        lost[place] = true;
-        add_token(tokens, (struct token){3, place, 0, mark});
+        mean_one(pool, mark, list[i], tokens, lost);
     }
 }
 
@@ -160,7 +180,8 @@ static void judge_marks(const struct pool *pool, bool *lost_plain, bool *lost_ma
         reading_p of = pool->mark[i];
         if (of->alias != 0)
             add_token(&tokens, (struct token){1, of->alias, of->source, i});
-        add_token(&tokens, (struct token){2, (uint64_t)of->measured_at, (uint64_t)of->device << 8 | of->sensor, i});
+        add_token(&tokens,
+                  (struct token){2, (uint64_t)of->measured_at, (uint64_t)of->device << 8 | of->sensor, i});
         mean(pool, i, &tokens, lost_plain);
     }
     qsort(tokens.token, tokens.count, sizeof *tokens.token, sort_tokens);
@@ -176,17 +197,14 @@ static void judge_marks(const struct pool *pool, bool *lost_plain, bool *lost_ma
     free(tokens.token);
 }
 
-/* A final takes the place of every preliminary of its key unless both have identifiers and they differ. */
 static bool has_final(const struct pool *pool, size_t place)
 {
     reading_p of = pool->plain[place];
-    for (size_t i = seek(pool->plain, pool->plains, of, by_key); i < pool->plains; i++) {
-        reading_p other = pool->plain[i];
-        if (by_key(other, of) != 0)
-            return false;
-        if (other->status == FINAL && (other->alias == 0 || of->alias == 0 || other->alias == of->alias))
+    for (size_t i = seek(pool->plain, pool->plains, of, by_key); i < pool->plains; i++)
+        if (takes_place(pool->plain[i], of))
             return true;
-    }
+        else if (by_key(pool->plain[i], of) != 0)
+            return false;
     return false;
 }
 
@@ -196,7 +214,8 @@ static size_t collect(const struct facts *facts, int parameter, reading_p *all)
     for (size_t i = 0; i < facts->readings; i++) {
         reading_p reading = &facts->reading[i];
         bool judged = reading->received_at - reading->measured_at <= facts_lookback(facts, parameter);
-        if (reading->parameter == parameter && judged && !reading->quarantined && !reading->test && !reading->day_only)
+        if (reading->parameter == parameter && judged && !reading->quarantined && !reading->test &&
+            !reading->day_only)
             all[count++] = reading;
     }
     qsort(all, count, sizeof(reading_p), sort_versions);
@@ -217,7 +236,8 @@ const struct fact_reading **evaluate_series(const struct facts *facts, int param
 {
     reading_p *all = room_for(facts->readings, sizeof(reading_p));
     size_t count = collect(facts, parameter, all), won = 0;
-    struct pool pool = {.plain = room_for(count, sizeof(reading_p)), .aliased = room_for(count, sizeof(reading_p)),
+    struct pool pool = {.plain = room_for(count, sizeof(reading_p)),
+                        .aliased = room_for(count, sizeof(reading_p)),
                         .mark = room_for(count, sizeof(reading_p))};
     for (size_t i = 0; i < count; i++) {
         if (is_mark(all[i]))

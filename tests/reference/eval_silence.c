@@ -1,5 +1,6 @@
-/* eval_silence: non-transmission, RULES.md section 4: receptions, the clock and up time alone. First what counts
- * as a sign of life; then all moments at which max_gap or missed_days may fall due; then they meet in order. */
+/* eval_silence: non-transmission, RULES.md section 4: receptions, the clock and up time alone. First what
+ * counts as a sign of life; then all moments at which max_gap or missed_days may fall due; then they meet in
+ * order. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,7 +64,9 @@ static int64_t up_reach(const struct holes *holes, int64_t start, int64_t amount
 
 /* ---- receptions ---- */
 
-struct reception { int64_t received_at, measured_at; };
+struct reception {
+    int64_t received_at, measured_at;
+};
 struct quiet {
     const struct walk *walk;
     struct holes holes;
@@ -75,7 +78,8 @@ struct quiet {
 
 static int sort_receptions(const void *left, const void *right)
 {
-    const struct fact_reading *a = *(const struct fact_reading *const *)left, *b = *(const struct fact_reading *const *)right;
+    const struct fact_reading *a = *(const struct fact_reading *const *)left,
+                              *b = *(const struct fact_reading *const *)right;
     if (a->received_at != b->received_at)
         return a->received_at < b->received_at ? -1 : 1;
     return (a->request > b->request) - (a->request < b->request);
@@ -83,23 +87,28 @@ static int sort_receptions(const void *left, const void *right)
 
 static int sort_keys(const void *left, const void *right)
 {
-    const struct fact_reading *a = *(const struct fact_reading *const *)left, *b = *(const struct fact_reading *const *)right;
+    const struct fact_reading *a = *(const struct fact_reading *const *)left,
+                              *b = *(const struct fact_reading *const *)right;
     if (a->measured_at != b->measured_at)
         return a->measured_at < b->measured_at ? -1 : 1;
-    int key_a = a->parameter << 16 | a->device << 8 | a->sensor, key_b = b->parameter << 16 | b->device << 8 | b->sensor;
+    int key_a = a->parameter << 16 | a->device << 8 | a->sensor,
+        key_b = b->parameter << 16 | b->device << 8 | b->sensor;
     if (key_a != key_b)
         return key_a < key_b ? -1 : 1;
     return sort_receptions(left, right);
 }
 
-/* Those stored and of the listed parameters, the first of each key alone; in order of reception. */
-static size_t first_receptions(const struct facts *facts, unsigned parameters, const struct fact_reading **list)
+/* Those stored and of the listed parameters, the first of each key alone; in order of reception. One older
+ * than what is held cannot be told from a resend: it is no sign of life (alerting/silence.h). */
+static size_t first_receptions(const struct facts *facts, unsigned parameters,
+                               const struct fact_reading **list)
 {
     size_t count = 0, kept = 0;
     for (size_t i = 0; i < facts->readings; i++) {
         const struct fact_reading *reading = &facts->reading[i];
         if ((parameters >> reading->parameter & 1) != 0 && !reading->quarantined && !reading->test &&
-            reading->status != VOID)
+            reading->status != VOID &&
+            reading->received_at - reading->measured_at <= 2 * facts_lookback(facts, reading->parameter))
             list[count++] = reading;
     }
     qsort(list, count, sizeof *list, sort_keys);
@@ -122,7 +131,8 @@ static int64_t filled_at(const struct quiet *quiet, const struct fact_reading *r
     int64_t day = reading->measured_at / MS_DAY - 2;
     while (evaluate_day_begin(zone, day + 1, 0) <= reading->measured_at)
         day++;
-    return evaluate_day_begin(zone, day, versions_at(quiet->walk->timeline, quiet->activation)->day_start_min);
+    return evaluate_day_begin(zone, day,
+                              versions_at(quiet->walk->timeline, quiet->activation)->day_start_min);
 }
 
 static void gather(struct quiet *quiet, unsigned parameters)
@@ -138,7 +148,8 @@ static void gather(struct quiet *quiet, unsigned parameters)
         const struct fact_rule *rule = versions_at(quiet->walk->timeline, list[i]->received_at);
         bool one_day_test = rule != NULL && rule->max_gap_ms > 0, counts = false;
         for (end = i; end < count && list[end]->request == list[i]->request; end++) {
-            quiet->filling[quiet->fillings++] = (struct reception){list[end]->received_at, filled_at(quiet, list[end])};
+            quiet->filling[quiet->fillings++] =
+                (struct reception){list[end]->received_at, filled_at(quiet, list[end])};
             counts = counts || !one_day_test || list[end]->measured_at > last_seen - MS_DAY;
         }
         if (counts) {
@@ -151,7 +162,10 @@ static void gather(struct quiet *quiet, unsigned parameters)
 
 /* ---- missed days ---- */
 
-struct due { int64_t at; int priority; };
+struct due {
+    int64_t at;
+    int priority;
+};
 struct dues {
     struct due *list;
     size_t count, room;
@@ -167,7 +181,9 @@ static void add_due(struct dues *dues, int64_t at, int priority)
     dues->list[dues->count++] = (struct due){at, priority};
 }
 
-struct closed { int64_t closing, begin, end; };
+struct closed {
+    int64_t closing, begin, end;
+};
 
 static bool is_filled(const struct quiet *quiet, const struct closed *day, int64_t by)
 {
@@ -179,7 +195,8 @@ static bool is_filled(const struct quiet *quiet, const struct closed *day, int64
 }
 
 /* The last `needed` of the days are empty at `moment`, and nobody was heard since the last one's end. */
-static bool is_missed(const struct quiet *quiet, const struct closed *days, size_t count, int needed, int64_t moment)
+static bool is_missed(const struct quiet *quiet, const struct closed *days, size_t count, int needed,
+                      int64_t moment)
 {
     if (needed <= 0 || count < (size_t)needed)
         return false;
@@ -202,8 +219,8 @@ static bool is_suspended(const struct quiet *quiet, int64_t begin, int64_t end)
     return false;
 }
 
-/* A day closes at its end + grace of up time by the version in force when it begins. A new version for which the
- * days already closed are enough raises when it begins. */
+/* A day closes at its end + grace of up time by the version in force when it begins. A new version for which
+ * the days already closed are enough raises when it begins. */
 static void miss_days(struct quiet *quiet, struct dues *dues)
 {
     const struct timeline *timeline = quiet->walk->timeline;
@@ -264,8 +281,8 @@ static int sort_dues(const void *left, const void *right)
 }
 
 /* From `last_seen` until `until` (before it when a reception is there: readings come before timers). */
-static void raise_due(struct walk *walk, const struct quiet *quiet, const struct dues *dues, int64_t last_seen,
-                      int64_t until)
+static void raise_due(struct walk *walk, const struct quiet *quiet, const struct dues *dues,
+                      int64_t last_seen, int64_t until)
 {
     int64_t at = gap_due(quiet, last_seen);
     for (size_t i = 0; i < dues->count; i++)
@@ -283,7 +300,9 @@ void walk_silence(struct walk *walk)
     const struct facts *facts = walk->facts;
     if (walk->timeline->first == NEVER)
         return;
-    struct quiet quiet = {.walk = walk, .holes = holes_of(facts, walk->rule), .activation = walk->timeline->first,
+    struct quiet quiet = {.walk = walk,
+                          .holes = holes_of(facts, walk->rule),
+                          .activation = walk->timeline->first,
                           .end = facts->clock < facts->left_at ? facts->clock : facts->left_at - 1};
     if (quiet.activation < facts->enrolled_at)
         quiet.activation = facts->enrolled_at; /* also of a version that reaches back */

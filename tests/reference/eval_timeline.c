@@ -74,7 +74,8 @@ static const struct candidate *latest(const struct candidates *all, enum fact_la
         if (one->version->layer != layer || one->replaced || one->begin > moment)
             continue;
         if (best == NULL || one->version->valid_from > best->version->valid_from ||
-            (one->version->valid_from == best->version->valid_from && one->version->order > best->version->order))
+            (one->version->valid_from == best->version->valid_from &&
+             one->version->order > best->version->order))
             best = one;
     }
     return best;

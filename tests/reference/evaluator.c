@@ -15,7 +15,10 @@ struct episode *walk_raise(struct walk *walk, int64_t at, int priority)
         ensure(out->episode != NULL);
     }
     struct episode *episode = &out->episode[out->count++];
-    *episode = (struct episode){.rule = walk->rule, .side = walk->side, .raised_at = at, .ended_at = NO_TIME,
+    *episode = (struct episode){.rule = walk->rule,
+                                .side = walk->side,
+                                .raised_at = at,
+                                .ended_at = NO_TIME,
                                 .steps_first = (uint32_t)out->steps};
     walk_step(walk, at, priority);
     return episode;
@@ -54,10 +57,11 @@ bool walk_end(struct walk *walk, int64_t moment)
 }
 
 static void (*const walks[KINDS])(struct walk *walk) = {
-    [LIMIT] = walk_limit,       [OCCURRENCES] = walk_occurrences, [CHANGE] = walk_one_priority,
-    [REFERENCE] = walk_one_priority, [RATE] = walk_one_priority,  [DAILY] = walk_days,
-    [VARIATION] = walk_days,    [BASELINE] = walk_days,           [SILENCE] = walk_silence,
-    [EVENT] = walk_event,
+    [LIMIT] = walk_limit,         [OCCURRENCES] = walk_occurrences,
+    [CHANGE] = walk_one_priority, [REFERENCE] = walk_one_priority,
+    [RATE] = walk_one_priority,   [DAILY] = walk_days,
+    [VARIATION] = walk_days,      [BASELINE] = walk_days,
+    [SILENCE] = walk_silence,     [EVENT] = walk_event,
 };
 
 static bool has_side(const struct fact_rule *rule, enum fact_side side)
@@ -98,8 +102,13 @@ void evaluate(const struct facts *facts, struct episodes *out)
             series[first->parameter] = told_series_make(facts, first->parameter);
         made[first->parameter] = made[first->parameter] || reads;
         for (enum fact_side side = LOW; side <= BOTH; side++) {
-            struct walk walk = {.facts = facts, .timeline = &timeline, .rule = rule, .side = side, .out = out,
-                                .series = reads ? &series[first->parameter] : NULL, .ends_seen = NO_TIME};
+            struct walk walk = {.facts = facts,
+                                .timeline = &timeline,
+                                .rule = rule,
+                                .side = side,
+                                .out = out,
+                                .series = reads ? &series[first->parameter] : NULL,
+                                .ends_seen = NO_TIME};
             if (has_side(first, side))
                 walks[first->kind](&walk);
         }

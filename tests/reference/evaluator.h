@@ -1,11 +1,11 @@
 /* evaluator: the set of episodes that facts imply, from the text of RULES.md alone.
- * Plain and slow on purpose, in another style than the engine: nothing is incremental; everything is sorted and
- * walked whole from the final set; arithmetic is exact (128 bits, cross-multiplied).
- * Threads: pure functions. */
+ * Plain and slow on purpose, in another style than the engine: nothing is incremental; everything is sorted
+ * and walked whole from the final set; arithmetic is exact (128 bits, cross-multiplied). Threads: pure
+ * functions. */
 #ifndef VIGIE_TESTS_REFERENCE_EVALUATOR_H
 #define VIGIE_TESTS_REFERENCE_EVALUATOR_H
 
-#include "tests/reference/facts.h"
+#include "tests/reference/episodes.h"
 
 /* Appends the episodes of all rules to `out`, in order of rule, side, raised_at. */
 void evaluate(const struct facts *facts, struct episodes *out);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "daemon/base/ensure.h"
+#include "tests/reference/episodes.h"
 
 const struct fact_parameter fact_parameters[PARAMETERS] = {
     {"body-weight", "kg", false, false},
@@ -23,7 +24,7 @@ const char *const fact_kind_names[KINDS] = {"limit", "occurrences", "change",   
                                             "daily", "variation",   "baseline", "silence",   "event"};
 
 #define FACT_ADDER(name, type)                                                                               \
-    type *facts_add_##name(struct facts *facts, type value)                                                  \
+    struct type *facts_add_##name(struct facts *facts, struct type value)                                    \
     {                                                                                                        \
         if (facts->name##s == facts->name##_room) {                                                          \
             facts->name##_room = facts->name##_room == 0 ? 16 : 2 * facts->name##_room;                      \

@@ -1,5 +1,6 @@
-/* scenario: see scenario.h. Values lie on a coarse grid that the rules' limits share, moved by a millionth or two now
- * and then, and times on a grid that the rules' durations share: so what is decided lies on the edge all the time. */
+/* scenario: see scenario.h. Values lie on a coarse grid that the rules' limits share, moved by a millionth or
+ * two now and then, and times on a grid that the rules' durations share: so what is decided lies on the edge
+ * all the time. */
 #include "tests/reference/scenario.h"
 
 #include <stdlib.h>
@@ -21,12 +22,16 @@ bool dice_chance(struct dice *dice, unsigned percent)
 }
 
 #define PICK(dice, ...)                                                                                      \
-    (((const int64_t[]){__VA_ARGS__})[dice_roll(dice, sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))])
+    (((const int64_t[]){                                                                                     \
+        __VA_ARGS__})[dice_roll(dice, sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))])
 
-struct grid { int64_t base, step, low, high; }; /* values: base + k step */
+struct grid {
+    int64_t base, step, low, high;
+}; /* values: base + k step */
 static const struct grid grids[PARAMETERS] = {
-    {70000000, 500000, -8, 8},   {80000000, 10000000, -4, 6},  {120000000, 20000000, -4, 8}, {110000000, 10000000, -6, 9},
-    {130000000, 10000000, -5, 6}, {1200000, 100000, -6, 12},   {24000000, 4000000, -5, 5},
+    {70000000, 500000, -8, 8},    {80000000, 10000000, -4, 6},  {120000000, 20000000, -4, 8},
+    {110000000, 10000000, -6, 9}, {130000000, 10000000, -5, 6}, {1200000, 100000, -6, 12},
+    {24000000, 4000000, -5, 5},
 };
 
 struct maker {
@@ -68,7 +73,8 @@ static int64_t paces(struct maker *maker, int64_t low, int64_t high)
 static void draw_levels(struct maker *maker, struct fact_rule *rule, unsigned sides, unsigned priorities)
 {
     const struct grid *grid = &grids[rule->parameter];
-    int64_t low = grid->base - grid->step * PICK(&maker->dice, 1, 1, 2), high = grid->base + grid->step * PICK(&maker->dice, 1, 2, 3);
+    int64_t low = grid->base - grid->step * PICK(&maker->dice, 1, 1, 2),
+            high = grid->base + grid->step * PICK(&maker->dice, 1, 2, 3);
     memset(rule->level, 0, sizeof rule->level);
     for (int p = 1; p <= FACT_LEVELS; p++) {
         if ((priorities >> p & 1) == 0)
@@ -175,6 +181,9 @@ static void draw_numbers(struct maker *maker, struct fact_rule *rule)
     default:
         break;
     }
+    int64_t lookback = fact_parameters[rule->parameter].continuous ? maker->scenario->lookback_continuous
+                                                                   : maker->scenario->lookback;
+    rule->within_ms = rule->within_ms < lookback ? rule->within_ms : lookback;
     if (rule->kind >= DAILY && rule->kind <= BASELINE) {
         bool may_be_empty = rule->kind == DAILY && (rule->statistic == COUNT || rule->statistic == SUM);
         rule->min_readings = may_be_empty && dice_chance(dice, 60) ? 0 : (int)PICK(dice, 1, 1, 1, 2, 3);
@@ -184,7 +193,8 @@ static void draw_numbers(struct maker *maker, struct fact_rule *rule)
         rule->min_days = rule->kind == BASELINE ? 1 + (int)dice_roll(dice, (uint64_t)rule->over) : 0;
         rule->has_minimum = rule->kind == VARIATION && dice_chance(dice, 40);
         rule->minimum = rule->has_minimum ? grid_value(maker, rule->parameter, -2, 1) : 0;
-        if (strncmp(fact_parameters[rule->parameter].name, "ventilation-leak", 16) == 0 && rule->kind == DAILY)
+        if (strncmp(fact_parameters[rule->parameter].name, "ventilation-leak", 16) == 0 &&
+            rule->kind == DAILY)
             rule->days = (int)PICK(dice, 3, 4, 7);
     }
 }
@@ -229,21 +239,28 @@ static void draw_versions(struct maker *maker, int number, enum fact_kind kind)
     bool silence = kind == SILENCE;
     bool asks = !silence && dice_chance(dice, 12);
     enum fact_layer layer = silence ? LAYER_LINE : (enum fact_layer)PICK(dice, 0, 0, 1, 2, 3, 3);
-    int64_t commit = silence ? scenario->begin : layer == LAYER_PATIENT || dice_chance(dice, 30)
-                         ? some_time(maker, scenario->begin, scenario->begin + (scenario->end - scenario->begin) / 3)
-                         : scenario->begin;
+    int64_t commit =
+        silence ? scenario->begin
+        : layer == LAYER_PATIENT || dice_chance(dice, 30)
+            ? some_time(maker, scenario->begin, scenario->begin + (scenario->end - scenario->begin) / 3)
+            : scenario->begin;
     unsigned layers = 0; /* that define the rule so far */
     int more = silence ? (int)PICK(dice, 0, 1, 2) : (int)PICK(dice, 0, 0, 1, 2, 4);
     for (int i = 0; i <= more; i++) {
-        int patient = layer == LAYER_PATIENT ? (int)dice_roll(dice, (uint64_t)scenario->patients) : ALL_PATIENTS;
+        int patient =
+            layer == LAYER_PATIENT ? (int)dice_roll(dice, (uint64_t)scenario->patients) : ALL_PATIENTS;
         if (patient >= 0 && commit < scenario->enrolled_commit[patient])
             commit = scenario->enrolled_commit[patient];
         struct act act = {.at = commit, .kind = ACT_VERSION, .patient = patient};
         act.version = (struct fact_version){.rule = number, .layer = layer, .body = rule};
-        act.version.body.requires_validation = asks && layer >= LAYER_ORGANIZATION && !act.version.body.inherit;
-        act.version.valid_from = dice_chance(dice, 50) || (silence && i == 0) ? commit : commit + MS_HOUR * PICK(dice, -900, -200, -24, -1, 1, 5, 24, 100);
+        act.version.body.requires_validation =
+            asks && layer >= LAYER_ORGANIZATION && !act.version.body.inherit;
+        act.version.valid_from = dice_chance(dice, 50) || (silence && i == 0)
+                                     ? commit
+                                     : commit + MS_HOUR * PICK(dice, -900, -200, -24, -1, 1, 5, 24, 100);
         if (silence && act.version.valid_from < commit)
-            act.version.valid_from = commit; /* what was silent before a version's commit is no matter of it */
+            act.version.valid_from =
+                commit; /* what was silent before a version's commit is no matter of it */
         add(maker, act);
         layers |= 1u << layer;
         layer = (enum fact_layer)(silence ? PICK(dice, 0, 1, 3) : PICK(dice, 0, 0, 1, 2, 3));
@@ -274,17 +291,21 @@ static void draw_references(struct maker *maker, int parameter)
     struct scenario *scenario = maker->scenario;
     for (int patient = 0; patient < scenario->patients; patient++)
         for (int i = (int)PICK(&maker->dice, 1, 2, 4); i > 0; i--) {
-            struct act act = {.at = some_time(maker, scenario->enrolled_commit[patient], scenario->end), .kind = ACT_DATED,
+            struct act act = {.at = some_time(maker, scenario->enrolled_commit[patient], scenario->end),
+                              .kind = ACT_DATED,
                               .patient = patient};
-            act.dated = (struct fact_dated){.parameter = parameter, .value = grid_value(maker, parameter, -2, 2),
-                                            .from = act.at + MS_HOUR * PICK(&maker->dice, -150, -72, -24, 0, 0, 24)};
+            act.dated =
+                (struct fact_dated){.parameter = parameter,
+                                    .value = grid_value(maker, parameter, -2, 2),
+                                    .from = act.at + MS_HOUR * PICK(&maker->dice, -150, -72, -24, 0, 0, 24)};
             add(maker, act);
         }
 }
 
 /* ---- readings ---- */
 
-static void add_reading(struct maker *maker, int patient, struct fact_reading reading, int64_t delay, bool late)
+static void add_reading(struct maker *maker, int patient, struct fact_reading reading, int64_t delay,
+                        bool late)
 {
     struct act act = {.kind = ACT_READING, .patient = patient, .late = late};
     int64_t lookback = fact_parameters[reading.parameter].continuous ? maker->scenario->lookback_continuous
@@ -360,7 +381,8 @@ static void add_one(struct maker *maker, int patient, struct fact_reading readin
         reading.alias = 0;
         reading.sensor = 2; /* never the key of a reading that is judged */
         if (reading.day_only)
-            reading.measured_at = evaluate_day_begin(maker->scenario->zone[patient], reading.measured_at / MS_DAY, 0);
+            reading.measured_at =
+                evaluate_day_begin(maker->scenario->zone[patient], reading.measured_at / MS_DAY, 0);
         add_reading(maker, patient, reading, delay, false);
         return;
     }
@@ -388,7 +410,8 @@ static void draw_readings(struct maker *maker, int patient, int parameter, unsig
         t += dice_chance(dice, 85) ? maker->pace : maker->pace * PICK(dice, 2, 3, 4, 12) / 2;
         if (dice_chance(dice, 1))
             t += 4 * MS_DAY;
-        struct fact_reading reading = {.parameter = (uint8_t)parameter, .status = FINAL, .issued = NO_TIME, .source = 1};
+        struct fact_reading reading = {
+            .parameter = (uint8_t)parameter, .status = FINAL, .issued = NO_TIME, .source = 1};
         reading.measured_at = t + (dice_chance(dice, 10) ? PICK(dice, -1, 1, 999, -30000) : 0);
         reading.value = draw_value(maker, parameter, &walk);
         reading.device = (uint8_t)dice_roll(dice, 2);
@@ -413,9 +436,13 @@ static void draw_messages(struct maker *maker, int patient, unsigned count)
         uint8_t device = (uint8_t)dice_roll(dice, 2), episode = (uint8_t)(i + 1);
         for (int k = 0; k < messages; k++) {
             struct act act = {.kind = ACT_MESSAGE, .patient = patient, .at = t + paces(maker, 0, 4)};
-            act.message = (struct fact_message){.at = t, .device = device, .episode = episode,
+            act.message = (struct fact_message){.at = t,
+                                                .device = device,
+                                                .episode = episode,
                                                 .class = (uint8_t)(1 + dice_roll(dice, 7)),
-                                                .phase = k == 0 ? 0 : k + 1 < messages || dice_chance(dice, 30) ? 1 : 2};
+                                                .phase = k == 0                                      ? 0
+                                                         : k + 1 < messages || dice_chance(dice, 30) ? 1
+                                                                                                     : 2};
             add(maker, act);
             t += paces(maker, 1, 3);
         }
@@ -448,7 +475,9 @@ static void draw_life(struct maker *maker)
     struct scenario *scenario = maker->scenario;
     struct dice *dice = &maker->dice;
     for (int i = (int)PICK(dice, 0, 1, 2, 4); i > 0; i--) {
-        struct act act = {.at = some_time(maker, scenario->begin, scenario->end), .kind = ACT_RESTART, .patient = ALL_PATIENTS};
+        struct act act = {.at = some_time(maker, scenario->begin, scenario->end),
+                          .kind = ACT_RESTART,
+                          .patient = ALL_PATIENTS};
         act.restart.outage_ms = dice_chance(dice, 40) ? 0 : MS_MINUTE * PICK(dice, 1, 60, 600, 3000);
         act.restart.snapshot = dice_chance(dice, 70);
         add(maker, act);
@@ -456,14 +485,18 @@ static void draw_life(struct maker *maker)
     for (int patient = 0; patient < scenario->patients; patient++) {
         if (dice_chance(dice, 20)) {
             struct act act = {.at = some_time(maker, scenario->enrolled_commit[patient], scenario->end),
-                              .kind = ACT_SUSPENSION, .patient = patient};
+                              .kind = ACT_SUSPENSION,
+                              .patient = patient};
             act.suspension.from = act.at + MS_HOUR * PICK(dice, 0, 0, 24);
             act.suspension.until = act.suspension.from + MS_HOUR * PICK(dice, 12, 48, 200);
             add(maker, act);
         }
         if (dice_chance(dice, 8))
-            add(maker, (struct act){.at = some_time(maker, (scenario->enrolled_commit[patient] + scenario->end) / 2, scenario->end),
-                                    .kind = ACT_LEFT, .patient = patient});
+            add(maker,
+                (struct act){.at = some_time(maker, (scenario->enrolled_commit[patient] + scenario->end) / 2,
+                                             scenario->end),
+                             .kind = ACT_LEFT,
+                             .patient = patient});
     }
 }
 
@@ -479,18 +512,21 @@ static void regroup(struct scenario *scenario, struct dice *dice)
         struct act *act = &scenario->act[i];
         if (act->kind != ACT_READING)
             continue;
-        bool join = last[act->patient] != NO_TIME && act->at - last[act->patient] < MS_DAY / 4 && dice_chance(dice, joins);
+        bool join = last[act->patient] != NO_TIME && act->at - last[act->patient] < MS_DAY / 4 &&
+                    dice_chance(dice, joins);
         if (!join)
             request[act->patient] = ++next;
         act->request = request[act->patient];
         last[act->patient] = act->at;
     }
-    /* a request is received when its last reading is there; but not so late that it would not be judged any more */
+    /* a request is received when its last reading is there; but not so late that it would not be judged any
+     * more */
     for (size_t i = scenario->count; i > 0; i--) {
         struct act *act = &scenario->act[i - 1];
         if (act->kind != ACT_READING)
             continue;
-        int64_t lookback = fact_parameters[act->reading.parameter].continuous ? scenario->lookback_continuous : scenario->lookback;
+        int64_t lookback = fact_parameters[act->reading.parameter].continuous ? scenario->lookback_continuous
+                                                                              : scenario->lookback;
         if (act->request == request[act->patient] && last[act->patient] > act->at &&
             (act->late || last[act->patient] - act->reading.measured_at <= lookback))
             act->at = last[act->patient];
@@ -504,7 +540,8 @@ struct scenario *scenario_make(const struct scenario_wish *wish)
 {
     struct scenario *scenario = calloc(1, sizeof *scenario);
     ensure(scenario != NULL);
-    struct maker maker = {.dice = {wish->seed * 0x2545f4914f6cdd1dull + 1}, .scenario = scenario, .readings = wish->readings};
+    struct maker maker = {
+        .dice = {wish->seed * 0x2545f4914f6cdd1dull + 1}, .scenario = scenario, .readings = wish->readings};
     struct dice *dice = &maker.dice;
     scenario->seed = wish->seed;
     scenario->patients = (int)PICK(dice, 1, 1, 1, 2, 3);
@@ -512,7 +549,8 @@ struct scenario *scenario_make(const struct scenario_wish *wish)
     scenario->lookback = MS_DAY * (small ? 10 : 35);
     scenario->lookback_continuous = MS_DAY * (small ? 5 : 16);
     /* 2026: 15 Mar, 20 Oct, 30 Mar, 1 Jun, 28 Aug: the zones change their clocks in between */
-    scenario->begin = MS_DAY * PICK(dice, 20527, 20746, 20542, 20605, 20693) + MS_MINUTE * (int64_t)dice_roll(dice, 1440);
+    scenario->begin =
+        MS_DAY * PICK(dice, 20527, 20746, 20542, 20605, 20693) + MS_MINUTE * (int64_t)dice_roll(dice, 1440);
     maker.pace = MS_MINUTE * PICK(dice, 5, 60, 240, 360, 1440);
     maker.parameters = 1 + (int)dice_roll(dice, 3);
     unsigned each = wish->readings / (unsigned)(maker.parameters * scenario->patients) + 1;
@@ -523,11 +561,14 @@ struct scenario *scenario_make(const struct scenario_wish *wish)
         maker.parameter[i] = (int)dice_roll(dice, PARAMETERS);
     for (int i = 0; i < scenario->patients; i++) {
         scenario->zone[i] = (enum fact_zone)dice_roll(dice, ZONES);
-        scenario->enrolled_commit[i] = dice_chance(dice, 60) ? scenario->begin : scenario->begin + MS_HOUR * PICK(dice, 1, 30);
-        scenario->enrolled_at[i] = dice_chance(dice, 50) ? NO_TIME
-                                                         : scenario->begin + (scenario->enrolled_commit[i] - scenario->begin) / 2;
+        scenario->enrolled_commit[i] =
+            dice_chance(dice, 60) ? scenario->begin : scenario->begin + MS_HOUR * PICK(dice, 1, 30);
+        scenario->enrolled_at[i] =
+            dice_chance(dice, 50) ? NO_TIME
+                                  : scenario->begin + (scenario->enrolled_commit[i] - scenario->begin) / 2;
         if (scenario->enrolled_at[i] < scenario->enrolled_commit[i] - MS_HOUR)
-            scenario->enrolled_at[i] = scenario->enrolled_commit[i] - MS_HOUR; /* nobody was silent before we knew of him */
+            scenario->enrolled_at[i] =
+                scenario->enrolled_commit[i] - MS_HOUR; /* nobody was silent before we knew of him */
     }
     draw_rules(&maker, wish->kinds);
     for (int patient = 0; patient < scenario->patients; patient++)
@@ -579,10 +620,14 @@ void scenario_tell(struct scenario *scenario, enum telling telling)
         if (act->kind != ACT_READING)
             continue;
         int64_t measured = act->reading.measured_at, enrolled = scenario->enrolled_commit[act->patient];
-        int64_t lookback = fact_parameters[act->reading.parameter].continuous ? scenario->lookback_continuous : scenario->lookback;
-        int64_t earliest = measured + (act->late ? lookback + 1 : 0), latest = act->late ? measured + 2 * lookback : measured + lookback;
+        int64_t lookback = fact_parameters[act->reading.parameter].continuous ? scenario->lookback_continuous
+                                                                              : scenario->lookback;
+        int64_t earliest = measured + (act->late ? lookback + 1 : 0),
+                latest = act->late ? measured + 2 * lookback : measured + lookback;
         earliest = earliest > enrolled ? earliest : enrolled;
-        latest = latest < scenario->end || act->late ? latest : scenario->end > earliest ? scenario->end : earliest;
+        latest = latest < scenario->end || act->late ? latest
+                 : scenario->end > earliest          ? scenario->end
+                                                     : earliest;
         int64_t room = latest - earliest;
         if (telling == IN_ORDER)
             act->at = earliest;

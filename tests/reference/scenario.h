@@ -1,6 +1,6 @@
-/* scenario: a seeded story of one or a few patients: what is told to the engine and when. The same story is told in
- * several orders: a telling keeps what was measured and all commands, and draws arrivals anew.
- * Owner:   scenario_make() and scenario_free(). Threads: one at a time. */
+/* scenario: a seeded story of one or a few patients: what is told to the engine and when. The same story is
+ * told in several orders: a telling keeps what was measured and all commands, and draws arrivals anew. Owner:
+ * scenario_make() and scenario_free(). Threads: one at a time. */
 #ifndef VIGIE_TESTS_REFERENCE_SCENARIO_H
 #define VIGIE_TESTS_REFERENCE_SCENARIO_H
 
@@ -8,8 +8,17 @@
 #include "tests/reference/facts.h"
 
 enum { PATIENTS_MAX = 3, ALL_PATIENTS = -1, RULES_MAX = 7 };
-enum act_kind { ACT_READING, ACT_MESSAGE, ACT_VERSION, ACT_CONFIRMATION, ACT_DATED, ACT_SUSPENSION, ACT_LEFT, ACT_RESTART,
-                ACT_COUNT };
+enum act_kind {
+    ACT_READING,
+    ACT_MESSAGE,
+    ACT_VERSION,
+    ACT_CONFIRMATION,
+    ACT_DATED,
+    ACT_SUSPENSION,
+    ACT_LEFT,
+    ACT_RESTART,
+    ACT_COUNT
+};
 
 struct act {
     int64_t at; /* engine time at which it is told, moved behind an outage */
@@ -36,7 +45,8 @@ struct act {
 struct scenario {
     uint64_t seed;
     int patients;
-    int64_t begin, end, enrolled_at[PATIENTS_MAX], enrolled_commit[PATIENTS_MAX]; /* enrolled_at NO_TIME: the commit */
+    int64_t begin, end, enrolled_at[PATIENTS_MAX],
+        enrolled_commit[PATIENTS_MAX]; /* enrolled_at NO_TIME: the commit */
     int64_t lookback, lookback_continuous;
     enum fact_zone zone[PATIENTS_MAX];
     struct act *act;
@@ -64,7 +74,9 @@ void scenario_render_rule(const struct fact_version *version, struct buffer *out
 /* The whole story, for the reader of a failure. */
 void scenario_render(const struct scenario *scenario, struct buffer *out);
 
-struct dice { uint64_t state; };
+struct dice {
+    uint64_t state;
+};
 uint64_t dice_roll(struct dice *dice, uint64_t sides);
 bool dice_chance(struct dice *dice, unsigned percent);
 

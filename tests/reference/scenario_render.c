@@ -7,8 +7,8 @@
 static const char *const priorities[] = {"", "low", "medium", "high"};
 static const char *const statistics[] = {"median", "mean", "min", "max", "sum", "count"};
 static const char *const sides[KINDS][BOTH] = {
-    [OCCURRENCES] = {"below", "above"}, [CHANGE] = {"fall", "rise"},    [REFERENCE] = {"fall", "rise"},
-    [RATE] = {"fall_per", "rise_per"},  [DAILY] = {"below", "above"},   [VARIATION] = {"fall", "rise"},
+    [OCCURRENCES] = {"below", "above"}, [CHANGE] = {"fall", "rise"},  [REFERENCE] = {"fall", "rise"},
+    [RATE] = {"fall_per", "rise_per"},  [DAILY] = {"below", "above"}, [VARIATION] = {"fall", "rise"},
     [BASELINE] = {"fall", "rise"},
 };
 

@@ -40,7 +40,8 @@ struct topic {
     char broken[1024];
 };
 
-static void __attribute__((format(printf, 3, 4))) breaks(struct topic *topic, const char *json, const char *format, ...)
+static void __attribute__((format(printf, 3, 4)))
+breaks(struct topic *topic, const char *json, const char *format, ...)
 {
     if (topic->broken[0] != '\0')
         return;
@@ -145,7 +146,8 @@ static void id_of(const char *const *fields, size_t count, char out[UUID_TEXT + 
     uuid_format(digest, out);
 }
 
-static void check_event_id(struct topic *topic, const char *json, const char *event_id, const struct known *known)
+static void check_event_id(struct topic *topic, const char *json, const char *event_id,
+                           const struct known *known)
 {
     char sequence[16], expected[UUID_TEXT + 1];
     snprintf(sequence, sizeof sequence, "%u", known->sequence);
@@ -158,7 +160,8 @@ static void check_event_id(struct topic *topic, const char *json, const char *ev
 static void check_transition(struct topic *topic, const char *json, const struct known *known, int event,
                              const char *reason, int before, int after)
 {
-    bool was_open = known->state_told == STATE_OPEN || known->state == STATE_OPEN, first = known->sequence == 1;
+    bool was_open = known->state_told == STATE_OPEN || known->state == STATE_OPEN,
+         first = known->sequence == 1;
     bool good = true;
     switch (event) {
     case EVENT_RAISED:
@@ -219,16 +222,19 @@ static void take_steps(struct topic *topic, const char *json, const json_t *even
     for (size_t i = 0; i < known->steps; i++) {
         const json_t *pair = json_array_get(list, i);
         const char *word = json_string_value(json_array_get(pair, 1));
-        known->step[i] = (struct step){time_of(json_array_get(pair, 0)), (int)priority_from_word(word == NULL ? "" : word)};
-        if (known->step[i].priority == 0 || (i > 0 && (known->step[i].at < known->step[i - 1].at ||
-                                                       known->step[i].priority == known->step[i - 1].priority)))
+        known->step[i] = (struct step){time_of(json_array_get(pair, 0)),
+                                       (int)priority_from_word(word == NULL ? "" : word)};
+        if (known->step[i].priority == 0 ||
+            (i > 0 && (known->step[i].at < known->step[i - 1].at ||
+                       known->step[i].priority == known->step[i - 1].priority)))
             breaks(topic, json, "priorities are no timeline");
     }
     if (known->steps == 0 || known->step[0].at != known->raised_at)
         breaks(topic, json, "priorities do not begin at raised_at");
 }
 
-static void check_state(struct topic *topic, const char *json, const json_t *event, const struct known *known, int kind)
+static void check_state(struct topic *topic, const char *json, const json_t *event, const struct known *known,
+                        int kind)
 {
     bool retrospective = json_is_true(json_object_get(event, "retrospective"));
     if ((kind == EVENT_AMENDED || kind == EVENT_CANCELLED) && !retrospective)
@@ -238,12 +244,15 @@ static void check_state(struct topic *topic, const char *json, const json_t *eve
     if (known->cleared_at != NO_TIME && known->cleared_at < known->raised_at)
         breaks(topic, json, "cleared before it was raised");
     int priority = (int)priority_from_word(text_of(event, "priority"));
-    if (known->state != STATE_CANCELLED && known->steps > 0 && known->step[known->steps - 1].priority != priority)
+    if (known->state != STATE_CANCELLED && known->steps > 0 &&
+        known->step[known->steps - 1].priority != priority)
         breaks(topic, json, "priority is not the last of priorities");
     if (strcmp(text_of(event, "reason"), "merged") == 0 && *text_of(event, "into") == '\0')
         breaks(topic, json, "merged into nothing");
-    static const int wanted[EVENT_COUNT] = {[EVENT_RAISED] = 1 << STATE_OPEN | 1 << STATE_CLEARED | 1 << STATE_CLOSED,
-                                            [EVENT_CLEARED] = 1 << STATE_CLEARED, [EVENT_CANCELLED] = 1 << STATE_CANCELLED,
+    static const int wanted[EVENT_COUNT] = {[EVENT_RAISED] =
+                                                1 << STATE_OPEN | 1 << STATE_CLEARED | 1 << STATE_CLOSED,
+                                            [EVENT_CLEARED] = 1 << STATE_CLEARED,
+                                            [EVENT_CANCELLED] = 1 << STATE_CANCELLED,
                                             [EVENT_CLOSED] = 1 << STATE_CLOSED};
     if (wanted[kind] != 0 && (wanted[kind] >> known->state & 1) == 0)
         breaks(topic, json, "state %s after %s", states[known->state], event_word((enum event_kind)kind));
@@ -256,8 +265,8 @@ static void end_unit(struct topic *topic)
         for (int number = 0; number < TOPIC_RULES; number++)
             for (int side = LOW; side <= HIGH; side++)
                 if (topic->open[patient][number][side] > 1)
-                    breaks(topic, "", "%d are open: patient P-%d, rule test.r%d %s", topic->open[patient][number][side],
-                           patient, number, side_words[side]);
+                    breaks(topic, "", "%d are open: patient P-%d, rule test.r%d %s",
+                           topic->open[patient][number][side], patient, number, side_words[side]);
 }
 
 static void take(struct topic *topic, const struct alert_event *head, const char *json, const json_t *event)
@@ -280,13 +289,15 @@ static void take(struct topic *topic, const struct alert_event *head, const char
         head->sequence != known->sequence + 1)
         breaks(topic, json, "sequence after %u", known->sequence);
     known->sequence++;
-    if (strcmp(id, text_of(event, "event_id")) != 0 || strcmp(event_word(head->kind), text_of(event, "event")) != 0 ||
+    if (strcmp(id, text_of(event, "event_id")) != 0 ||
+        strcmp(event_word(head->kind), text_of(event, "event")) != 0 ||
         head->priority != priority_from_word(text_of(event, "priority")))
         breaks(topic, json, "head and JSON differ");
     check_event_id(topic, json, text_of(event, "event_id"), known);
     if (time_of(json_object_get(event, "decided_at")) > topic->now_ms)
         breaks(topic, json, "decided in the future");
-    if (number_of(text_of(rule, "id")) >= 0)
+    if (kind !=
+        EVENT_LIVE) /* it says that a present priority pages, and follows the transitions that made it */
         check_order(topic, json, event, kind, side);
     snprintf(known->patient, sizeof known->patient, "%s", text_of(event, "patient"));
     snprintf(known->rule, sizeof known->rule, "%s", text_of(rule, "id"));
@@ -306,7 +317,8 @@ static void take(struct topic *topic, const struct alert_event *head, const char
     else
         check_state(topic, json, event, known, kind);
     known->last_event = kind;
-    if (kind == EVENT_CANCELLED && strcmp(text_of(event, "reason"), "merged") == 0 && known->state_told == STATE_OPEN) {
+    if (kind == EVENT_CANCELLED && strcmp(text_of(event, "reason"), "merged") == 0 &&
+        known->state_told == STATE_OPEN) {
         size_t into = *slot_of(topic, text_of(event, "into"));
         if (into != 0)
             topic->known[into - 1].merged_unit = topic->unit;
@@ -369,10 +381,15 @@ static void put(const struct known *known, struct episodes *out)
         out->step = realloc(out->step, out->steps_room * sizeof *out->step);
     }
     ensure(out->episode != NULL && out->step != NULL);
-    out->episode[out->count++] = (struct episode){
-        .rule = known->number, .side = (enum fact_side)known->side, .raised_at = known->raised_at,
-        .ended_at = known->cleared_at, .steps_first = (uint32_t)out->steps, .steps = (uint32_t)known->steps,
-        .state = known->state == STATE_OPEN ? OPEN : known->state == STATE_CLOSED ? ENDED : CLEARED};
+    out->episode[out->count++] = (struct episode){.rule = known->number,
+                                                  .side = (enum fact_side)known->side,
+                                                  .raised_at = known->raised_at,
+                                                  .ended_at = known->cleared_at,
+                                                  .steps_first = (uint32_t)out->steps,
+                                                  .steps = (uint32_t)known->steps,
+                                                  .state = known->state == STATE_OPEN     ? OPEN
+                                                           : known->state == STATE_CLOSED ? ENDED
+                                                                                          : CLEARED};
     memcpy(out->step + out->steps, known->step, known->steps * sizeof *known->step);
     out->steps += known->steps;
 }
@@ -392,7 +409,8 @@ void topic_episodes(const struct topic *topic, const char *patient, struct episo
     free(list);
 }
 
-bool topic_has_id(const struct topic *topic, const char *patient, const struct episode *episode, int parameter)
+bool topic_has_id(const struct topic *topic, const char *patient, const struct episode *episode,
+                  int parameter)
 {
     char rule[16], time[32], day[32], generation[4], id[UUID_TEXT + 1];
     int year, month, date;
@@ -405,11 +423,13 @@ bool topic_has_id(const struct topic *topic, const char *patient, const struct e
         if (episode->side == BOTH)
             id_of((const char *const[]){rule, "", patient, "last_seen", time, generation}, 6, id);
         else if (episode->begins_with_day)
-            id_of((const char *const[]){rule, side_words[episode->side], patient, "day", day, generation}, 6, id);
+            id_of((const char *const[]){rule, side_words[episode->side], patient, "day", day, generation}, 6,
+                  id);
         else
             id_of((const char *const[]){rule, side_words[episode->side], patient, "reading", patient,
                                         fact_parameters[parameter].name, topic_devices[episode->began_device],
-                                        topic_sensors[episode->began_sensor], time, generation}, 10, id);
+                                        topic_sensors[episode->began_sensor], time, generation},
+                  10, id);
         size_t slot = *slot_of(topic, id);
         if (slot != 0 && topic->known[slot - 1].raised_at == episode->raised_at)
             return true;

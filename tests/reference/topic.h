@@ -1,11 +1,11 @@
-/* topic: what a reader of the alert topic alone makes of the events, INTERFACES.md section 5, and whether the stream
- * keeps its laws: sequences, ids, one open episode, states that agree with the events.
- * Owner:   topic_new() and topic_free(). Threads: one at a time. */
+/* topic: what a reader of the alert topic alone makes of the events, INTERFACES.md section 5, and whether the
+ * stream keeps its laws: sequences, ids, one open episode, states that agree with the events. Owner:
+ * topic_new() and topic_free(). Threads: one at a time. */
 #ifndef VIGIE_TESTS_REFERENCE_TOPIC_H
 #define VIGIE_TESTS_REFERENCE_TOPIC_H
 
 #include "daemon/model/alert_event.h"
-#include "tests/reference/facts.h"
+#include "tests/reference/episodes.h"
 
 struct topic;
 
@@ -24,7 +24,8 @@ void topic_episodes(const struct topic *topic, const char *patient, struct episo
 uint64_t topic_events(const struct topic *topic);
 
 /* A kept episode's id must be the one that its beginning gives with some generation (RULES.md section 5). */
-bool topic_has_id(const struct topic *topic, const char *patient, const struct episode *episode, int parameter);
+bool topic_has_id(const struct topic *topic, const char *patient, const struct episode *episode,
+                  int parameter);
 
 extern const char *const topic_devices[], *const topic_sensors[];
 
