@@ -30,7 +30,7 @@ static void take_event(void *context, const struct alert_event *event, const cha
     f->count++;
 }
 
-void fixture_open(struct fixture *f)
+void fixture_open_empty(struct fixture *f)
 {
     struct engine_settings settings = {
         .lookback_ms = 35 * DAY_MIN * MINUTE_MS,
@@ -43,6 +43,11 @@ void fixture_open(struct fixture *f)
     *f = (struct fixture){.count = 0};
     CU_ASSERT_EQUAL_FATAL(parameter_init(), OK);
     f->engine = engine_new(&settings, &out);
+}
+
+void fixture_open(struct fixture *f)
+{
+    fixture_open_empty(f);
     engine_tick(f->engine, ms_of(0), 0, TICK_START);
 }
 

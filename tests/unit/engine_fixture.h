@@ -28,7 +28,8 @@ struct fixture {
     char trace[TRACE_BYTES];
 };
 
-/* The engine alone: settings, first tick at minute 0. */
+/* An engine that has done nothing yet; after its first tick, at minute 0. */
+void fixture_open_empty(struct fixture *f);
 void fixture_open(struct fixture *f);
 /* And line "test" with its silence (31 days), and patient 17 "P-1" of organisation "O" and team "T", enrolled
  * at 0. */

@@ -1,0 +1,130 @@
+/* engine_restore: each kind of rule, saved anywhere and loaded elsewhere, goes on as if nothing had been: the
+ * same events, byte for byte. One patient and few values, so that runs, windows and priorities are under way
+ * nearly always; tests/unit/test_engine_snapshot.c has the many patients and the journal. */
+#include <stdio.h>
+#include <string.h>
+
+#include "alerting/engine_snapshot.h"
+#include "daemon/base/buffer.h"
+#include "tests/unit/engine_fixture.h"
+
+static struct fixture living, loaded;
+
+static uint64_t dice;
+static unsigned roll(unsigned sides)
+{
+    dice = dice * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)(dice >> 33) % sides;
+}
+
+/* # stands for a number of 1 to 3, $ for a priority. */
+static const char *const kinds[] = {
+    "{'id':'t.rule','parameter':'heart-rate','unit':'/min','kind':'limit','levels':[{'priority':'$',"
+    "'above':97,'below':93}],'hysteresis':1,'count':#,'clear_count':#}",
+    "{'id':'t.rule','parameter':'heart-rate','unit':'/min','kind':'occurrences','above':96,'below':93,"
+    "'rearm':1,'times':#,'within':'#h','priority':'$'}",
+    "{'id':'t.rule','parameter':'heart-rate','unit':'/min','kind':'occurrences','above':97,'mode':'sample',"
+    "'times':#,'within':'#h','priority':'$'}",
+    "{'id':'t.rule','parameter':'heart-rate','unit':'/min','kind':'change','rise':4,'fall_percent':3,"
+    "'within':'40m','count':#,'clear_count':#,'priority':'$'}",
+    "{'id':'t.rule','parameter':'heart-rate','unit':'/min','kind':'reference','rise':1,'fall':1,"
+    "'count':#,'clear_count':#,'priority':'$'}",
+    "{'id':'t.rule','parameter':'heart-rate','unit':'/min','kind':'rate','rise_per':0.03,'fall_per':0.05,"
+    "'within':'45m','readings':3,'count':#,'clear_count':#,'priority':'$'}",
+};
+
+static const char *a_rule(unsigned kind)
+{
+    static const char *const words[] = {"low", "medium", "high"};
+    static char text[512];
+    size_t size = 0;
+    const char *priority = words[roll(3)];
+    for (const char *at = kinds[kind]; *at != '\0'; at++) {
+        char number[2] = {(char)('1' + (*at == '#' ? roll(3) : 0)), '\0'}, same[2] = {*at, '\0'};
+        const char *part = *at == '#' ? number : *at == '$' ? priority : same;
+        size += (size_t)snprintf(text + size, sizeof text - size, "%s", part);
+    }
+    return text;
+}
+
+/* The same to one engine or both. */
+static void happen(double minute, unsigned kind, bool both)
+{
+    char value[16], rule[512];
+    snprintf(rule, sizeof rule, "%s", a_rule(kind));
+    unsigned sort = roll(40), number = 90 + roll(11), late = roll(6) == 0 ? roll(50) : 0;
+    snprintf(value, sizeof value, "%s%u", roll(25) == 0 ? ">" : "", number);
+    for (unsigned i = 0; i < (both ? 2u : 1u); i++) {
+        struct fixture *f = i == 0 ? &living : &loaded;
+        fixture_tick(f, minute);
+        if (sort < 4) {
+            CU_ASSERT_EQUAL(fixture_rule(f, minute, minute, rule), OK);
+        } else if (sort < 6) {
+            enum err error = fixture_command(f, COMMAND_REFERENCE, minute,
+                                             "{'patient_id':17,'parameter':'heart-rate','value':%u,"
+                                             "'unit':'/min','from':'%s','author':'A'}",
+                                             number, fixture_time(minute - 3 * late));
+            CU_ASSERT_EQUAL(error, OK);
+        } else {
+            fixture_offer(
+                f, (struct offer){
+                       .parameter = "heart-rate", .value = value, .at = minute - late, .received = minute});
+        }
+    }
+}
+
+static void move_over(void)
+{
+    struct buffer shared = {0}, patients = {0};
+    struct archive *archive = engine_archive_new(living.engine);
+    int64_t last_id = INT64_MIN;
+    engine_save_shared(archive, &shared);
+    unsigned count = engine_save_patients(archive, &last_id, UINT32_MAX, SIZE_MAX, &patients);
+    engine_archive_free(archive);
+
+    fixture_open_empty(&loaded);
+    loaded.version = living.version;
+    archive = engine_archive_new(loaded.engine);
+    CU_ASSERT_EQUAL_FATAL(engine_load_shared(archive, shared.data, shared.size), OK);
+    CU_ASSERT_EQUAL_FATAL(engine_load_patients(archive, count, patients.data, patients.size), OK);
+    engine_archive_free(archive);
+    engine_wake_patients(loaded.engine, INT64_MIN, INT64_MAX);
+    buffer_deinit(&shared);
+    buffer_deinit(&patients);
+}
+
+static unsigned run(unsigned kind, uint64_t seed)
+{
+    double minute = 10;
+    dice = seed * 1000003 + kind;
+    fixture_open_patient(&living);
+    CU_ASSERT_EQUAL_FATAL(fixture_rule(&living, 0, 0, a_rule(kind)), OK);
+    for (unsigned i = 20 + roll(60); i > 0; i--, minute += 1 + roll(20))
+        happen(minute, kind, false);
+    int before = living.count;
+    move_over();
+    for (unsigned i = 0; i < 25; i++, minute += 1 + roll(20))
+        happen(minute, kind, true);
+    CU_ASSERT_EQUAL_FATAL(living.count - before, loaded.count);
+    for (int i = 0; i < loaded.count; i++)
+        CU_ASSERT_STRING_EQUAL_FATAL(living.texts[before + i], loaded.texts[i]);
+    unsigned events = (unsigned)loaded.count;
+    fixture_close(&living);
+    fixture_close(&loaded);
+    return events;
+}
+
+static void test_goes_on(void)
+{
+    for (unsigned kind = 0; kind < sizeof kinds / sizeof kinds[0]; kind++) {
+        unsigned events = 0;
+        for (uint64_t seed = 1; seed <= 80; seed++)
+            events += run(kind, seed);
+        CU_ASSERT(events > 80);
+    }
+}
+
+SUITE(engine_restore) = {
+    {"each kind goes on where it was saved", test_goes_on},
+    {NULL, NULL},
+};
