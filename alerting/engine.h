@@ -22,11 +22,28 @@ struct engine_settings {
     char node[REF_BYTES_MAX + 1]; /* key of alerts without a patient */
 };
 
+/* What the judge of one side of a rule saw in one instant of a series. Late data make it walk again, from the
+ * first instant that it holds: `again` says so, at every step of such a walk. Pointers are good for the call.
+ */
+struct engine_step {
+    int64_t patient_id, decided_ms;
+    const char *rule_id, *side; /* "low", "high" */
+    int64_t version, in_force_from_ms;
+    const char *layer; /* NULL: no version was in force, the instant was only remembered */
+    uint16_t parameter;
+    int64_t measured_ms, received_ms, value;
+    uint8_t comparator, status;
+    bool again, breach;
+    const char *decided;    /* "raised", "escalated", "deescalated", "cleared"; NULL: nothing changed */
+    enum priority priority; /* of the episode that is open behind it; NONE without */
+};
+
 /* Where decided events go, in order. `event` is complete but for nothing: the shard journals it as it is. */
 struct engine_out {
     void (*event)(void *context, const struct alert_event *event, const char *json, uint32_t json_size);
     /* How long after it was due a silence was raised; NULL: nobody asks. */
     void (*silence_late)(void *context, int64_t late_ms);
+    void (*step)(void *context, const struct engine_step *step); /* NULL in a shard: for explanations */
     void *context;
 };
 

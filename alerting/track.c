@@ -194,6 +194,36 @@ static void note_step(struct notes *notes, const struct walk *walk)
     }
 }
 
+/* For explanations alone; a shard has nobody who watches. */
+static void show_step(struct engine *engine, const struct walk *walk, const struct instant *instant,
+                      bool again)
+{
+    const struct segment *segment = timeline_at(&walk->track->timeline, instant->key.ms);
+    bool on = segment != NULL && segment->state == SEGMENT_ON;
+    const struct judge_outcome *outcome = &walk->outcome;
+    const struct held *held = on && outcome->kind != EVENT_COUNT ? outcome->deciding : instant_first(instant);
+    const struct engine_step shown = {
+        .patient_id = walk->track->side[walk->side]->ledger.patient->patient_id,
+        .decided_ms = engine->unit.now_ms,
+        .rule_id = walk->track->rule_id,
+        .side = walk->side == SIDE_LOW ? "low" : "high",
+        .version = on ? segment->version->number : 0,
+        .in_force_from_ms = on ? segment->from_ms : INSTANT_NONE,
+        .layer = on ? rule_layer_word(segment->version->layer) : NULL,
+        .parameter = (uint16_t)walk->track->parameter,
+        .measured_ms = instant->key.ms,
+        .received_ms = held->received_ms,
+        .value = held->value,
+        .comparator = held->comparator,
+        .status = held->status,
+        .again = again,
+        .breach = outcome->breach,
+        .decided = outcome->kind == EVENT_COUNT ? NULL : event_word(outcome->kind),
+        .priority = walk->state->active,
+    };
+    engine->out.step(engine->out.context, &shown);
+}
+
 static bool raised_now(const struct walk *walk)
 {
     return walk->out_count > 0 && walk->out[walk->out_count - 1].kind == EVENT_RAISED;
@@ -235,6 +265,8 @@ static void judge_side(struct engine *engine, struct track *track, enum rule_sid
     notes->count = 0;
     while (series_next(series, &index, &instant)) {
         step(&walk, &instant);
+        if (engine->out.step != NULL)
+            show_step(engine, &walk, &instant, false);
         note_step(notes, &walk);
         if (counts_breach(&walk))
             ++*(notes->count > 0 ? &notes->items[notes->count - 1].in_breach : &open->story.in_breach);
@@ -317,6 +349,8 @@ static void replay_side(struct engine *engine, struct track *track, enum rule_si
         story_copy(push_story(&engine->stories), &side->base_open);
     while (series_next(series, &index, &instant)) {
         step(&walk, &instant);
+        if (engine->out.step != NULL)
+            show_step(engine, &walk, &instant, true);
         tell_step(&engine->stories, &walk);
         if (walk.outcome.breach)
             meet_breach(&scene, &instant, !series_has_next(series, index));

@@ -8,7 +8,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspa
 from tests.harness import tree  # noqa: E402
 
 # folder: the folders above it that it may include from
-ROWS = ["daemon/base", "daemon/model", "config", "storage", "alerting", "daemon/registry", "daemon/ingest",
+ROWS = ["daemon/base", "daemon/model", "config", "storage", "alerting", "daemon/history", "daemon/registry", "daemon/ingest",
         "daemon/admin", "daemon"]
 ALLOWED = {row: set(ROWS[:index + 1]) for index, row in enumerate(ROWS)}
 ALLOWED["daemon/ctl"] = {row for row in ROWS if row != "daemon/ingest"} | {"daemon/ctl"}
