@@ -66,7 +66,7 @@ void held_get(const struct held_array *held, size_t index, struct held *ret);
 int64_t held_ms(const struct held_array *held, size_t index);
 void held_key(const struct held_array *held, size_t index, struct reading_key *ret);
 unsigned held_flags(const struct held_array *held, size_t index);
-/* MEMBER and NEW alone ever change. */
+/* All others stay as they were put. */
 void held_set_flag(struct held_array *held, size_t index, enum held_flag flag, bool set);
 
 /* Puts a reading in at `place`, in front of what stands there. */

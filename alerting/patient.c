@@ -92,13 +92,13 @@ static size_t held_max(const struct series *series)
 bool patient_lets_go(const struct engine *engine, const struct series *series)
 {
     int64_t cut_ms = engine->unit.now_ms - 2 * engine_lookback_ms(engine, series->parameter);
-    size_t count = series_count(series);
-    return count > held_max(series) || (count > 0 && held_ms(&series->held, 0) < cut_ms);
+    size_t first = series_first(series), count = series_count(series);
+    return count - first > held_max(series) || (first < count && held_ms(&series->held, first) < cut_ms);
 }
 
 void patient_let_go(struct engine *engine, struct patient *patient, struct series *series)
 {
-    size_t count = 0;
+    size_t first = series_first(series), count = first;
     int64_t cut_ms = engine->unit.now_ms - 2 * engine_lookback_ms(engine, series->parameter);
     while (count < series_count(series) && held_ms(&series->held, count) < cut_ms)
         count++;
@@ -109,13 +109,12 @@ void patient_let_go(struct engine *engine, struct patient *patient, struct serie
         while (count < series_count(series) && held_ms(&series->held, count) < cut_ms)
             count++;
     }
-    if (count == 0)
+    if (count == first)
         return;
     for (size_t i = 0; i < patient->tracks_count; i++)
         if (patient->tracks[i]->parameter == series->parameter)
             track_let_go(engine, patient->tracks[i], series, count, cut_ms);
-    series->cut_ms = cut_ms;
-    series_drop(series, count);
+    series_drop(series, count, cut_ms);
 }
 
 void patient_reading_id(const struct engine *engine, const struct patient *patient, enum parameter parameter,

@@ -340,14 +340,71 @@ bool series_newest(const struct series *series, struct held *ret)
     return false;
 }
 
-void series_drop(struct series *series, size_t count)
+static bool holds_mark(const struct series *series, size_t count, const struct series_mark *mark)
 {
-    held_drop(&series->held, count);
+    struct held held;
+    for (size_t i = 0; i < count; i++) {
+        series_item(series, i, &held);
+        if (held.alias == mark->alias && reading_key_equal(&held.key, &mark->key))
+            return true;
+    }
+    return false;
+}
+
+static void drop_marks(struct series *series, size_t held_on)
+{
     size_t kept = 0;
     for (size_t i = 0; i < series->marks_count; i++)
-        if (series->marks[i].key.ms >= series->cut_ms)
+        if (series->marks[i].key.ms >= series->cut_ms || holds_mark(series, held_on, &series->marks[i]))
             series->marks[kept++] = series->marks[i];
     series->marks_count = kept;
+}
+
+/* Which of the first `count` items are to be held on. Those that are already are looked at again when one of
+ * them may be over, and when others may join them: not at every reading that comes. */
+static void choose_kept(struct series *series, size_t count, int64_t cut_ms, bool *kept)
+{
+    size_t first = series_first(series);
+    bool again = first > 0 && series->meant_until_ms < cut_ms;
+    for (size_t i = first; i < count && !again; i++)
+        again = (held_flags(&series->held, i) & HELD_AMENDS) != 0;
+    for (size_t i = 0; i < first; i++)
+        kept[i] = true;
+    if (again)
+        series->meant_until_ms = series__find_meant(series, count, kept);
+}
+
+void series_drop(struct series *series, size_t count, int64_t cut_ms)
+{
+    size_t held_on = 0;
+    bool *kept = zeroed(count * sizeof *kept);
+    struct held *items = NULL;
+    if (series->marks_count > 0)
+        choose_kept(series, count, cut_ms, kept);
+    for (size_t i = 0; i < count; i++)
+        held_on += kept[i];
+    if (held_on > 0)
+        items = zeroed(held_on * sizeof *items);
+    for (size_t i = 0, n = 0; i < count; i++)
+        if (kept[i])
+            series_item(series, i, &items[n++]);
+    held_drop(&series->held, count);
+    for (size_t i = 0; i < held_on; i++) {
+        items[i].flags = HELD_AMENDS;
+        held_put(&series->held, i, &items[i]);
+    }
+    series->cut_ms = cut_ms;
+    drop_marks(series, held_on);
+    slab_give(items);
+    slab_give(kept);
+}
+
+size_t series_first(const struct series *series)
+{
+    size_t index = 0;
+    while (index < series_count(series) && held_ms(&series->held, index) < series->cut_ms)
+        index++;
+    return index;
 }
 
 size_t series_behind_tip(const struct series *series, const struct names *names)

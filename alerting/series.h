@@ -41,6 +41,7 @@ struct series {
     int64_t cut_ms;                         /* everything measured before it was let go, INT64_MIN at first */
     int64_t brought_ms;                     /* the first of what this unit brought, INT64_MAX without */
     int64_t changed_from_ms, changed_to_ms; /* members changed between them; INT64_MAX, INT64_MIN: nowhere */
+    int64_t meant_until_ms; /* what was let go and is held on need not be looked at before this is cut */
     struct held_array held;
     struct series_mark *marks;
     size_t marks_count, marks_capacity;
@@ -91,8 +92,12 @@ static inline void series_item(const struct series *series, size_t index, struct
 {
     held_get(&series->held, index, ret);
 }
-/* Lets go of the first `count` items; the caller has moved its checkpoints over them. */
-void series_drop(struct series *series, size_t count);
+/* Lets go of the first `count` items, measured before cut_ms; the caller has moved its checkpoints over them.
+ * Amendments that have to do with anything that stays are held as long as that, in front and no members any
+ * more. */
+void series_drop(struct series *series, size_t count, int64_t cut_ms);
+/* The first item that nothing has moved over. */
+size_t series_first(const struct series *series);
 /* Index of the first item behind the tip; end of the unit of decision: all members are judged. */
 size_t series_behind_tip(const struct series *series, const struct names *names);
 void series_settle(struct series *series);

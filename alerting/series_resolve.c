@@ -22,7 +22,7 @@ struct carrier {
 };
 
 struct resolution {
-    struct series *series;
+    const struct series *series;
     struct held *items;       /* of the series, laid out */
     uint32_t *parent;         /* union-find */
     uint32_t *winner;         /* of a root: item of its winning amendment, UINT32_MAX without */
@@ -212,13 +212,43 @@ static void choose_winners(struct resolution *r)
     }
 }
 
+static void join_all(struct resolution *r)
+{
+    prepare(r);
+    for (size_t i = 0; i < r->count; i++)
+        if ((r->items[i].flags & HELD_AMENDS) && (r->items[i].alias == 0 || !mean_alias(r, i)))
+            mean_key(r, i);
+}
+
+static void finish(struct resolution *r)
+{
+    slab_give(r->items);
+    slab_give(r->parent);
+    slab_give(r->winner);
+    slab_give(r->carriers);
+}
+
+int64_t series__find_meant(const struct series *series, size_t count, bool *meant)
+{
+    struct resolution r = {.series = series};
+    int64_t until_ms = INT64_MAX;
+    join_all(&r);
+    for (size_t i = count; i < r.count; i++)
+        r.winner[find_root(&r, (uint32_t)i)] = (uint32_t)i;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t last = r.winner[find_root(&r, (uint32_t)i)];
+        meant[i] = (r.items[i].flags & HELD_AMENDS) && last != UINT32_MAX;
+        if (meant[i] && r.items[last].key.ms < until_ms)
+            until_ms = r.items[last].key.ms;
+    }
+    finish(&r);
+    return until_ms;
+}
+
 void series__resolve_all(struct series *series, const struct names *names)
 {
     struct resolution r = {.series = series};
-    prepare(&r);
-    for (size_t i = 0; i < r.count; i++)
-        if ((r.items[i].flags & HELD_AMENDS) && (r.items[i].alias == 0 || !mean_alias(&r, i)))
-            mean_key(&r, i);
+    join_all(&r);
     choose_winners(&r);
     for (size_t i = 0; i < r.count; i++) {
         const struct held *held = &r.items[i];
@@ -233,8 +263,5 @@ void series__resolve_all(struct series *series, const struct names *names)
         }
         set_member(series, names, i, held, member);
     }
-    slab_give(r.items);
-    slab_give(r.parent);
-    slab_give(r.winner);
-    slab_give(r.carriers);
+    finish(&r);
 }

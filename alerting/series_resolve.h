@@ -7,6 +7,9 @@
 
 /* Members among the items [low, high) of one key that no amendment may concern. */
 void series__resolve_key(struct series *series, const struct names *names, size_t low, size_t high);
+/* Which of the first `count` items are amendments that have to do with any of the others; up to when they all
+ * will. */
+int64_t series__find_meant(const struct series *series, size_t count, bool *meant);
 /* Members of the whole series. */
 void series__resolve_all(struct series *series, const struct names *names);
 /* True when members of this key have been judged: a change here is one of the past. */

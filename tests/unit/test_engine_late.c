@@ -399,7 +399,68 @@ static void test_same_calls_same_bytes(void)
     fixture_close(&other);
 }
 
+/* A void that names its reading by the identifier and a correction that stands at its key, of one version
+ * time: the void wins in whatever order the three come, in one request or in three. */
+static void test_void_by_identifier_against_a_correction_by_key(void)
+{
+    static const struct offer three[] = {
+        {.parameter = "heart-rate", .value = "130", .at = 20, .alias = 50},
+        {.parameter = "heart-rate", .value = "80", .at = 20, .status = "corrected", .issued = 30},
+        {.parameter = "heart-rate", .value = "130", .at = 10, .status = "void", .issued = 30, .alias = 50},
+    };
+    static const int orders[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    for (int together = 0; together < 4; together++)
+        for (size_t o = 0; o < sizeof orders / sizeof orders[0]; o++) {
+            struct offer offers[3] = {three[orders[o][0]], three[orders[o][1]], three[orders[o][2]]};
+            fixture_open_patient(f);
+            CU_ASSERT_EQUAL_FATAL(fixture_rule(f, 0, 0, RULE_RUN), OK);
+            OFFER("heart-rate", "130", 15);
+            int first = together == 3 ? 3 : together;
+            if (first > 0)
+                fixture_offer_all(f, offers, first, 40);
+            for (int i = first; together != 1 && i < 3; i++)
+                fixture_offer_all(f, &offers[i], 1, 41 + i);
+            if (together == 1)
+                fixture_offer_all(f, offers + 1, 2, 41);
+            LATE("130", 22, 45);
+            EPISODES_ARE("t.run high 22--1 open high@22");
+            fixture_close(f);
+        }
+}
+
+/* A void that names its reading by the identifier, and says an earlier time than it, holds on as long as the
+ * reading does: the line of what is held passes the void first. */
+static void test_amendments_outlive_their_own_time(void)
+{
+    const int line = 2 * 16 * DAY_MIN; /* what is held of a heart rate */
+    fixture_open_patient(f);
+    CU_ASSERT_EQUAL_FATAL(fixture_rule(f, 0, 0, RULE_HR), OK);
+    fixture_offer(f,
+                  (struct offer){.parameter = "heart-rate", .value = "130", .at = 3 * DAY_MIN, .alias = 36});
+    TRACE_IS("raised high 4320");
+    fixture_offer(f, (struct offer){.parameter = "heart-rate",
+                                    .value = "130",
+                                    .at = 1 * DAY_MIN,
+                                    .received = 4 * DAY_MIN,
+                                    .status = "void",
+                                    .issued = 4 * DAY_MIN,
+                                    .alias = 36});
+    TRACE_IS("~cancelled high 4320 (void)");
+    OFFER("heart-rate", "80", 1 * DAY_MIN + line + 60); /* the void is behind the line, its reading is not */
+    OFFER("heart-rate", "80", 1 * DAY_MIN + line + 120);
+    fixture_offer(f,
+                  (struct offer){.parameter = "heart-rate", .value = "81", .at = 1 * DAY_MIN + line + 120});
+    LATE("82", 1 * DAY_MIN + line + 90, 1 * DAY_MIN + line + 121);
+    TRACE_IS("");
+    OFFER("heart-rate", "80", 3 * DAY_MIN + line + 60); /* now both are */
+    LATE("82", 3 * DAY_MIN + line + 30, 3 * DAY_MIN + line + 61);
+    TRACE_IS("");
+    fixture_close(f);
+}
+
 SUITE(engine_late) = {
+    {"amendments outlive their own time", test_amendments_outlive_their_own_time},
+    {"void by identifier against a correction by key", test_void_by_identifier_against_a_correction_by_key},
     {"a late breach raises", test_late_breach_raises},
     {"late data split an episode", test_late_splits},
     {"a void merges two", test_void_merges},
