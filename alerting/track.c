@@ -273,6 +273,10 @@ static void judge_side(struct engine *engine, struct track *track, enum rule_sid
         if (walk.outcome.breach)
             meet_breach(&scene, &instant, !series_has_next(series, index));
     }
+    if (judged->tip.active != PRIORITY_NONE) { /* what they opened may have ended before now */
+        pass_ends(&walk, engine->unit.now_ms - 1);
+        note_step(notes, &walk);
+    }
     apply_notes(&scene, notes);
     ledger_live(&scene);
 }

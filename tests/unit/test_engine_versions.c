@@ -431,6 +431,28 @@ static void test_rules_of_all_layers_are_bounded(void)
     fixture_close(f);
 }
 
+/* What late data raise before an end of the rule that is past is over in the same unit. */
+static void test_late_before_a_past_end(void)
+{
+    fixture_open_patient(f);
+    CU_ASSERT_EQUAL(fixture_rule(f, 1, 1, ABOVE("100", "")), OK);
+    CU_ASSERT_EQUAL(fixture_rule(f, 20, 20, ABOVE("100", ",'enabled':false")), OK);
+    CU_ASSERT_EQUAL(fixture_rule(f, 40, 40, ABOVE("100", "")), OK);
+    LATE("110", 10, 50);
+    TRACE_IS("raised medium 10 | cleared medium 20 (rule-disabled)");
+    EPISODES_ARE("t.hr high 10-20 cleared medium@10");
+    fixture_close(f);
+
+    fixture_open_patient(f);
+    CU_ASSERT_EQUAL(fixture_rule(f, 1, 1, ABOVE("100", "")), OK);
+    CU_ASSERT_EQUAL(fixture_rule(f, 2, 20, ABOVE("100", ",'enabled':false")), OK);
+    LATE("110", 10, 20);
+    TRACE_IS("raised medium 10"); /* what is due at this very time waits */
+    fixture_tick(f, 20.001);
+    TRACE_IS("cleared medium 20 (rule-disabled)");
+    fixture_close(f);
+}
+
 SUITE(engine_versions) = {
     {"the most specific layer", test_most_specific_layer},
     {"other scopes do not count", test_other_scopes_do_not_count},
@@ -451,5 +473,6 @@ SUITE(engine_versions) = {
     {"what never changes under one id", test_what_never_changes},
     {"a change of line", test_change_of_line},
     {"rules of all layers are bounded", test_rules_of_all_layers_are_bounded},
+    {"late data before an end that is past", test_late_before_a_past_end},
     {NULL, NULL},
 };
