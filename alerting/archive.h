@@ -74,11 +74,18 @@ void archive_spans(struct archive *a, struct spans *spans);
 
 /* archive_series.c */
 void archive_names(struct archive *a, struct names *names);
+void archive_name(struct archive *a, uint32_t *number); /* 0: none */
 void archive_key(struct archive *a, struct reading_key *key);
 struct series *archive_series(struct archive *a, struct series *series); /* gives when reading; NULL: bad */
 
 /* archive_track.c */
 struct track *archive_track(struct archive *a, struct track *track);
 struct technical *archive_technical(struct archive *a, struct technical *technical);
+void archive_story(struct archive *a, struct story *story);
+void archive_ledger(struct archive *a, struct ledger *ledger);
+
+/* archive_device.c */
+void archive_device_log(struct archive *a, struct device_log **log);
+void archive_alarms(struct archive *a, struct track *track);
 
 #endif

@@ -28,7 +28,7 @@ void archive_names(struct archive *a, struct names *names)
     names->sweep_at = (uint32_t)sweep_at;
 }
 
-static void archive_name(struct archive *a, uint32_t *number)
+void archive_name(struct archive *a, uint32_t *number)
 {
     archive_u32(a, number);
     if (a->writing || *number == 0)

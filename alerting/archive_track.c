@@ -174,7 +174,7 @@ static void archive_transition(struct archive *a, struct transition *t)
     archive_reason(a, &t->reason);
 }
 
-static void archive_story(struct archive *a, struct story *story)
+void archive_story(struct archive *a, struct story *story)
 {
     size_t count = archive_count(a, story->count);
     if (count == 0)
@@ -218,9 +218,11 @@ static bool has_version(const struct story *story)
     return false;
 }
 
-static void archive_ledger(struct archive *a, struct ledger *ledger)
+void archive_ledger(struct archive *a, struct ledger *ledger)
 {
     archive_instant(a, &ledger->frozen_ms);
+    if (ledger->beginning == BEGAN_EVENT)
+        archive_u32(a, &ledger->uses);
     size_t count = archive_count(a, ledger->count);
     for (size_t i = 0; i < count && !a->bad; i++) {
         struct episode *episode = a->writing ? ledger->items[i] : zeroed(sizeof *episode);
@@ -320,6 +322,8 @@ struct track *archive_track(struct archive *a, struct track *track)
         archive_side(a, track, i);
     if (track->silence != NULL)
         archive_silence(a, track->silence);
+    if (track->kind == RULE_EVENT)
+        archive_alarms(a, track);
     if (!a->writing && !a->bad && !timeline_fits(track))
         archive_fault(a);
     return track;

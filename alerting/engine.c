@@ -6,6 +6,7 @@
 
 #include "alerting/admission.h"
 #include "alerting/commands.h"
+#include "alerting/device.h"
 #include "alerting/episode_act.h"
 #include "alerting/episodes.h"
 #include "alerting/grow.h"
@@ -147,9 +148,13 @@ void engine_decide(struct engine *engine, struct patient *patient, struct readin
     unit_begin(&engine->unit, engine->now_ms, "late-data", false);
     engine->arrivals_count = engine->touched_count = 0;
     for (uint32_t i = first; i != READING_CHAIN_END; i = heads[i].next)
-        admission_take(engine, patient, &heads[i], tails + heads[i].tail_offset);
+        if (heads[i].flags & FLAG_DEVICE_EVENT)
+            device_take(engine, patient, &heads[i], tails + heads[i].tail_offset);
+        else
+            admission_take(engine, patient, &heads[i], tails + heads[i].tail_offset);
     for (size_t i = 0; i < engine->touched_count; i++)
         patient_judge(engine, patient, engine->touched[i]);
+    device_judge(engine, patient);
     for (size_t i = 0; engine->arrivals_count > 0 && i < patient->tracks_count; i++)
         if (patient->tracks[i]->kind == RULE_SILENCE)
             silence_receive(engine, patient->tracks[i]);

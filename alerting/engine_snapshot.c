@@ -294,6 +294,7 @@ static void archive_patient(struct archive *a, struct patient *patient)
     archive_names(a, &patient->names);
     archive_registry(a, patient);
     archive_all_series(a, patient);
+    archive_device_log(a, &patient->devices);
     archive_tracks(a, patient);
     archive_technicals(a, patient);
     archive_instant(a, &patient->due_ms);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "alerting/device.h"
 #include "alerting/engine_state.h"
 #include "alerting/episode_act.h"
 #include "alerting/episodes_internal.h"
@@ -45,6 +46,20 @@ bool story_is_open(const struct story *story)
 int64_t story_end_ms(const struct story *story)
 {
     return story_is_open(story) ? INT64_MAX : story->items[story->count - 1].at_ms;
+}
+
+struct story *story_list_push(struct story_list *stories)
+{
+    stories->items = grow(stories->items, stories->count + 1, &stories->capacity, sizeof stories->items[0]);
+    stories->items[stories->count] = (struct story){0};
+    return &stories->items[stories->count++];
+}
+
+void story_list_clear(struct story_list *stories)
+{
+    for (size_t i = 0; i < stories->count; i++)
+        story_deinit(&stories->items[i]);
+    stories->count = 0;
 }
 
 static uint64_t short_id(const uint8_t id[UUID_BYTES])
@@ -119,21 +134,36 @@ static enum priority present_priority(const struct episode *episode)
     return episode->story.items[episode->story.count - 1].priority;
 }
 
+static int64_t live_within_ms_of(const struct ledger *ledger)
+{
+    return ledger->class == ALERT_DEVICE ? DEVICE_LIVE_WITHIN_MS
+                                         : parameter_row(ledger->parameter)->live_within_ms;
+}
+
+bool scene_newest(const struct scene *scene, int64_t *ret_ms, int64_t *ret_received_ms)
+{
+    const struct device_message *message = scene->newest_message;
+    struct held held;
+    if (message == NULL && (scene->series == NULL || !series_newest(scene->series, &held)))
+        return false;
+    *ret_ms = message != NULL ? message->ms : held.key.ms;
+    *ret_received_ms = message != NULL ? message->received_ms : held.received_ms;
+    return true;
+}
+
 /* RULES.md section 5, live or retrospective: decided once, when the event is. */
 bool scene_is_live(const struct scene *scene, const struct transition *transition, bool stays_open)
 {
     const struct unit *unit = &scene->engine->unit;
-    if (scene->ledger->class != ALERT_CLINICAL)
+    if (scene->ledger->class == ALERT_SILENCE || scene->ledger->class == ALERT_TECHNICAL)
         return true;
     if (unit->of_rules && transition->kind != EVENT_CLEARED && transition->kind != EVENT_CLOSED)
         return false;
-    int64_t live_within_ms = parameter_row(scene->ledger->parameter)->live_within_ms;
+    int64_t live_within_ms = live_within_ms_of(scene->ledger), newest_ms, received_ms;
     if (transition->at_ms >= unit->now_ms - live_within_ms)
         return true;
-    struct held newest;
-    return stays_open && scene->series != NULL && series_newest(scene->series, &newest) &&
-           newest.received_ms >= unit->now_ms - live_within_ms &&
-           newest.received_ms - newest.key.ms <= live_within_ms;
+    return stays_open && scene_newest(scene, &newest_ms, &received_ms) &&
+           received_ms >= unit->now_ms - live_within_ms && received_ms - newest_ms <= live_within_ms;
 }
 
 /* An event of the episode; its priority is published, and a lower one lowers what was paged for good. */
@@ -184,9 +214,10 @@ struct episode *ledger_add_episode(const struct scene *scene, const struct readi
 {
     struct ledger *ledger = scene->ledger;
     struct episode *episode = zeroed(sizeof *episode);
-    uint32_t generation = 0;
+    uint32_t generation = ledger->beginning == BEGAN_EVENT ? ledger->uses++ : 0;
     for (size_t i = 0; i < ledger->count; i++)
-        generation += reading_key_equal(&ledger->items[i]->id_began, began);
+        generation +=
+            ledger->beginning != BEGAN_EVENT && reading_key_equal(&ledger->items[i]->id_began, began);
     episode->id_began = *began;
     episode->handled_ms = episode->shelved_until_ms = INSTANT_NONE;
     episode_identify(ledger, began, generation, episode->id);
@@ -310,11 +341,21 @@ static void id_add_day(struct id_fields *fields, int64_t day)
     id_add(fields, text);
 }
 
+/* Empty for a missing one: technical alerts about device events have none. */
+static const char *parameter_name(const struct ledger *ledger)
+{
+    return ledger->parameter == PARAMETER_COUNT ? "" : parameter_row(ledger->parameter)->name;
+}
+
 void episode_identify(const struct ledger *ledger, const struct reading_key *began, uint32_t generation,
                       uint8_t id[UUID_BYTES])
 {
     static const char *const words[] = {
-        [BEGAN_READING] = "reading", [BEGAN_DAY] = "day", [BEGAN_LAST_SEEN] = "last_seen"};
+        [BEGAN_READING] = "reading",
+        [BEGAN_DAY] = "day",
+        [BEGAN_LAST_SEEN] = "last_seen",
+        [BEGAN_EVENT] = "event",
+    };
     static const char *const sides[] = {[SIDE_LOW] = "low", [SIDE_HIGH] = "high", [SIDE_NONE] = ""};
     struct id_fields fields = {.size = 0};
     id_add(&fields, ledger->rule_id);
@@ -323,14 +364,17 @@ void episode_identify(const struct ledger *ledger, const struct reading_key *beg
     id_add(&fields, words[ledger->beginning]);
     if (ledger->beginning == BEGAN_READING) {
         id_add(&fields, ledger->patient->ref);
-        id_add(&fields, parameter_row(ledger->parameter)->name);
+        id_add(&fields, parameter_name(ledger));
         id_add(&fields, names_text(&ledger->patient->names, began->device));
         id_add(&fields, names_text(&ledger->patient->names, began->sensor));
         id_add_integer(&fields, began->ms);
     } else if (ledger->beginning == BEGAN_DAY) {
         if (ledger->technical >= 0) /* a rule of the patient has one parameter */
-            id_add(&fields, parameter_row(ledger->parameter)->name);
+            id_add(&fields, parameter_name(ledger));
         id_add_day(&fields, began->ms);
+    } else if (ledger->beginning == BEGAN_EVENT) {
+        id_add(&fields, names_text(&ledger->patient->names, began->device));
+        id_add(&fields, names_text(&ledger->patient->names, began->sensor));
     } else {
         id_add_integer(&fields, began->ms);
     }

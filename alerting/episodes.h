@@ -13,6 +13,9 @@ void story_copy(struct story *to, const struct story *from);
 struct transition *story_add(struct story *story, const struct transition *transition);
 bool story_is_open(const struct story *story);
 int64_t story_end_ms(const struct story *story); /* INT64_MAX while open */
+struct story_list;
+struct story *story_list_push(struct story_list *stories); /* an empty one */
+void story_list_clear(struct story_list *stories);
 
 void ledger_deinit(struct ledger *ledger, struct engine *engine);
 struct episode *ledger_open_episode(const struct ledger *ledger);
@@ -23,9 +26,10 @@ void ledger_take_episode(struct engine *engine, struct ledger *ledger, struct ep
 struct scene {
     struct engine *engine;
     struct ledger *ledger;
-    const struct series *series; /* NULL for silence and technical alerts */
-    bool has_fresh;              /* a fresh breach was met: */
-    struct transition fresh;     /* what the event `live` then rests on; of no kind or priority */
+    const struct series *series;                 /* NULL for silence, technical and device alerts */
+    const struct device_message *newest_message; /* of a device episode, in place of series */
+    bool has_fresh;                              /* a fresh breach was met: */
+    struct transition fresh; /* what the event `live` then rests on; of no kind or priority */
 };
 
 /* In order: the next transition of the open episode, or the beginning of one. `stays_open`: at the unit's

@@ -25,8 +25,17 @@ struct claim { /* of one new episode */
     bool is_new;
 };
 
+/* At the instant of its clearing an episode is over; one that was cleared as it was raised has that instant
+ * alone. */
+static bool is_instant(const struct story *story)
+{
+    return story->items[0].at_ms == story_end_ms(story);
+}
+
 static bool shares_instant(const struct story *a, const struct story *b)
 {
+    if (is_instant(a) || is_instant(b))
+        return a->items[0].at_ms <= story_end_ms(b) && b->items[0].at_ms <= story_end_ms(a);
     return a->items[0].at_ms < story_end_ms(b) && b->items[0].at_ms < story_end_ms(a);
 }
 
@@ -78,7 +87,7 @@ void episode_reinstate(struct engine *engine, struct episode *episode)
 static void cancel(const struct scene *scene, struct episode *episode, struct claim *claims,
                    size_t claims_count)
 {
-    struct held newest;
+    int64_t newest_ms, received_ms;
     struct claim *into = NULL;
     for (size_t i = 0; i < claims_count && into == NULL; i++)
         if (matches(claims[i].story, episode))
@@ -86,8 +95,7 @@ static void cancel(const struct scene *scene, struct episode *episode, struct cl
     episode->open_at_cancel = episode_is_open(episode);
     if (into != NULL && episode->open_at_cancel)
         into->merged = (struct merged){true, episode->published, episode->paged, episode->acknowledged};
-    bool has_newest = scene->series != NULL && series_newest(scene->series, &newest);
-    episode->newest_at_cancel_ms = has_newest ? newest.key.ms : INT64_MIN;
+    episode->newest_at_cancel_ms = scene_newest(scene, &newest_ms, &received_ms) ? newest_ms : INT64_MIN;
     episode->cancelled = true;
     struct pending *pending = episode_emit(scene, episode, EVENT_CANCELLED, episode->story.count);
     episode->paged = PRIORITY_NONE;

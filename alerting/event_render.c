@@ -326,6 +326,27 @@ static void reference_member(struct buffer *json, const struct pending *pending)
     render_close(json, '}');
 }
 
+/* A device's own alarm, as its maker classified it: the message that decided, or the last one before what
+ * did. */
+static void device_event_member(struct buffer *json, const struct pending *pending)
+{
+    const struct ledger *ledger = pending->ledger;
+    const struct transition *message = &pending->basis, *first = pending->episode->story.items;
+    if (ledger->class != ALERT_DEVICE)
+        return;
+    for (size_t i = pending->prefix; message->first.device == 0 && i > 0; i--)
+        message = &first[i - 1];
+    const struct names *names = &ledger->patient->names;
+    render_key(json, "device_event");
+    render_open(json, '{');
+    text_member(json, "device", names_text(names, message->deciding.device));
+    text_member(json, "episode", names_text(names, message->deciding.sensor));
+    text_member(json, "class", names_text(names, message->first.device));
+    text_member(json, "phase", reading_phase_text((enum device_phase)message->value));
+    instant_member(json, "measured_at", message->deciding.ms);
+    render_close(json, '}');
+}
+
 /* -------------------------------------------------------------------------------------------------- episode
  */
 
@@ -470,6 +491,7 @@ void event_render(const struct engine *engine, const struct pending *pending, st
     render_boolean(json, pending->retrospective);
     readings_members(json, engine, pending);
     reference_member(json, pending);
+    device_event_member(json, pending);
     episode_members(json, pending);
     outcome_members(json, pending);
     text_members(json, pending);

@@ -55,7 +55,7 @@ struct episode { /* published */
     int64_t shelved_until_ms;    /* INSTANT_NONE: not shelved */
 };
 
-enum beginning { BEGAN_READING, BEGAN_DAY, BEGAN_LAST_SEEN };
+enum beginning { BEGAN_READING, BEGAN_DAY, BEGAN_LAST_SEEN, BEGAN_EVENT };
 
 struct ledger { /* the published episodes of one rule and side of a patient, by the time they were first
                    raised */
@@ -70,6 +70,7 @@ struct ledger { /* the published episodes of one rule and side of a patient, by 
     struct episode **items;
     size_t count, capacity;
     int64_t frozen_ms; /* raised at or before: no longer held, INT64_MIN at first */
+    uint32_t uses;     /* BEGAN_EVENT: ids ever made; the ledger is of one device episode */
 };
 
 #endif

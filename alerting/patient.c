@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alerting/device.h"
 #include "alerting/episodes.h"
 #include "alerting/grow.h"
 #include "alerting/silence.h"
@@ -51,6 +52,7 @@ void patient_free(struct patient *patient, struct engine *engine)
         technical_free(patient->technicals[i], engine);
     for (size_t i = 0; i < patient->series_count; i++)
         series_free(patient->series[i]);
+    device_log_free(patient->devices);
     slab_give(patient->tracks);
     slab_give(patient->technicals);
     slab_give(patient->series);
@@ -240,6 +242,10 @@ static void follow_timeline(struct engine *engine, struct patient *patient, stru
         silence_schedule(engine, track);
         return;
     }
+    if (track->kind == RULE_EVENT) {
+        device_replay(engine, track, engine->unit.now_ms);
+        return;
+    }
     const struct series *series = patient_series(patient, track->parameter);
     bool again = take_shape(track);
     again |= track_reaches(track, changed_ms);
@@ -328,12 +334,18 @@ void patient_judge(struct engine *engine, struct patient *patient, struct series
     series_settle(series);
 }
 
+static int64_t due_of(const struct track *track)
+{
+    return track->kind == RULE_SILENCE ? track->silence->due_ms
+           : track->kind == RULE_EVENT ? device_due_ms(track)
+                                       : track_due_ms(track);
+}
+
 void patient_schedule(struct engine *engine, struct patient *patient)
 {
     int64_t due_ms = technical_due_ms(patient);
     for (size_t i = 0; i < patient->tracks_count; i++) {
-        struct track *track = patient->tracks[i];
-        int64_t track_ms = track->kind == RULE_SILENCE ? track->silence->due_ms : track_due_ms(track);
+        int64_t track_ms = due_of(patient->tracks[i]);
         due_ms = track_ms < due_ms ? track_ms : due_ms;
     }
     if (due_ms != patient->due_ms)
@@ -345,9 +357,13 @@ void patient_expire(struct engine *engine, struct patient *patient)
     int64_t due_ms = patient->due_ms;
     for (size_t i = 0; i < patient->tracks_count; i++) {
         struct track *track = patient->tracks[i];
-        if (track->kind == RULE_SILENCE && track->silence->due_ms <= due_ms)
+        if (due_of(track) > due_ms)
+            continue;
+        if (track->kind == RULE_SILENCE)
             silence_expire(engine, track);
-        else if (track->kind != RULE_SILENCE && track_due_ms(track) <= due_ms)
+        else if (track->kind == RULE_EVENT)
+            device_pass(engine, track, due_ms);
+        else
             track_pass(engine, track, patient_series(patient, track->parameter), due_ms);
     }
     technical_expire(engine, patient, due_ms);
@@ -356,6 +372,8 @@ void patient_expire(struct engine *engine, struct patient *patient)
 
 static enum priority rule_urgency(const struct rule *rule)
 {
+    if (rule->kind == RULE_EVENT)
+        return device_urgency(&rule->event);
     enum priority urgency = rule->kind == RULE_LIMIT ? PRIORITY_NONE : rule->priority;
     for (unsigned side = 0; rule->kind == RULE_LIMIT && side < SIDE_COUNT; side++)
         for (unsigned i = 0; i < rule->limit.side[side].count; i++)

@@ -59,14 +59,38 @@ static void name_side(bool *named, enum rule_kind kind, const struct track_side 
     name_ledger(named, &side->ledger);
 }
 
+static void name_message(bool *named, const struct device_message *message)
+{
+    named[message->device] = named[message->episode] = named[message->class] = true;
+}
+
+static void name_alarm(bool *named, const struct device_alarm *alarm)
+{
+    named[alarm->device] = named[alarm->episode] = true;
+    if (alarm->base.any)
+        name_message(named, &alarm->base.last);
+    if (alarm->base_open.count > 0)
+        name_story(named, &alarm->base_open);
+    name_ledger(named, &alarm->ledger);
+}
+
+static void name_track(bool *named, const struct track *track)
+{
+    for (unsigned side = 0; side < SIDE_COUNT; side++)
+        name_side(named, (enum rule_kind)track->kind, track->side[side]);
+    for (size_t i = 0; track->alarms != NULL && i < track->alarms->count; i++)
+        name_alarm(named, track->alarms->items[i]);
+}
+
 void patient_sweep_names(struct patient *patient)
 {
     bool *named = zeroed((patient->names.count + 1) * sizeof *named);
     for (size_t i = 0; i < patient->series_count; i++)
         name_series(named, patient->series[i]);
     for (size_t i = 0; i < patient->tracks_count; i++)
-        for (unsigned side = 0; side < SIDE_COUNT; side++)
-            name_side(named, (enum rule_kind)patient->tracks[i]->kind, patient->tracks[i]->side[side]);
+        name_track(named, patient->tracks[i]);
+    for (size_t i = 0; patient->devices != NULL && i < patient->devices->count; i++)
+        name_message(named, &patient->devices->items[i]);
     for (size_t i = 0; i < patient->technicals_count; i++)
         name_ledger(named, &patient->technicals[i]->ledger);
     names_sweep(&patient->names, named);

@@ -4,6 +4,7 @@
 #ifndef VIGIE_ALERTING_STATE_H
 #define VIGIE_ALERTING_STATE_H
 
+#include "alerting/device_log.h"
 #include "alerting/engine.h"
 #include "alerting/judge.h"
 #include "alerting/ledger.h"
@@ -34,6 +35,24 @@ struct silence {
     int64_t due_ms;
 };
 
+/* An alarm of a device as one rule has it: alerting/device.h. */
+struct device_state { /* of a walk over its messages */
+    int64_t at_ms;    /* judged up to here, INT64_MIN at first */
+    enum priority active;
+    bool any;
+    struct device_message last; /* judged, if any */
+};
+struct device_alarm {
+    uint32_t device, episode; /* names */
+    struct ledger ledger;
+    struct device_state base; /* before the first held message */
+    struct story base_open;   /* the episode that is open there; count 0 without */
+};
+struct device_alarms { /* by device and episode */
+    struct device_alarm **items;
+    size_t count, capacity;
+};
+
 struct track {           /* a rule of a patient */
     const char *rule_id; /* a word of the engine */
     struct patient *patient;
@@ -42,7 +61,8 @@ struct track {           /* a rule of a patient */
     uint8_t kind;       /* enum rule_kind */
     uint8_t sides;      /* 1 << side: some version has it */
     struct track_side *side[SIDE_COUNT];
-    struct silence *silence; /* of that kind; its ledger is that of side[0] */
+    struct silence *silence;      /* of that kind; its ledger is that of side[0] */
+    struct device_alarms *alarms; /* of the kind event; NULL: none yet */
 };
 
 struct technical { /* an open or held technical alert */
@@ -74,7 +94,8 @@ struct patient {
     struct references references;
     struct series **series;
     uint32_t series_count, series_capacity;
-    struct track **tracks; /* sorted by rule id */
+    struct device_log *devices; /* NULL: none of its devices ever told an alarm */
+    struct track **tracks;      /* sorted by rule id */
     uint32_t tracks_count, tracks_capacity;
     struct technical **technicals;
     uint32_t technicals_count, technicals_capacity;

@@ -142,7 +142,7 @@ static void raise_or_count(struct engine *engine, struct technical *technical, c
         priority =
             patient_urgency(technical->ledger.patient, technical->ledger.parameter, engine->unit.now_ms);
     struct transition transition = transition_of(engine->unit.now_ms, EVENT_RAISED, priority);
-    transition.has_reading = true;
+    transition.has_reading = technical->ledger.parameter != PARAMETER_COUNT; /* a device event has no value */
     transition.comparator = held->comparator;
     transition.deciding = transition.first = held->key;
     transition.value = held->value;

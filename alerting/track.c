@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alerting/device.h"
 #include "alerting/episodes.h"
 #include "alerting/grow.h"
 #include "alerting/judge_own.h"
@@ -68,6 +69,7 @@ void track_free(struct track *track, struct engine *engine)
     if (track->silence != NULL)
         spans_deinit(&track->silence->suspensions);
     slab_give(track->silence);
+    device_alarms_free(track, engine);
     timeline_deinit(&track->timeline);
     slab_give(track);
 }
@@ -82,7 +84,7 @@ struct walk {
     struct judge_outcome outcome; /* of the instant of the step */
 };
 
-static struct transition ending(const struct segment *segment, enum priority active)
+struct transition track_ending(const struct segment *segment, enum priority active)
 {
     bool left = segment->state == SEGMENT_LEFT;
     return (struct transition){
@@ -96,8 +98,7 @@ static struct transition ending(const struct segment *segment, enum priority act
     };
 }
 
-/* The first end of the rule later than the instant; NULL without. */
-static const struct segment *next_end(const struct timeline *timeline, int64_t after_ms)
+const struct segment *track_next_end(const struct timeline *timeline, int64_t after_ms)
 {
     const struct segment *segment = timeline_after(timeline, after_ms);
     while (segment != NULL && segment->state == SEGMENT_ON)
@@ -111,10 +112,10 @@ static void pass_ends(struct walk *walk, int64_t upto_ms)
     struct judge_state *state = walk->state;
     const struct segment *end;
     walk->out_count = 0;
-    while ((end = next_end(&walk->track->timeline, state->at_ms)) != NULL && end->from_ms <= upto_ms) {
+    while ((end = track_next_end(&walk->track->timeline, state->at_ms)) != NULL && end->from_ms <= upto_ms) {
         state->at_ms = end->from_ms;
         if (state->active != PRIORITY_NONE)
-            walk->out[walk->out_count++] = ending(end, state->active);
+            walk->out[walk->out_count++] = track_ending(end, state->active);
         judge_end(state, (enum rule_kind)walk->track->kind);
     }
 }
@@ -305,20 +306,13 @@ void track_judge(struct engine *engine, struct track *track, const struct series
             judge_side(engine, track, (enum rule_side)side, series);
 }
 
-static struct story *push_story(struct story_list *stories)
-{
-    stories->items = grow(stories->items, stories->count + 1, &stories->capacity, sizeof stories->items[0]);
-    stories->items[stories->count] = (struct story){0};
-    return &stories->items[stories->count++];
-}
-
 /* What a step of a replay adds to the episodes. */
 static void tell_step(struct story_list *stories, const struct walk *walk)
 {
     for (unsigned i = 0; i < walk->out_count; i++) {
         struct story *story;
         if (walk->out[i].kind == EVENT_RAISED) {
-            story = push_story(stories);
+            story = story_list_push(stories);
             story->began = walk->outcome.began;
             story->in_breach = walk->outcome.in_breach;
         } else {
@@ -350,7 +344,7 @@ static void replay_side(struct engine *engine, struct track *track, enum rule_si
     begin_at_base(&side->tip, track, side);
     engine->stories.count = 0;
     if (side->base_open.count > 0)
-        story_copy(push_story(&engine->stories), &side->base_open);
+        story_copy(story_list_push(&engine->stories), &side->base_open);
     while (series_next(series, &index, &instant)) {
         step(&walk, &instant);
         if (engine->out.step != NULL)
@@ -402,7 +396,7 @@ int64_t track_due_ms(const struct track *track)
         const struct track_side *judged = track->side[side];
         const struct segment *end = judged == NULL || judged->tip.active == PRIORITY_NONE
                                         ? NULL
-                                        : next_end(&track->timeline, judged->tip.at_ms);
+                                        : track_next_end(&track->timeline, judged->tip.at_ms);
         if (end != NULL && end->from_ms < due_ms)
             due_ms = end->from_ms;
     }

@@ -16,6 +16,10 @@ static inline bool track_has_side(const struct track *track, unsigned side)
 /* Its state, made when there is none yet. */
 struct track_side *track_side(struct track *track, unsigned side);
 
+/* The first end of a rule later than the instant, NULL without; what it does to an open episode. */
+const struct segment *track_next_end(const struct timeline *timeline, int64_t after_ms);
+struct transition track_ending(const struct segment *segment, enum priority active);
+
 /* Judges what lies behind the series' tip, or everything when it is dirty; publishes the differences. */
 void track_judge(struct engine *engine, struct track *track, const struct series *series);
 /* Judges the held series again; series NULL: there is none. The clock ends rules that ended at or before

@@ -102,7 +102,8 @@ static void append_unit(struct shard *shard, const struct ticket *ticket, const 
             {&head, sizeof head},
             {ticket_tail(ticket, &ticket->heads[i]), head.tail_size},
         };
-        journal_append(shard->journal, RECORD_READING, parts, 2);
+        bool is_event = head.flags & FLAG_DEVICE_EVENT;
+        journal_append(shard->journal, is_event ? RECORD_DEVICE : RECORD_READING, parts, 2);
     }
     ensure(kept == 0);
 }

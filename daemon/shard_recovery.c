@@ -147,6 +147,7 @@ static void replay_record(struct replay *replay, const struct record *record)
         replay_tick(replay, record);
         break;
     case RECORD_READING:
+    case RECORD_DEVICE:
         replay_reading(replay, record);
         break;
     case RECORD_COMMAND:
@@ -156,6 +157,7 @@ static void replay_record(struct replay *replay, const struct record *record)
         replay_journaled_event(replay, record);
         break;
     case RECORD_REJECTED:
+    case RECORD_TYPES_END:
         break;
     }
     replay->records++;

@@ -21,6 +21,8 @@ enum record_type {
     RECORD_EVENT,    /* struct alert_event, then its JSON */
     RECORD_COMMAND,  /* JSON */
     RECORD_REJECTED, /* struct record_rejected, then code, text and original; part of no decision */
+    RECORD_DEVICE,   /* struct reading of a device event, then its tail */
+    RECORD_TYPES_END
 };
 
 /* Opens every turn: all that a turn knows of time. */
@@ -46,7 +48,6 @@ struct journal_options {
     uint64_t position_min;    /* new positions lie above this: the highest that a sink is known to hold */
     const struct cipher_keys *keys; /* the first seals, all open; outlives the journal */
 };
-
 struct journal;
 
 /* Opens for writing after a recovery scan: cuts a torn tail (a turn without its end), syncs what remains
@@ -55,8 +56,7 @@ struct journal;
 MUST_CHECK enum err journal_open(const struct journal_options *options, struct journal **ret_journal);
 void journal_close(struct journal *journal);
 
-/* A turn is built in memory, then written and synced whole. journal_append() gives the position that the
- * record will have; `parts` are concatenated. */
+/* A turn is built in memory, then written and synced whole; gives the position; `parts` are concatenated. */
 struct journal_bytes {
     const void *data;
     uint32_t size;
@@ -104,7 +104,7 @@ MUST_CHECK enum err journal_reader_next(struct journal_reader *reader, uint64_t 
 /* Like next, but gives only RECORD_EVENT and passes over blocks without events unopened. */
 MUST_CHECK enum err journal_reader_next_event(struct journal_reader *reader, uint64_t durable,
                                               struct record *ret_record);
-/* Where a later reader goes on: behind the last record given. */
+/* Behind the last record given, where a later reader goes on. */
 uint64_t journal_reader_position(const struct journal_reader *reader);
 /* Records (*ret_events: events) of the journal before that position; true once a record was asked for. */
 uint64_t journal_reader_count(const struct journal_reader *reader, uint64_t *ret_events);

@@ -181,5 +181,5 @@ bool journal__record_is_good(const void *payload, uint64_t length, uint64_t at)
         return false;
     memcpy(&record, (const char *)payload + at, sizeof(record));
     bool fits = journal__align(record.size) <= length - at - sizeof(record);
-    return fits && record.type >= RECORD_TICK && record.type <= RECORD_REJECTED;
+    return fits && record.type >= RECORD_TICK && record.type < RECORD_TYPES_END;
 }

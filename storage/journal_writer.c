@@ -250,7 +250,7 @@ uint64_t journal_append(struct journal *journal, enum record_type type, const st
                         unsigned parts_count)
 {
     struct record_header record = {.type = (uint8_t)type};
-    ensure(type >= RECORD_TICK && type <= RECORD_REJECTED);
+    ensure(type >= RECORD_TICK && type < RECORD_TYPES_END);
     for (unsigned index = 0; index < parts_count; index++)
         record.size += parts[index].size;
     if (type == RECORD_TICK && parts_count == 1 && parts[0].size == sizeof(struct record_tick))

@@ -23,6 +23,7 @@ void loader_batch_deinit(struct loader_batch *batch)
     free(batch->commands);
     free(batch->starts);
     free(batch->events);
+    free(batch->devices);
     free(batch->order);
     buffer_deinit(&batch->bytes);
 }
@@ -30,7 +31,7 @@ void loader_batch_deinit(struct loader_batch *batch)
 void loader_batch_clear(struct loader_batch *batch)
 {
     batch->readings_count = batch->events_count = batch->order_count = 0;
-    batch->commands_count = batch->starts_count = 0;
+    batch->commands_count = batch->starts_count = batch->devices_count = 0;
     batch->oldest_ms = INSTANT_NONE;
     buffer_clear(&batch->bytes);
     for (uint32_t i = 0; i < batch->shards; i++)
@@ -71,6 +72,15 @@ static struct copy_place next_place(struct loader_batch *batch, uint32_t shard, 
     return place;
 }
 
+/* Out of the record, its tail into the batch's bytes. */
+static void copy_head(struct loader_batch *batch, const struct record *record, struct reading *ret)
+{
+    ensure(record->size >= sizeof(*ret));
+    memcpy(ret, record->data, sizeof(*ret));
+    ensure(record->size >= sizeof(*ret) + ret->tail_size); /* records may be padded */
+    ret->tail_offset = (uint32_t)keep_bytes(batch, record->data + sizeof(*ret), ret->tail_size);
+}
+
 static void take_reading(struct loader_batch *batch, uint32_t shard, const struct record *record)
 {
     if (batch->readings_count == batch->readings_capacity) {
@@ -82,12 +92,21 @@ static void take_reading(struct loader_batch *batch, uint32_t shard, const struc
         batch->readings_capacity = capacity;
     }
     struct reading *reading = &batch->readings[batch->readings_count];
-    ensure(record->size >= sizeof(*reading));
-    memcpy(reading, record->data, sizeof(*reading));
-    ensure(record->size >= sizeof(*reading) + reading->tail_size); /* records may be padded */
-    reading->tail_offset = (uint32_t)keep_bytes(batch, record->data + sizeof(*reading), reading->tail_size);
+    copy_head(batch, record, reading);
     batch->places[batch->readings_count] = next_place(batch, shard, record->position, reading->next);
     batch->dropped[batch->readings_count++] = false;
+}
+
+/* A device event is one of its request, as a reading is. */
+static void take_device(struct loader_batch *batch, uint32_t shard, const struct record *record)
+{
+    if (batch->devices_count == batch->devices_capacity) {
+        batch->devices_capacity = batch->devices_capacity > 0 ? batch->devices_capacity * 2 : 64;
+        batch->devices = grow(batch->devices, batch->devices_capacity, sizeof(*batch->devices));
+    }
+    struct batch_device *device = &batch->devices[batch->devices_count++];
+    copy_head(batch, record, &device->event);
+    device->place = next_place(batch, shard, record->position, device->event.next);
 }
 
 /* What says only how far the registry has been sent decides nothing. */
@@ -159,7 +178,11 @@ void loader_batch_take(struct loader_batch *batch, uint32_t shard, const struct 
     case RECORD_COMMAND:
         take_command(batch, shard, record);
         break;
+    case RECORD_DEVICE:
+        take_device(batch, shard, record);
+        break;
     case RECORD_REJECTED:
+    case RECORD_TYPES_END:
         break;
     }
     if (batch->engine_ms[shard] != INSTANT_NONE &&
@@ -169,7 +192,8 @@ void loader_batch_take(struct loader_batch *batch, uint32_t shard, const struct 
 
 uint32_t loader_batch_rows(const struct loader_batch *batch)
 {
-    return batch->readings_count + batch->events_count + batch->commands_count + batch->starts_count;
+    return batch->readings_count + batch->devices_count + batch->events_count + batch->commands_count +
+           batch->starts_count;
 }
 
 bool loader_batch_is_inside(const struct loader_batch *batch, uint32_t shard)

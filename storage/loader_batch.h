@@ -33,11 +33,18 @@ struct batch_start { /* a tick that found time which was no up time */
     uint32_t shard;
 };
 
+struct batch_device {
+    struct reading event; /* tail_offset: in bytes */
+    struct copy_place place;
+};
+
 struct loader_batch {
     struct reading *readings; /* tail_offset: in bytes */
     uint32_t readings_count, readings_capacity;
-    struct copy_place *places; /* [readings_capacity] */
-    bool *dropped;             /* [readings_capacity]: duplicates found here */
+    struct copy_place *places;    /* [readings_capacity] */
+    bool *dropped;                /* [readings_capacity]: duplicates found here */
+    struct batch_device *devices; /* kept once by the key of their table */
+    uint32_t devices_count, devices_capacity;
     struct batch_command *commands;
     uint32_t commands_count, commands_capacity;
     struct batch_start *starts;

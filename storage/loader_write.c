@@ -27,6 +27,13 @@ static const char insert_rejected[] =
     "INSERT INTO vigie.rejected (received_at, source_id, code, text, original) "
     "VALUES ($1, $2, 'not-storable', $3, $4)";
 
+/* One that was sent again beyond what the shard holds is here already. */
+static const char insert_device_event[] =
+    "INSERT INTO vigie.device_event (device_event_id, patient_id, measured_at, received_at, key_device, "
+    "device_id, episode, class, phase, source_id, utc_offset_min, flags, quarantine, request_position, "
+    "request_index) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) "
+    "ON CONFLICT (device_event_id) DO NOTHING";
+
 static const char store_event[] = "SELECT vigie.store_event($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 
 void loader_writer_deinit(struct loader_writer *writer)
@@ -127,36 +134,53 @@ static enum err put_aside(struct loader_writer *writer, const struct aside *asid
     return OK;
 }
 
-static enum err put_reading_aside(struct loader_writer *writer, const struct loader_batch *batch,
-                                  const struct reading *reading, const char *sqlstate)
+static struct aside reading_aside(const struct loader_batch *batch, const struct reading *reading)
 {
-    struct aside aside = {.sqlstate = sqlstate,
-                          .received_at_ms = reading->received_at_ms,
+    return (struct aside){.received_at_ms = reading->received_at_ms,
                           .source_id = reading->source_id,
                           .head = reading,
                           .head_size = sizeof(*reading),
                           .rest = loader_batch_tail(batch, reading),
                           .rest_size = reading->tail_size};
-    return put_aside(writer, &aside);
 }
 
-/* Halves a refused range until the row is found; at most log2(batch) deep. */
-static enum err copy_careful(struct loader_writer *writer, const struct loader_batch *batch, uint32_t first,
-                             uint32_t end)
+/* One row stands between begin_row() and end_row(): the careful way it has a savepoint, and is put aside when
+ * the server refuses it. */
+static enum err begin_row(const struct loader_writer *writer)
 {
-    enum err error = postgres_command(server(writer), "SAVEPOINT row");
-    if (error == OK)
-        error = copy_range(writer, batch, first, end);
+    return writer->careful ? postgres_command(server(writer), "SAVEPOINT row") : OK;
+}
+
+static enum err end_row(struct loader_writer *writer, enum err error, struct aside aside)
+{
+    char sqlstate[6];
+    if (!writer->careful)
+        return error;
     if (error == OK)
         return postgres_command(server(writer), "RELEASE row");
     if (!row_is_refused(writer, error))
         return error;
+    error = undo_row(writer, sqlstate);
+    aside.sqlstate = sqlstate;
+    return error == OK ? put_aside(writer, &aside) : error;
+}
+
+/* Halves a refused range until the row is found; at most log2(batch) deep. Only the careful way leads here.
+ */
+static enum err copy_careful(struct loader_writer *writer, const struct loader_batch *batch, uint32_t first,
+                             uint32_t end)
+{
     char sqlstate[6];
+    enum err error = begin_row(writer);
+    if (error == OK)
+        error = copy_range(writer, batch, first, end);
+    if (error == OK || end - first == 1)
+        return end_row(writer, error, reading_aside(batch, &batch->readings[batch->order[first]]));
+    if (!row_is_refused(writer, error))
+        return error;
     error = undo_row(writer, sqlstate);
     if (error != OK)
         return error;
-    if (end - first == 1)
-        return put_reading_aside(writer, batch, &batch->readings[batch->order[first]], sqlstate);
     uint32_t middle = first + (end - first) / 2;
     error = copy_careful(writer, batch, first, middle);
     return error == OK ? copy_careful(writer, batch, middle, end) : error;
@@ -237,25 +261,63 @@ static enum err write_quarantined(struct loader_writer *writer, const struct loa
 
 static enum err write_quarantine(struct loader_writer *writer, const struct loader_batch *batch)
 {
-    for (uint32_t i = 0; i < batch->order_count; i++) {
+    enum err error = OK;
+    for (uint32_t i = 0; i < batch->order_count && error == OK; i++) {
         const struct reading *reading = &batch->readings[batch->order[i]];
         if (reading->quarantine == QUARANTINE_NONE)
             continue;
-        enum err error = writer->careful ? postgres_command(server(writer), "SAVEPOINT row") : OK;
+        error = begin_row(writer);
         if (error == OK)
-            error = write_quarantined(writer, batch, batch->order[i]);
-        if (error == OK && writer->careful)
-            error = postgres_command(server(writer), "RELEASE row");
-        else if (error != OK && writer->careful && row_is_refused(writer, error)) {
-            char sqlstate[6];
-            error = undo_row(writer, sqlstate);
-            if (error == OK)
-                error = put_reading_aside(writer, batch, reading, sqlstate);
-        }
-        if (error != OK)
-            return error;
+            error = end_row(writer, write_quarantined(writer, batch, batch->order[i]),
+                            reading_aside(batch, reading));
     }
-    return OK;
+    return error;
+}
+
+static void sql_slice(struct sql_parameters *parameters, struct slice text)
+{
+    ensure(text.data != NULL);
+    sql_bytes(parameters, text.data, text.size);
+}
+
+static enum err write_device_event(struct loader_writer *writer, const struct loader_batch *batch,
+                                   const struct batch_device *device)
+{
+    const struct reading *event = &device->event;
+    const uint8_t *tail = loader_batch_tail(batch, event);
+    struct sql_parameters parameters = {0};
+    sql_uuid(&parameters, event->reading_id);
+    sql_int8(&parameters, event->patient_id);
+    sql_time(&parameters, event->measured_at_ms);
+    sql_time(&parameters, event->received_at_ms);
+    sql_slice(&parameters, tail_get(tail, event->tail_size, TAIL_KEY_DEVICE));
+    if (event->device_id != 0)
+        sql_int8(&parameters, event->device_id);
+    else
+        sql_null(&parameters);
+    sql_slice(&parameters, tail_get(tail, event->tail_size, TAIL_EPISODE));
+    sql_slice(&parameters, tail_get(tail, event->tail_size, TAIL_CLASS));
+    sql_text(&parameters, reading_phase_text((enum device_phase)event->value));
+    sql_int8(&parameters, event->source_id);
+    sql_int2(&parameters, event->utc_offset_min);
+    sql_int4(&parameters, event->flags);
+    sql_text(&parameters, reading_quarantine_text(event->quarantine));
+    sql_int8(&parameters, (int64_t)device->place.request);
+    sql_int2(&parameters, device->place.index);
+    return sql_run(server(writer), insert_device_event, &parameters, NULL);
+}
+
+static enum err write_device_events(struct loader_writer *writer, const struct loader_batch *batch)
+{
+    enum err error = OK;
+    for (uint32_t i = 0; i < batch->devices_count && error == OK; i++) {
+        const struct batch_device *device = &batch->devices[i];
+        error = begin_row(writer);
+        if (error == OK)
+            error = end_row(writer, write_device_event(writer, batch, device),
+                            reading_aside(batch, &device->event));
+    }
+    return error;
 }
 
 static enum err write_event(struct loader_writer *writer, const struct loader_batch *batch,
@@ -281,29 +343,19 @@ static enum err write_event(struct loader_writer *writer, const struct loader_ba
 
 static enum err write_events(struct loader_writer *writer, const struct loader_batch *batch)
 {
-    for (uint32_t i = 0; i < batch->events_count; i++) {
+    enum err error = OK;
+    for (uint32_t i = 0; i < batch->events_count && error == OK; i++) {
         const struct batch_event *event = &batch->events[i];
-        enum err error = writer->careful ? postgres_command(server(writer), "SAVEPOINT row") : OK;
+        const struct aside aside = {.received_at_ms = event->head.decided_at_ms,
+                                    .head = &event->head,
+                                    .head_size = sizeof(event->head),
+                                    .rest = batch->bytes.data + event->json_offset,
+                                    .rest_size = event->json_size};
+        error = begin_row(writer);
         if (error == OK)
-            error = write_event(writer, batch, event);
-        if (error == OK && writer->careful)
-            error = postgres_command(server(writer), "RELEASE row");
-        else if (error != OK && writer->careful && row_is_refused(writer, error)) {
-            char sqlstate[6];
-            error = undo_row(writer, sqlstate);
-            struct aside aside = {.sqlstate = sqlstate,
-                                  .received_at_ms = event->head.decided_at_ms,
-                                  .head = &event->head,
-                                  .head_size = sizeof(event->head),
-                                  .rest = batch->bytes.data + event->json_offset,
-                                  .rest_size = event->json_size};
-            if (error == OK)
-                error = put_aside(writer, &aside);
-        }
-        if (error != OK)
-            return error;
+            error = end_row(writer, write_event(writer, batch, event), aside);
     }
-    return OK;
+    return error;
 }
 
 /* As write_events(): one command after another once one was refused. */
@@ -311,27 +363,18 @@ static enum err write_commands(struct loader_writer *writer, const struct loader
 {
     if (!writer->careful)
         return loader_replay_commands(server(writer), batch, 0, batch->commands_count, &writer->copy);
-    for (uint32_t i = 0; i < batch->commands_count; i++) {
+    enum err error = OK;
+    for (uint32_t i = 0; i < batch->commands_count && error == OK; i++) {
         const struct batch_command *command = &batch->commands[i];
-        enum err error = postgres_command(server(writer), "SAVEPOINT row");
+        const struct aside aside = {.received_at_ms = command->engine_ms,
+                                    .rest = batch->bytes.data + command->json_offset,
+                                    .rest_size = command->json_size};
+        error = begin_row(writer);
         if (error == OK)
-            error = loader_replay_commands(server(writer), batch, i, i + 1, &writer->copy);
-        if (error == OK)
-            error = postgres_command(server(writer), "RELEASE row");
-        else if (row_is_refused(writer, error)) {
-            char sqlstate[6];
-            error = undo_row(writer, sqlstate);
-            struct aside aside = {.sqlstate = sqlstate,
-                                  .received_at_ms = command->engine_ms,
-                                  .rest = batch->bytes.data + command->json_offset,
-                                  .rest_size = command->json_size};
-            if (error == OK)
-                error = put_aside(writer, &aside);
-        }
-        if (error != OK)
-            return error;
+            error = end_row(writer, loader_replay_commands(server(writer), batch, i, i + 1, &writer->copy),
+                            aside);
     }
-    return OK;
+    return error;
 }
 
 /* Partitions of every week that the batch has readings of; one is always known but at a jump of engine time.
@@ -359,6 +402,8 @@ static enum err write_rows(struct loader_writer *writer, struct loader_batch *ba
                                 : copy_range(writer, batch, 0, batch->order_count);
     if (error == OK)
         error = write_quarantine(writer, batch);
+    if (error == OK)
+        error = write_device_events(writer, batch);
     if (error == OK)
         error = write_commands(writer, batch);
     if (error == OK)

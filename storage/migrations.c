@@ -14,7 +14,8 @@
     MIGRATION(6, "006_registry_touch", registry_touch)                                                       \
     MIGRATION(7, "007_silence_guard", silence_guard)                                                         \
     MIGRATION(8, "008_replay", replay)                                                                       \
-    MIGRATION(9, "009_alert_life", alert_life)
+    MIGRATION(9, "009_alert_life", alert_life)                                                               \
+    MIGRATION(10, "010_device_event", device_event)
 
 #define MIGRATION_TEXT(number, file, symbol)                                                                 \
     extern const char migration_##symbol[];                                                                  \

@@ -60,7 +60,9 @@ static void dump_tail(struct dump *dump, const uint8_t *tail, size_t size)
                 {TAIL_TEXT, "text"},
                 {TAIL_UNIT, "unit"},
                 {TAIL_CODE, "code"},
-                {TAIL_CONTEXT, "context"}};
+                {TAIL_CONTEXT, "context"},
+                {TAIL_EPISODE, "episode"},
+                {TAIL_CLASS, "class"}};
     for (size_t index = 0; index < sizeof(rows) / sizeof(rows[0]); index++) {
         struct slice text = tail_get(tail, size, rows[index].tag);
         if (text.data == NULL)
@@ -70,32 +72,51 @@ static void dump_tail(struct dump *dump, const uint8_t *tail, size_t size)
     }
 }
 
+/* What every reading and device event has in front. */
+static bool dump_head(struct dump *dump, const struct record *record, const char *id_key, struct reading *ret)
+{
+    char id[UUID_TEXT + 1];
+    if (record->size < sizeof(*ret))
+        return false;
+    memcpy(ret, record->data, sizeof(*ret));
+    uuid_format(ret->reading_id, id);
+    render_key(&dump->line, id_key);
+    render_text(&dump->line, id);
+    number(dump, "patient_id", ret->patient_id);
+    number(dump, "device_id", ret->device_id);
+    number(dump, "source_id", ret->source_id);
+    instant(dump, "measured_at", ret->measured_at_ms);
+    instant(dump, "received_at", ret->received_at_ms);
+    number(dump, "flags", ret->flags);
+    number(dump, "quarantine", ret->quarantine);
+    dump_tail(dump, record->data + sizeof(*ret), record->size - sizeof(*ret));
+    return true;
+}
+
 static void dump_reading(struct dump *dump, const struct record *record)
 {
     struct reading reading;
-    char id[UUID_TEXT + 1];
-    if (record->size < sizeof(reading))
+    if (!dump_head(dump, record, "reading_id", &reading))
         return;
-    memcpy(&reading, record->data, sizeof(reading));
-    uuid_format(reading.reading_id, id);
-    render_key(&dump->line, "reading_id");
-    render_text(&dump->line, id);
     number(dump, "revision", reading.revision);
-    number(dump, "patient_id", reading.patient_id);
-    number(dump, "device_id", reading.device_id);
-    number(dump, "source_id", reading.source_id);
     render_key(&dump->line, "parameter");
     render_text(&dump->line,
                 reading.parameter < PARAMETER_COUNT ? parameter_row(reading.parameter)->name : NULL);
     render_key(&dump->line, "value");
     render_decimal(&dump->line, reading.value);
-    instant(dump, "measured_at", reading.measured_at_ms);
-    instant(dump, "received_at", reading.received_at_ms);
     instant(dump, "issued", reading.issued_ms);
     number(dump, "status", reading.status);
-    number(dump, "flags", reading.flags);
-    number(dump, "quarantine", reading.quarantine);
-    dump_tail(dump, record->data + sizeof(reading), record->size - sizeof(reading));
+}
+
+static void dump_device(struct dump *dump, const struct record *record)
+{
+    struct reading event;
+    if (!dump_head(dump, record, "device_event_id", &event))
+        return;
+    render_key(&dump->line, "phase");
+    render_text(&dump->line, event.value >= 0 && event.value < PHASE_COUNT
+                                 ? reading_phase_text((enum device_phase)event.value)
+                                 : NULL);
 }
 
 static void dump_event(struct dump *dump, const struct record *record)
@@ -127,6 +148,7 @@ static const struct {
     [RECORD_EVENT] = {"event", dump_event},
     [RECORD_COMMAND] = {"command", dump_command},
     [RECORD_REJECTED] = {"rejected", dump_rejected},
+    [RECORD_DEVICE] = {"device-event", dump_device},
 };
 
 static void print_record(struct dump *dump, const struct record *record)

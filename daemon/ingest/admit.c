@@ -1,4 +1,5 @@
-/* admit: the pipeline is the table `steps`, read it first; each step either passes or words a refusal. */
+/* admit: the pipelines are the tables `steps` and `event_steps`, read them first; each step either passes or
+ * words a refusal. */
 #include "daemon/ingest/admit.h"
 
 #include <string.h>
@@ -9,7 +10,8 @@
 
 struct pipeline {
     struct admit *admit;
-    const struct claim *claim;
+    const struct claim *claim;             /* of a reading */
+    const struct event_claim *event_claim; /* of a device event; the other one is NULL */
     struct reading *reading;
     struct refusal *refusal;
     const struct registry_patient *patient;
@@ -99,7 +101,7 @@ static bool step_party(struct pipeline *at)
 
 static bool step_time(struct pipeline *at)
 {
-    struct slice text = at->claim->time;
+    struct slice text = at->claim != NULL ? at->claim->time : at->event_claim->time;
     struct instant_parsed parsed;
     if (text.data == NULL)
         return refuse(at->refusal, (struct refusal){.verdict = VERDICT_TIME_MISSING, .field = FIELD_TIME});
@@ -258,25 +260,31 @@ static struct slice key_device(struct pipeline *at)
     return party->device_text;
 }
 
-static bool step_texts(struct pipeline *at)
+struct tail_field {
+    enum tail_tag tag;
+    struct slice text;
+};
+
+static bool put_texts(struct pipeline *at, const struct tail_field *fields, size_t count,
+                      const char *too_long)
 {
-    const struct claim *claim = at->claim;
-    const struct {
-        enum tail_tag tag;
-        struct slice text;
-    } fields[] = {
-        {TAIL_KEY_DEVICE, key_device(at)}, {TAIL_SENSOR, claim->sensor}, {TAIL_ALIAS, claim->alias},
-        {TAIL_TEXT, claim->value},         {TAIL_UNIT, claim->unit},     {TAIL_CODE, claim->code},
-    };
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+    for (size_t i = 0; i < count; i++)
         if ((fields[i].text.size > 0 || fields[i].tag == TAIL_KEY_DEVICE) &&
             !ticket_tail_put(at->admit->ticket, at->reading, fields[i].tag, fields[i].text.data,
                              fields[i].text.size))
-            return refuse(
-                at->refusal,
-                (struct refusal){.verdict = VERDICT_MALFORMED,
-                                 .text = "device, sensor, id, value, unit and code exceed 512 bytes"});
+            return refuse(at->refusal, (struct refusal){.verdict = VERDICT_MALFORMED, .text = too_long});
     return true;
+}
+
+static bool step_texts(struct pipeline *at)
+{
+    const struct claim *claim = at->claim;
+    const struct tail_field fields[] = {
+        {TAIL_KEY_DEVICE, key_device(at)}, {TAIL_SENSOR, claim->sensor}, {TAIL_ALIAS, claim->alias},
+        {TAIL_TEXT, claim->value},         {TAIL_UNIT, claim->unit},     {TAIL_CODE, claim->code},
+    };
+    return put_texts(at, fields, sizeof fields / sizeof *fields,
+                     "device, sensor, id, value, unit and code exceed 512 bytes");
 }
 
 /* The scope of a sender's identifier is (source, parameter), RULES.md section 1. */
@@ -306,7 +314,39 @@ static bool step_identity(struct pipeline *at)
     return true;
 }
 
-static bool (*const steps[])(struct pipeline *at) = {
+/* What a device event has in place of code, value and unit. */
+static bool step_event(struct pipeline *at)
+{
+    const struct event_claim *claim = at->event_claim;
+    const struct tail_field fields[] = {
+        {TAIL_KEY_DEVICE, key_device(at)}, {TAIL_EPISODE, claim->episode}, {TAIL_CLASS, claim->class}};
+    if (claim->class.data == NULL || claim->episode.data == NULL || claim->phase == PHASE_COUNT)
+        return refuse(at->refusal, (struct refusal){.verdict = VERDICT_VALUE_MISSING,
+                                                    .field = FIELD_VALUE,
+                                                    .text = "an event has a class, an episode and a phase"});
+    if (at->reading->precision != PRECISION_TIME)
+        return refuse(at->refusal, (struct refusal){.verdict = VERDICT_MALFORMED,
+                                                    .field = FIELD_TIME,
+                                                    .text = "the time of an event is an instant with offset",
+                                                    .found = claim->time});
+    at->reading->flags |= FLAG_DEVICE_EVENT;
+    at->reading->parameter = READING_NO_PARAMETER;
+    at->reading->status = STATUS_FINAL;
+    at->reading->value = claim->phase;
+    return put_texts(at, fields, sizeof fields / sizeof *fields,
+                     "device, class and episode exceed 512 bytes");
+}
+
+static bool step_event_identity(struct pipeline *at)
+{
+    reading_identify_event(at->reading, ticket_tail(at->admit->ticket, at->reading),
+                           &at->admit->loop->reading_key);
+    return true;
+}
+
+typedef bool step_function(struct pipeline *at);
+
+static step_function *const steps[] = {
     step_party,     /* 1, 2  who speaks, of whom */
     step_time,      /* 6     when, which the assignment hangs on */
     step_patient,   /* 2     whose the device was then */
@@ -316,6 +356,12 @@ static bool (*const steps[])(struct pipeline *at) = {
     step_band,      /* 5     can it be, is it likely */
     step_texts,     /*       what is kept beside */
     step_identity,  /* 7     reading_id and alias, by which duplicates and corrections are found */
+};
+
+static step_function *const event_steps[] = {
+    step_party,          step_time, step_patient, /* as above */
+    step_event,                                   /* what is kept: nothing of it is judged here */
+    step_event_identity,                          /* by which a resend is found */
 };
 
 struct reading *admit_refused(struct admit *admit, enum verdict verdict)
@@ -329,21 +375,33 @@ struct reading *admit_refused(struct admit *admit, enum verdict verdict)
     return reading;
 }
 
-struct reading *admit_reading(struct admit *admit, const struct claim *claim, struct refusal *ret_refusal)
+static struct reading *admit_by(struct pipeline *at, step_function *const *list, size_t count)
 {
-    struct reading *reading = ticket_add_reading(admit->ticket);
-    struct pipeline at = {.admit = admit, .claim = claim, .reading = reading, .refusal = ret_refusal};
-    *ret_refusal = (struct refusal){.verdict = VERDICT_ACCEPTED};
+    struct reading *reading = ticket_add_reading(at->admit->ticket);
+    *at->refusal = (struct refusal){.verdict = VERDICT_ACCEPTED};
     if (reading == NULL)
         return NULL;
-    reading->source_id = admit->source->source_id;
-    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
-        if (!steps[i](&at)) {
-            reading->verdict = (uint8_t)ret_refusal->verdict;
+    reading->source_id = at->admit->source->source_id;
+    at->reading = reading;
+    for (size_t i = 0; i < count; i++)
+        if (!list[i](at)) {
+            reading->verdict = (uint8_t)at->refusal->verdict;
             return reading;
         }
     ensure(reading->verdict == VERDICT_ACCEPTED && reading->patient_id != 0);
     return reading;
+}
+
+struct reading *admit_reading(struct admit *admit, const struct claim *claim, struct refusal *ret_refusal)
+{
+    struct pipeline at = {.admit = admit, .claim = claim, .refusal = ret_refusal};
+    return admit_by(&at, steps, sizeof steps / sizeof *steps);
+}
+
+struct reading *admit_event(struct admit *admit, const struct event_claim *claim, struct refusal *ret_refusal)
+{
+    struct pipeline at = {.admit = admit, .event_claim = claim, .refusal = ret_refusal};
+    return admit_by(&at, event_steps, sizeof event_steps / sizeof *event_steps);
 }
 
 uint32_t admit_chain(const struct loop_context *loop, struct ticket *ticket)

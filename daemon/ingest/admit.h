@@ -12,7 +12,10 @@
  * - A reading with a date alone belongs to whoever had the device at noon UTC of that date.
  * - A void is never quarantined: what it takes back may have been impossible, and it must reach its target.
  *   It repeats the value that it takes back; without a value it is refused.
- * - The future is the shard's to judge: it alone knows engine time when the reading is received. */
+ * - The future is the shard's to judge: it alone knows engine time when the reading is received.
+ * - An event of a device's own alarm belongs to whoever its device was assigned to, as a reading does; a
+ * source without a device is its own. Its time is an instant: an alarm on some day cannot be put in order.
+ * Class and episode are kept as the maker has them, bounded by the tail alone. */
 #ifndef VIGIE_INGEST_ADMIT_H
 #define VIGIE_INGEST_ADMIT_H
 
@@ -64,6 +67,12 @@ struct claim {
     struct slice code, value, unit, time, sensor, alias;
 };
 
+/* A message of a device's own alarm as its sender worded it. */
+struct event_claim {
+    struct slice class, episode, time;
+    enum device_phase phase; /* PHASE_COUNT: missing */
+};
+
 struct admit {
     const struct loop_context *loop;
     struct ticket *ticket;
@@ -79,6 +88,10 @@ void admit_open(struct admit *admit, const struct loop_context *loop, const stru
 /* Adds a head for the reading and admits it; false: refused, *ret_refusal says why. NULL head: the message is
  * full. */
 struct reading *admit_reading(struct admit *admit, const struct claim *claim, struct refusal *ret_refusal);
+
+/* The same for a message of a device's own alarm. */
+struct reading *admit_event(struct admit *admit, const struct event_claim *claim,
+                            struct refusal *ret_refusal);
 
 /* Adds a head that is refused and only counted. NULL: the message is full. */
 struct reading *admit_refused(struct admit *admit, enum verdict verdict);

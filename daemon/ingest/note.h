@@ -8,9 +8,10 @@
 #include "daemon/ingest/exchange.h"
 
 enum note_kind {
-    NOTE_FORM,  /* FHIR: what was sent (enum fhir_form in `item`) */
-    NOTE_ENTRY, /* a message of an array or an entry of a bundle: heads [head, head + count) are its readings
-                 */
+    NOTE_FORM,   /* FHIR: what was sent (enum fhir_form in `item`) */
+    NOTE_ENTRY,  /* a message of an array or an entry of a bundle: heads [head, head + count) are its readings
+                  */
+    NOTE_EVENTS, /* the same, for the device events of a message */
     NOTE_REFUSED,     /* one of its readings, or all of it when head is NOTE_NONE */
     NOTE_INFORMATION, /* FHIR: nothing to store, and why */
 };

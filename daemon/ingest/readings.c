@@ -30,6 +30,12 @@
     KEY(SENSOR, "sensor", PULL_STRING)                                                                       \
     KEY(ISSUED, "issued", PULL_STRING)
 
+#define EVENT_KEYS(KEY)                                                                                      \
+    KEY(CLASS, "class", PULL_STRING)                                                                         \
+    KEY(EPISODE, "episode", PULL_STRING)                                                                     \
+    KEY(PHASE, "phase", PULL_STRING)                                                                         \
+    KEY(TIME, "time", PULL_STRING)
+
 #define KEY_NAME(id, name, kind) {name, sizeof name - 1},
 #define KEY_KIND(id, name, kind) kind,
 
@@ -47,12 +53,22 @@ enum reading_key {
         READING_KEYS_COUNT
 };
 
+enum event_key {
+#define EVENT_ENUM(id, name, kind) EVENT_KEY_##id,
+    EVENT_KEYS(EVENT_ENUM)
+#undef EVENT_ENUM
+        EVENT_KEYS_COUNT
+};
+
 static const struct pull_name message_list[] = {MESSAGE_KEYS(KEY_NAME)},
-                              reading_list[] = {READING_KEYS(KEY_NAME)};
+                              reading_list[] = {READING_KEYS(KEY_NAME)},
+                              event_list[] = {EVENT_KEYS(KEY_NAME)};
 static const enum pull_kind message_kinds[] = {MESSAGE_KEYS(KEY_KIND)},
-                            reading_kinds[] = {READING_KEYS(KEY_KIND)};
+                            reading_kinds[] = {READING_KEYS(KEY_KIND)},
+                            event_kinds[] = {EVENT_KEYS(KEY_KIND)};
 static const struct pull_names message_names = {message_list, MESSAGE_KEYS_COUNT, '\0'};
 static const struct pull_names reading_names = {reading_list, READING_KEYS_COUNT, '\0'};
+static const struct pull_names event_names = {event_list, EVENT_KEYS_COUNT, '\0'};
 
 /* One HTTP message on its way. */
 struct decode {
@@ -63,7 +79,7 @@ struct decode {
     struct pull_field fields[MESSAGE_KEYS_COUNT]; /* of the message at hand */
     struct refusal refusal;                       /* of the message at hand as a whole */
     uint32_t message;
-    size_t entry_note; /* its NOTE_ENTRY */
+    size_t entry_note; /* its NOTE_ENTRY, then its NOTE_EVENTS */
     bool by_message_id[PARAMETER_COUNT];
     bool is_full;
 };
@@ -191,33 +207,88 @@ static void refuse_item(struct decode *decode, uint32_t item, const struct refus
         note_refused(decode, item, refusal);
 }
 
-static void decode_reading(struct decode *decode, struct pull *pull, uint32_t item)
+/* What is done with the fields of one item of an array. */
+struct item_kind {
+    const struct pull_names *names;
+    const char *no_object;
+    /* Admits it: NULL when the message is full or *ret_refusal came first. */
+    struct reading *(*take)(struct decode *decode, const struct pull_field *fields,
+                            struct refusal *ret_refusal);
+};
+
+enum { ITEM_KEYS_MAX = READING_KEYS_COUNT };
+
+static struct reading *take_reading(struct decode *decode, const struct pull_field *fields,
+                                    struct refusal *ret_refusal)
 {
-    struct pull_field fields[READING_KEYS_COUNT];
-    struct pull_unknown unknown;
     struct claim claim;
+    return read_claim(decode, fields, &claim, ret_refusal)
+               ? admit_reading(&decode->admit, &claim, ret_refusal)
+               : NULL;
+}
+
+static void decode_item_of(struct decode *decode, struct pull *pull, const struct item_kind *kind,
+                           uint32_t item)
+{
+    struct pull_field fields[ITEM_KEYS_MAX];
+    struct pull_unknown unknown;
     struct slice ignored;
     struct refusal refusal = {.verdict = VERDICT_ACCEPTED};
+    struct reading *reading = NULL;
     if (pull_peek(pull) != PULL_OBJECT) {
         pull_skip(pull);
-        refuse_value(&refusal, VERDICT_MALFORMED, "a reading is an object", (struct slice){NULL, 0});
+        refuse_value(&refusal, VERDICT_MALFORMED, kind->no_object, (struct slice){NULL, 0});
         refuse_item(decode, item, &refusal);
         return;
     }
     pull_value(pull, &ignored);
-    if (!pull_read_fields(pull, &reading_names, fields, &unknown))
+    if (!pull_read_fields(pull, kind->names, fields, &unknown))
         return;
     if (unknown.count > 0)
         refuse_value(&refusal, VERDICT_UNKNOWN_KEY, NULL, unknown.first);
-    else if (read_claim(decode, fields, &claim, &refusal)) {
-        if (admit_reading(&decode->admit, &claim, &refusal) == NULL)
-            decode->is_full = true;
-        else if (refusal.verdict != VERDICT_ACCEPTED)
-            note_refused(decode, item, &refusal);
-        return;
-    }
-    refuse_item(decode, item, &refusal);
+    else
+        reading = kind->take(decode, fields, &refusal);
+    if (reading == NULL && refusal.verdict == VERDICT_ACCEPTED)
+        decode->is_full = true;
+    else if (reading == NULL)
+        refuse_item(decode, item, &refusal);
+    else if (refusal.verdict != VERDICT_ACCEPTED)
+        note_refused(decode, item, &refusal);
 }
+
+/* ---- one message of a device's own alarm ---- */
+
+static bool read_event(struct decode *decode, const struct pull_field *fields, struct event_claim *claim,
+                       struct refusal *ret_refusal)
+{
+    static const struct word phases[] = {
+        {"start", PHASE_START}, {"continue", PHASE_CONTINUE}, {"end", PHASE_END}, {NULL, 0}};
+    const struct pull_field *own_time = &fields[EVENT_KEY_TIME];
+    int phase = PHASE_COUNT; /* missing */
+    if (!check_kinds(&event_names, event_kinds, fields, ret_refusal))
+        return false;
+    if (!read_word(phases, &fields[EVENT_KEY_PHASE], &phase))
+        return refuse_value(ret_refusal, VERDICT_MALFORMED, "phase is start, continue or end",
+                            fields[EVENT_KEY_PHASE].text);
+    *claim = (struct event_claim){
+        .class = text_of(&fields[EVENT_KEY_CLASS]),
+        .episode = text_of(&fields[EVENT_KEY_EPISODE]),
+        .time = text_of(own_time->kind != PULL_NONE ? own_time : &decode->fields[MESSAGE_TIME]),
+        .phase = (enum device_phase)phase,
+    };
+    return true;
+}
+
+static struct reading *take_event(struct decode *decode, const struct pull_field *fields,
+                                  struct refusal *ret_refusal)
+{
+    struct event_claim claim;
+    return read_event(decode, fields, &claim, ret_refusal) ? admit_event(&decode->admit, &claim, ret_refusal)
+                                                           : NULL;
+}
+
+static const struct item_kind reading_item = {&reading_names, "a reading is an object", take_reading},
+                              event_item = {&event_names, "an event is an object", take_event};
 
 /* ---- one message ---- */
 
@@ -278,9 +349,9 @@ static void open_message(struct decode *decode)
     admit_open(&decode->admit, decode->loop, decode->exchange, &party);
 }
 
-/* Reads each value of the array as a reading, or refuses each with `refusal`. */
+/* Reads each value of the array as an item of the kind, or refuses each with `refusal`. */
 static uint32_t decode_array(struct decode *decode, const struct pull_field *field,
-                             const struct refusal *refusal)
+                             const struct item_kind *kind, const struct refusal *refusal)
 {
     struct pull pull;
     struct slice ignored;
@@ -291,7 +362,7 @@ static uint32_t decode_array(struct decode *decode, const struct pull_field *fie
     pull_value(&pull, &ignored);
     for (; !decode->is_full && pull_next_item(&pull); count++) {
         if (refusal->verdict == VERDICT_ACCEPTED) {
-            decode_reading(decode, &pull, count);
+            decode_item_of(decode, &pull, kind, count);
         } else {
             pull_skip(&pull);
             refuse_item(decode, count, refusal);
@@ -313,32 +384,47 @@ static void take_back(struct decode *decode, uint32_t first)
     }
 }
 
+/* A note of where the heads begin that follow; close_note() says how many they were. */
+static void open_note(struct decode *decode, enum note_kind kind)
+{
+    struct exchange *exchange = decode->exchange;
+    struct note note = {.kind = kind, .entry = decode->message, .head = exchange->ticket->count};
+    notes_of(exchange, &decode->entry_note);
+    note_add(exchange, &note);
+}
+
+static void close_note(struct decode *decode, uint32_t count)
+{
+    size_t notes;
+    notes_of(decode->exchange, &notes)[decode->entry_note].count = count;
+}
+
 static void decode_message(struct decode *decode, struct pull *pull)
 {
-    static const struct refusal events = {.verdict = VERDICT_NOT_SUPPORTED,
-                                          .text = "device events are not served yet"};
     struct exchange *exchange = decode->exchange;
     struct pull_unknown unknown;
-    size_t notes;
     if (!pull_read_fields(pull, &message_names, decode->fields, &unknown))
         return;
     decode->refusal = (struct refusal){.verdict = VERDICT_ACCEPTED};
     memset(decode->by_message_id, 0, sizeof decode->by_message_id);
     check_message(decode, &unknown);
     open_message(decode);
-    struct note note = {.kind = NOTE_ENTRY, .entry = decode->message, .head = exchange->ticket->count};
-    notes_of(exchange, &decode->entry_note);
-    note_add(exchange, &note);
+    uint32_t first = exchange->ticket->count;
+    open_note(decode, NOTE_ENTRY);
     struct refusal whole = decode->refusal; /* decode->refusal may come while its readings are read */
-    uint32_t count = decode_array(decode, &decode->fields[MESSAGE_READINGS], &whole);
+    uint32_t readings = decode_array(decode, &decode->fields[MESSAGE_READINGS], &reading_item, &whole);
     if (decode->refusal.verdict != VERDICT_ACCEPTED && whole.verdict == VERDICT_ACCEPTED)
-        take_back(decode, note.head);
-    notes_of(exchange, &notes)[decode->entry_note].count = count;
-    count += decode_array(decode, &decode->fields[MESSAGE_EVENTS],
-                          decode->refusal.verdict == VERDICT_ACCEPTED ? &events : &decode->refusal);
-    if (count == 0) {
+        take_back(decode, first);
+    close_note(decode, readings);
+    uint32_t events = 0;
+    if (decode->fields[MESSAGE_EVENTS].kind == PULL_ARRAY) {
+        open_note(decode, NOTE_EVENTS);
+        events = decode_array(decode, &decode->fields[MESSAGE_EVENTS], &event_item, &decode->refusal);
+        close_note(decode, events);
+    }
+    if (readings + events == 0) {
         if (decode->refusal.verdict == VERDICT_ACCEPTED)
-            refuse_value(&decode->refusal, VERDICT_VALUE_MISSING, "a message without readings",
+            refuse_value(&decode->refusal, VERDICT_VALUE_MISSING, "a message without readings or events",
                          (struct slice){NULL, 0});
         refuse_item(decode, NOTE_NONE, &decode->refusal);
     }

@@ -45,11 +45,12 @@ static void render_rejected(struct buffer *out, const struct note *note, bool is
     render_close(out, '}');
 }
 
-/* The refused readings of one message; a shard may have refused what the loop admitted: that head has no
- * note. Gives the index of the note behind the last one used. */
-static size_t render_readings(struct exchange *exchange, const struct note *notes, size_t count, size_t entry)
+/* The refused readings, or events, of one message; a shard may have refused what the loop admitted: that head
+ * has no note. Gives the index of the note behind the last one used. */
+static size_t render_items(struct exchange *exchange, const struct note *notes, size_t count, size_t entry)
 {
     size_t next = entry + 1;
+    bool is_event = notes[entry].kind == NOTE_EVENTS;
     for (uint32_t i = 0; i < notes[entry].count; i++) {
         uint32_t head = notes[entry].head + i;
         struct note note = {.entry = notes[entry].entry, .item = i, .head = head};
@@ -57,7 +58,7 @@ static size_t render_readings(struct exchange *exchange, const struct note *note
         if (note.verdict < VERDICT_MALFORMED)
             continue;
         bool is_noted = next < count && notes[next].kind == NOTE_REFUSED && notes[next].head == head;
-        render_rejected(&exchange->out, is_noted ? &notes[next] : &note, false);
+        render_rejected(&exchange->out, is_noted ? &notes[next] : &note, is_event);
         next += is_noted;
     }
     return next;
@@ -69,10 +70,10 @@ static void render_list(struct exchange *exchange)
     const struct note *notes = notes_of(exchange, &count);
     render_open(&exchange->out, '[');
     for (size_t i = 0; i < count;) {
-        if (notes[i].kind == NOTE_ENTRY) {
-            i = render_readings(exchange, notes, count, i);
-        } else { /* behind the readings of a message: its events, or the message as a whole */
-            render_rejected(&exchange->out, &notes[i], notes[i].item != NOTE_NONE);
+        if (notes[i].kind != NOTE_REFUSED) {
+            i = render_items(exchange, notes, count, i);
+        } else { /* behind the items of a message: the message as a whole */
+            render_rejected(&exchange->out, &notes[i], false);
             i++;
         }
     }

@@ -5,9 +5,14 @@
  *   patient 8 | parameter name, zero-ended | key device: size 2, bytes | sensor: size 2, bytes |
  *   measured_at 8 | value 8 | comparator 1
  *
+ * and of a device event:
+ *
+ *   patient 8 | "device event", zero-ended | key device, episode, class: size 2, bytes each |
+ *   measured_at 8 | phase 1
+ *
  * Each text is preceded by its size or ends in a zero, so that no two identities share their bytes. The
  * parameter goes in by name: its number changes when a row is added to the table, the id of a measurement
- * never does. */
+ * never does; no parameter has a blank in its name. */
 #include "daemon/model/reading.h"
 
 #include <string.h>
@@ -86,6 +91,13 @@ const char *reading_quarantine_text(enum quarantine_reason reason)
     return texts[reason];
 }
 
+const char *reading_phase_text(enum device_phase phase)
+{
+    static const char *const texts[] = {"start", "continue", "end"};
+    ensure(phase < PHASE_COUNT);
+    return texts[phase];
+}
+
 struct identity {
     uint8_t bytes[IDENTITY_BYTES_MAX];
     size_t size;
@@ -136,4 +148,22 @@ void reading_identify(struct reading *reading, const uint8_t *tail, const struct
         .sensor = tail_get(tail, reading->tail_size, TAIL_SENSOR),
     };
     reading_identity_id(&identity, key, reading->reading_id);
+}
+
+void reading_identify_event(struct reading *reading, const uint8_t *tail, const struct sip_key *key)
+{
+    static const char name[] = "device event";
+    static const enum tail_tag texts[] = {TAIL_KEY_DEVICE, TAIL_EPISODE, TAIL_CLASS};
+    struct identity identity = {.size = 0};
+    uint8_t phase = (uint8_t)reading->value;
+
+    ensure((reading->flags & FLAG_DEVICE_EVENT) && reading->value >= 0 && reading->value < PHASE_COUNT);
+    put(&identity, &reading->patient_id, sizeof(reading->patient_id));
+    put(&identity, name, sizeof name);
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        put_slice(&identity, tail_get(tail, reading->tail_size, texts[i]));
+    put(&identity, &reading->measured_at_ms, sizeof(reading->measured_at_ms));
+    put(&identity, &phase, sizeof phase);
+    hash_sip128(key, identity.bytes, identity.size, reading->reading_id);
+    uuid_make_v8(reading->reading_id);
 }

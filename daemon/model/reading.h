@@ -27,11 +27,17 @@ enum reading_flag {
     FLAG_TEST = 1 << 4,          /* test or demo data (mode=test) */
     FLAG_DEVICE_TEXT = 1 << 5,   /* the key's device is text of the payload, not an enrolled device */
     FLAG_IF_NONE_EXIST = 1 << 6, /* only if its alias is new; the engine takes it off: never on disk */
+    FLAG_DEVICE_EVENT = 1 << 7,  /* no measurement: a message of a device's own alarm, see below */
 };
 
 enum quarantine_reason { QUARANTINE_NONE, QUARANTINE_IMPOSSIBLE, QUARANTINE_FUTURE, QUARANTINE_UNIT };
 
 enum { READING_CHAIN_END = 0xffffffffu };
+
+/* A device's own alarm is told in messages, which travel as readings do, with FLAG_DEVICE_EVENT: `value` is
+ * the phase, the tail has TAIL_EPISODE and TAIL_CLASS, and there is no parameter. In order of phase. */
+enum device_phase { PHASE_START, PHASE_CONTINUE, PHASE_END, PHASE_COUNT };
+enum { READING_NO_PARAMETER = 0xffff };
 
 struct reading {
     int64_t patient_id, device_id, source_id; /* device_id 0: none enrolled */
@@ -67,6 +73,8 @@ enum tail_tag {
     TAIL_UNIT,    /* unit as sent */
     TAIL_CODE,    /* code as sent, e.g. "mdc:149530" */
     TAIL_CONTEXT, /* JSON object */
+    TAIL_EPISODE, /* of a device event: the device's name of its alarm */
+    TAIL_CLASS,   /* of a device event: as the maker classified it */
 };
 
 struct slice {
@@ -86,6 +94,7 @@ const char *reading_comparator_text(enum comparator comparator); /* "", "<", ">"
 const char *reading_origin_text(enum origin origin);
 const char *reading_status_text(enum reading_status status);
 const char *reading_quarantine_text(enum quarantine_reason reason); /* "impossible", "future", "unit" */
+const char *reading_phase_text(enum device_phase phase);            /* "start", "continue", "end" */
 
 /* reading_id: UUID v8 from SipHash-128 of the identity: patient, parameter, key device, sensor,
  * measured_at_ms, value, comparator (RULES.md section 1). The same measurement has the same id for ever. */
@@ -98,5 +107,7 @@ struct reading_identity {
 void reading_identity_id(const struct reading_identity *of, const struct sip_key *key,
                          uint8_t ret_id[UUID_BYTES]);
 void reading_identify(struct reading *reading, const uint8_t *tail, const struct sip_key *key);
+/* Of a device event: patient, key device, episode, class, measured_at_ms, phase. */
+void reading_identify_event(struct reading *reading, const uint8_t *tail, const struct sip_key *key);
 
 #endif

@@ -227,7 +227,7 @@ static void test_several(void)
         "{\"accepted\":1,\"duplicate\":1,\"quarantined\":0,\"rejected\":[{\"message\":2,\"reading\":0,"));
     CU_ASSERT_TRUE(fixture_says("{\"message\":2,\"reading\":1,\"code\":\"unknown-key\""));
     CU_ASSERT_TRUE(fixture_says("{\"message\":3,\"reading\":0,\"code\":\"unknown-device\""));
-    CU_ASSERT_TRUE(fixture_says("{\"message\":3,\"reading\":null,\"event\":0,\"code\":\"not-supported\""));
+    CU_ASSERT_TRUE(fixture_says("{\"message\":3,\"reading\":null,\"event\":0,\"code\":\"unknown-device\""));
     CU_ASSERT_FALSE(
         fixture_says("\"code\":\"unknown-key\",\"text\":\"a key that is not known here; found x\"}]"));
 }
@@ -251,13 +251,122 @@ static void test_answer(void)
         fixture_says("found y\"}],\"code\":\"unknown-key\",\"text\":\"a key that is not known here\"}"));
 }
 
+#define EVENTS(list) "{\"device\":\"SN-1\",\"time\":\"2026-11-21T08:30:00+01:00\",\"events\":[" list "]}"
+#define EVENT(class, episode, phase, more)                                                                   \
+    "{\"class\":\"" class "\",\"episode\":\"" episode "\",\"phase\":\"" phase "\"" more "}"
+
 static void test_events_alone(void)
 {
+    fixture_forget();
+    CU_ASSERT_EQUAL(post("dev", EVENTS(EVENT("lead-integrity", "E-7", "start", "") "," EVENT(
+                                    "lead-integrity", "E-7", "end", ",\"time\":\"2026-11-21T09:00:00Z\""))),
+                    200);
+    CU_ASSERT_STRING_EQUAL(fixture_text(),
+                           "{\"accepted\":2,\"duplicate\":0,\"quarantined\":0,\"rejected\":[]}");
+    const struct reading *event = fixture_reading(0);
+    CU_ASSERT_TRUE((event->flags & FLAG_DEVICE_EVENT) && event->parameter == READING_NO_PARAMETER);
+    CU_ASSERT_TRUE(event->patient_id == 1 && event->device_id == 11 && event->source_id == 100);
+    CU_ASSERT_TRUE(event->value == PHASE_START && event->measured_at_ms == 1795246200000 &&
+                   event->utc_offset_min == 60);
+    CU_ASSERT_TRUE(fixture_tail_is(0, TAIL_KEY_DEVICE, "SN-1") && fixture_tail_is(0, TAIL_EPISODE, "E-7") &&
+                   fixture_tail_is(0, TAIL_CLASS, "lead-integrity"));
+    CU_ASSERT_TRUE(fixture_reading(1)->value == PHASE_END &&
+                   fixture_reading(1)->measured_at_ms == 1795251600000);
+    /* The same again, by another source of the same device. */
+    CU_ASSERT_EQUAL(post("gw", EVENTS(EVENT("lead-integrity", "E-7", "start", ""))), 200);
+    CU_ASSERT_TRUE(fixture_says("{\"accepted\":0,\"duplicate\":1,"));
+}
+
+/* Whatever tells messages apart is part of their identity; whose they are too. */
+static void test_events_identity(void)
+{
+    fixture_forget();
     CU_ASSERT_EQUAL(
-        post("dev",
-             "{\"device\":\"SN-1\",\"events\":[{\"class\":\"x\",\"episode\":\"1\",\"phase\":\"start\"}]}"),
-        422);
-    CU_ASSERT_TRUE(fixture_says("{\"message\":0,\"reading\":null,\"event\":0,\"code\":\"not-supported\""));
+        post(
+            "dev",
+            EVENTS(EVENT("a", "1", "start", "") "," EVENT("b", "1", "start", "") "," EVENT(
+                "a", "2", "start",
+                "") "," EVENT("a", "1", "continue",
+                              "") "," EVENT("a", "1", "start",
+                                            ",\"time\":\"2026-11-21T08:30:00.001+01:00\"") "," EVENT("1", "a",
+                                                                                                     "start",
+                                                                                                     ""))),
+        200);
+    CU_ASSERT_TRUE(fixture_says("{\"accepted\":6,\"duplicate\":0,"));
+    CU_ASSERT_EQUAL(
+        post("sys", "{\"patient\":\"P-1\",\"time\":\"2026-11-21T08:30:00+01:00\",\"events\":[" EVENT(
+                        "a", "1", "start", "") "]}"),
+        200);
+    CU_ASSERT_TRUE(fixture_says("{\"accepted\":1,") && fixture_tail_is(0, TAIL_KEY_DEVICE, "sys"));
+}
+
+/* Each refused event is named once, in its order, behind the readings of its message. */
+static void test_events_refused(void)
+{
+    fixture_forget();
+    CU_ASSERT_EQUAL(
+        post(
+            "dev",
+            "[{\"device\":\"SN-1\",\"time\":\"2026-11-21T08:30:00+01:00\",\"readings\":[{\"code\":\"x\"}],"
+            "\"events\":[" EVENT("a", "1", "start", "") ",{\"class\":\"a\",\"episode\":\"1\"}," EVENT("a", "1", "stop", "") "," EVENT(
+                "a", "", "end",
+                "") "," EVENT("a", "1", "end",
+                              ",\"x\":1") ",7," EVENT("a", "1", "end",
+                                                      ",\"time\":\"2026-11-21\"") "," EVENT("a", "1", "end",
+                                                                                            ",\"time\":"
+                                                                                            "\"2026-11-21T08:"
+                                                                                            "30:00\"") ","
+                                                                                                       "{\"cl"
+                                                                                                       "ass\""
+                                                                                                       ":1,"
+                                                                                                       "\"epi"
+                                                                                                       "sode"
+                                                                                                       "\":"
+                                                                                                       "\"1\""
+                                                                                                       ",\"ph"
+                                                                                                       "ase\""
+                                                                                                       ":\"en"
+                                                                                                       "d\"}]"
+                                                                                                       "}"
+                                                                                                       "," EVENTS(
+                                                                                                           "") "]"),
+        200);
+    CU_ASSERT_TRUE(
+        fixture_says("{\"accepted\":1,\"duplicate\":0,\"quarantined\":0,\"rejected\":[{\"message\":0,"
+                     "\"reading\":0,\"code\":\"unknown-code\","));
+    CU_ASSERT_TRUE(fixture_says("{\"message\":0,\"reading\":null,\"event\":1,\"code\":\"value-missing\""));
+    CU_ASSERT_TRUE(
+        fixture_says("\"event\":2,\"code\":\"malformed\",\"text\":\"phase is start, continue or end; found "
+                     "stop\"}"));
+    CU_ASSERT_TRUE(fixture_says("\"event\":3,\"code\":\"value-missing\""));
+    CU_ASSERT_TRUE(fixture_says("\"event\":4,\"code\":\"unknown-key\""));
+    CU_ASSERT_TRUE(fixture_says("\"event\":5,\"code\":\"malformed\""));
+    CU_ASSERT_TRUE(fixture_says("\"event\":6,\"code\":\"malformed\""));
+    CU_ASSERT_TRUE(fixture_says("\"event\":7,\"code\":\"time-offset\""));
+    CU_ASSERT_TRUE(fixture_says("\"event\":8,\"code\":\"malformed\""));
+    CU_ASSERT_TRUE(fixture_says("{\"message\":1,\"reading\":null,\"code\":\"value-missing\""));
+    CU_ASSERT_FALSE(fixture_says("\"event\":0,") || fixture_says("\"event\":9,"));
+    CU_ASSERT_EQUAL(post("dev", "{\"device\":\"SN-1\",\"events\":[" EVENT("a", "1", "end", "") "]}"), 422);
+    CU_ASSERT_TRUE(fixture_says("\"event\":0,\"code\":\"time-missing\""));
+    CU_ASSERT_EQUAL(post("gw", "{\"events\":[" EVENT("a", "1", "end", "") "]}"), 422);
+    CU_ASSERT_TRUE(fixture_says("\"event\":0,\"code\":\"unknown-device\""));
+    CU_ASSERT_EQUAL(post("pat", "{\"patient\":\"P-2\",\"time\":\"2026-11-21T08:30:00Z\",\"events\":[" EVENT(
+                                    "a", "1", "end", "") "]}"),
+                    403);
+}
+
+/* Texts of any length that a tail holds are kept; longer ones are refused, never cut. */
+static void test_events_long(void)
+{
+    char body[1200], class[520];
+    fixture_forget();
+    for (size_t size = 480; size < 519; size += 19) {
+        memset(class, 'c', size);
+        class[size] = '\0';
+        snprintf(body, sizeof body, EVENTS(EVENT("%s", "1", "start", "")), class);
+        CU_ASSERT_EQUAL(post("dev", body), size == 480 ? 200 : 422);
+        CU_ASSERT_TRUE(fixture_says(size == 480 ? "{\"accepted\":1," : "\"event\":0,\"code\":\"malformed\""));
+    }
 }
 
 static void test_vendor_shapes(void)
@@ -334,6 +443,9 @@ SUITE(readings) = {
     {"several messages", test_several},
     {"answer", test_answer},
     {"events alone", test_events_alone},
+    {"events and their identity", test_events_identity},
+    {"events refused", test_events_refused},
+    {"events of long texts", test_events_long},
     {"vendor shapes", test_vendor_shapes},
     {"too many", test_too_many},
     {"long texts", test_long_texts},
