@@ -357,6 +357,87 @@ static void test_left(void)
     fixture_close(f);
 }
 
+/* ---- what a person closed ---- */
+
+static void handle(double minute)
+{
+    char id[UUID_TEXT + 1];
+    snprintf(id, sizeof id, "%s", event_text(fixture_last(f, "raised"), "episode_id"));
+    CU_ASSERT_EQUAL(
+        fixture_command(f, COMMAND_HANDLE, minute, "{'episode':'%s','author':'N','outcome':'relevant'}", id),
+        OK);
+}
+
+static void begin_handled(void)
+{
+    begin(RULE(CLASSES));
+    tell("battery", PHASE_START, 10);
+    handle(20);
+    TRACE_IS("raised medium 10 | handled medium 10 | closed medium 20 (handled)");
+    CU_ASSERT_STRING_EQUAL(event_text(device_event("closed"), "class"), "battery");
+}
+
+static void test_handled_stays_closed(void)
+{
+    begin_handled();
+    tell("battery", PHASE_CONTINUE, 30);
+    tell("other", PHASE_CONTINUE, 40); /* less than what was handled */
+    tell_late("battery", PHASE_CONTINUE, 15, 41);
+    TRACE_IS("");
+    fixture_rule(f, 50, 45, RULE("{'*':'medium'}"));
+    fixture_run(f, 60 * DAY_MIN);
+    TRACE_IS("");
+    EPISODES_ARE("t.device 10-20 closed medium@10");
+    tell("battery", PHASE_END, 60 * DAY_MIN);
+    TRACE_IS("~amended medium 86400 (late-data)");
+    CU_ASSERT_STRING_EQUAL(event_text(fixture_last(f, "amended"), "state"), "cleared");
+    fixture_close(f);
+}
+
+static void test_handled_and_let_go(void)
+{
+    begin_handled();
+    for (int week = 1; week < 20; week++)
+        tell("battery", PHASE_CONTINUE, week * 7 * DAY_MIN);
+    TRACE_IS("");
+    tell("lead", PHASE_CONTINUE, 140 * DAY_MIN);
+    TRACE_IS("~amended high 201600 (reopened) | escalated high 201600");
+    fixture_close(f);
+}
+
+static void test_handled_opens_again(void)
+{
+    begin_handled(); /* more urgent now */
+    tell("lead", PHASE_CONTINUE, 30);
+    TRACE_IS("~amended high 30 (reopened) | escalated high 30");
+    handle(31);
+    TRACE_IS("handled high 30 | closed high 31 (handled)");
+    tell("lead", PHASE_CONTINUE, 40);
+    TRACE_IS("");
+    fixture_close(f);
+    begin_handled(); /* it was more urgent, which nobody knew when it was handled */
+    tell_late("lead", PHASE_CONTINUE, 19, 30);
+    TRACE_IS("~amended high 19 (reopened) | escalated high 19");
+    fixture_close(f);
+    begin_handled(); /* it begins once more */
+    tell("battery", PHASE_START, 30);
+    TRACE_IS("~amended medium 10 (reopened) | live medium 30");
+    fixture_close(f);
+    begin_handled(); /* a beginning that was handled already */
+    tell_late("battery", PHASE_START, 5, 30);
+    TRACE_IS("~amended medium 20 (late-data)"); /* it rests on its closing */
+    EPISODES_ARE("t.device 5-20 closed medium@5");
+    fixture_close(f);
+}
+
+static void test_handled_and_left(void)
+{
+    begin_handled();
+    fixture_command(f, COMMAND_LEFT, 50, "{'patient_id':17,'at':null,'reason':'moved'}");
+    TRACE_IS("");
+    fixture_close(f);
+}
+
 /* ---- what is let go ---- */
 
 static void test_let_go(void)
@@ -434,6 +515,10 @@ const CU_TestInfo suite_engine_device[] = {
     {"disabled and enabled", test_disabled_and_enabled},
     {"a new rule sees what is held", test_new_rule_sees_what_is_held},
     {"left", test_left},
+    {"handled stays closed", test_handled_stays_closed},
+    {"handled and let go", test_handled_and_let_go},
+    {"handled opens again", test_handled_opens_again},
+    {"handled and left", test_handled_and_left},
     {"what is let go", test_let_go},
     {"bounds", test_bounds},
     CU_TEST_INFO_NULL,

@@ -188,9 +188,13 @@ static const char *const rules[] = {
     "'reference':'other','count':2,'clear_count':3,'priority':'low'}",
     "{'id':'r.fast','kind':'rate','parameter':'heart-rate','unit':'/min','rise_per':0.02,'fall_per':0.01,"
     "'within':'%uh','clear_count':3,'priority':'high'}",
+    "{'id':'r.device','kind':'event','classes':{'lead':'high','battery':'medium','*':'low'}}",
+    "{'id':'r.device','kind':'event','classes':{'lead':'low','*':'medium'}}",
+    "{'id':'r.device','kind':'event','classes':{'*':'low'},'enabled':false}",
+    "{'id':'r.alarm','kind':'event','classes':{'*':'high'}}",
 };
 enum { FIRST_OF_KINDS = 5 };
-static const unsigned rule_low[] = {82, 40, 20, 30, 0, 85, 77, 8, 30, 4, 20};
+static const unsigned rule_low[] = {82, 40, 20, 30, 0, 85, 77, 8, 30, 4, 20, 0, 0, 0, 0};
 
 static void add_rule(struct node *node, const char *layer, const char *scope, unsigned which)
 {
@@ -268,12 +272,42 @@ static void add_reading(struct node *node, struct record *unit, int64_t patient_
     reading_identify(reading, tail, &(struct sip_key){1, 2});
 }
 
+static void put_word(struct reading *reading, uint8_t *tail, enum tail_tag tag, const char *word)
+{
+    CU_ASSERT_FATAL(tail_put(tail, TAIL_ROOM, &reading->tail_size, tag, word, strlen(word)));
+}
+
+static void add_device_event(struct node *node, struct record *unit, int64_t patient_id)
+{
+    static const char *const classes[] = {"lead", "battery", "other"}, *const devices[] = {"D1", "D2"};
+    struct reading *event = &unit->heads[unit->count];
+    uint8_t *tail = unit->tails + unit->count * TAIL_ROOM;
+    char episode[24];
+    int64_t late_min =
+        roll(node, 3) > 0 ? (int64_t)roll(node, 2 * DAY_MIN) - 4 : (int64_t)roll(node, 23 * DAY_MIN);
+    *event = (struct reading){.patient_id = patient_id, .source_id = 1, .flags = FLAG_DEVICE_EVENT};
+    event->parameter = READING_NO_PARAMETER;
+    event->value = (int64_t)roll(node, PHASE_COUNT);
+    event->issued_ms = INSTANT_NONE;
+    event->measured_at_ms = node->now_ms - late_min * MINUTE_MS;
+    event->measured_at_ms -= event->measured_at_ms % (20 * MINUTE_MS); /* messages meet */
+    snprintf(episode, sizeof episode, "%llu", (unsigned long long)roll(node, roll(node, 10) == 0 ? 1000 : 3));
+    put_word(event, tail, TAIL_KEY_DEVICE, devices[roll(node, 2)]);
+    put_word(event, tail, TAIL_EPISODE, episode);
+    put_word(event, tail, TAIL_CLASS, classes[roll(node, 3)]);
+    event->tail_offset = unit->count++ * TAIL_ROOM;
+    reading_identify_event(event, tail, &(struct sip_key){1, 2});
+}
+
 static void send_readings(struct node *node)
 {
     struct record unit = {.kind = UNIT};
     int64_t patient_id = some_patient(node);
     for (unsigned i = 1 + (unsigned)roll(node, UNIT_MAX); i > 0; i--)
-        add_reading(node, &unit, patient_id);
+        if (roll(node, 4) == 0)
+            add_device_event(node, &unit, patient_id);
+        else
+            add_reading(node, &unit, patient_id);
     live(node, &unit);
 }
 
