@@ -10,6 +10,16 @@ int ctl_fail(enum err error, const char *what, const char *found, const char *ex
     return err_sysexit(error);
 }
 
+struct engine_settings ctl_engine_settings(const struct config *config)
+{
+    struct engine_settings settings = {.lookback_ms = config->alerting_lookback,
+                                       .lookback_continuous_ms = config->alerting_lookback_continuous,
+                                       .future_tolerance_ms = config->alerting_future_tolerance,
+                                       .test_mode = config->node_mode == MODE_TEST};
+    snprintf(settings.node, sizeof(settings.node), "%s", config->node_name);
+    return settings;
+}
+
 static const struct ctl_option *find_option(const struct ctl_option *options, const char *name, size_t size)
 {
     for (; options->name != NULL; options++)

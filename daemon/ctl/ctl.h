@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "alerting/engine.h"
 #include "config/config.h"
 
 struct ctl {
@@ -59,9 +60,13 @@ int ctl_journal_dump(struct ctl *ctl, int argc, char **argv);
 int ctl_kafka_check(struct ctl *ctl, int argc, char **argv);
 int ctl_kafka_create(struct ctl *ctl, int argc, char **argv);
 int ctl_doctor(struct ctl *ctl, int argc, char **argv);
+int ctl_explain(struct ctl *ctl, int argc, char **argv);
 
 /* Prints the error line and gives the exit status of `error`. */
 int ctl_fail(enum err error, const char *what, const char *found, const char *expected, const char *hint);
+
+/* What an engine of this configuration judges by; the shard is 0. */
+struct engine_settings ctl_engine_settings(const struct config *config);
 
 /* Sorts options from arguments; ERR_USAGE after an error line. `--name=VALUE` is the same as `--name VALUE`.
  */

@@ -92,6 +92,18 @@ static const struct ctl_command commands[] = {
     {"alert unshelve", "EPISODE [--author A] [--note T]", "end a shelf before its time",
      "Needs the running daemon. Exit 65 when the episode is not shelved, 66 when there is no such episode.\n",
      true, ctl_alert_unshelve},
+    {"explain", "EPISODE [--json] [--lang fr|en]",
+     "decide an episode again from what is stored, step by step",
+     "Plays everything of the patient that came before the last event of the episode, readings, rule "
+     "versions,\n"
+     "confirmations, suspensions, outages, into an engine of its own and compares what it gives with what "
+     "was\n"
+     "published, byte by byte. Shows the rule and who put it in force, each reading with what it decided, "
+     "late and\n"
+     "corrected ones by name, in the patient's time. --json: {\"episode_id\", \"equal\", \"events\", "
+     "\"steps\"}. Reads\n"
+     "PostgreSQL alone. Exit 0 equal, 1 different, 66 no such episode.\n",
+     true, ctl_explain},
     {"clock status", "[--json]", "engine time beside the wall clock",
      "Decisions rest on engine time, which follows the wall clock but no jump of more than 60 s. States: "
      "following, jump,\n"
