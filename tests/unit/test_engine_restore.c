@@ -124,7 +124,95 @@ static void test_goes_on(void)
     }
 }
 
+/* ---- names ---- */
+
+enum { MADE_UP = 1200, LATER = 33 * DAY_MIN }; /* more than 2 L of a continuous parameter */
+
+static const struct {
+    const char *rule;
+    int early[2], late[2], last; /* values: two, then two after 33 days, then one that raises */
+} runs[] = {
+    {"{'id':'t.rule','parameter':'heart-rate','unit':'/min','kind':'limit','levels':[{'priority':'low',"
+     "'above':90}],'count':4}",
+     {80, 91},
+     {91, 91},
+     91},
+    {"{'id':'t.rule','parameter':'heart-rate','unit':'/min','kind':'reference','rise':5,'count':4,"
+     "'priority':'low'}",
+     {80, 91},
+     {91, 91},
+     91},
+    {"{'id':'t.rule','parameter':'heart-rate','unit':'/min','kind':'change','rise':5,'within':'2d','count':3,"
+     "'priority':'low'}",
+     {80, 91},
+     {80, 91},
+     100},
+    {"{'id':'t.rule','parameter':'heart-rate','unit':'/min','kind':'rate','rise_per':1,'within':'1d',"
+     "'count':3,'priority':'low'}",
+     {80, 91},
+     {80, 91},
+     120},
+    {"{'id':'t.rule','parameter':'heart-rate','unit':'/min','kind':'occurrences','above':90,'mode':'sample',"
+     "'times':3,'within':'15d','priority':'low'}",
+     {80, 91},
+     {91, 91},
+     91},
+};
+
+static void beat(int value, double minute, const char *device)
+{
+    char text[16];
+    snprintf(text, sizeof text, "%d", value);
+    fixture_offer(&living,
+                  (struct offer){.parameter = "heart-rate", .value = text, .at = minute, .device = device});
+}
+
+static void make_up_names(double minute)
+{
+    for (int i = 0; i < MADE_UP; i++) {
+        char device[24];
+        snprintf(device, sizeof device, "made-up-%d", i);
+        /* Quarantined readings are held aside, and only a few of them. */
+        fixture_offer(&living, (struct offer){.parameter = "steps",
+                                              .value = "7",
+                                              .at = minute,
+                                              .device = device,
+                                              .quarantine = QUARANTINE_IMPOSSIBLE});
+    }
+}
+
+/* A name that only the state of a judge names is not forgotten: the episode's id is made from it. */
+static void test_names_of_states(void)
+{
+    for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
+        char id[UUID_TEXT + 1] = "";
+        for (int with_names = 0; with_names < 2; with_names++) {
+            fixture_open_patient(&living);
+            CU_ASSERT_EQUAL_FATAL(fixture_rule(&living, 0, 0, runs[i].rule), OK);
+            enum err error = fixture_command(&living, COMMAND_REFERENCE, 1,
+                                             "{'patient_id':17,'parameter':'heart-rate','value':80,"
+                                             "'unit':'/min','from':'%s','author':'A'}",
+                                             fixture_time(1));
+            CU_ASSERT_EQUAL(error, OK);
+            beat(runs[i].early[0], 10, "zero");
+            beat(runs[i].early[1], 11, "first");
+            beat(runs[i].late[0], LATER, "second");
+            beat(runs[i].late[1], LATER + 1, "third");
+            if (with_names)
+                make_up_names(LATER + 1.5);
+            beat(runs[i].last, LATER + 2, "fourth");
+            const json_t *raised = fixture_last(&living, "raised");
+            CU_ASSERT_STRING_EQUAL(event_text(raised, "class"), "clinical");
+            if (!with_names)
+                snprintf(id, sizeof id, "%s", event_text(raised, "episode_id"));
+            CU_ASSERT_STRING_EQUAL(event_text(raised, "episode_id"), id);
+            fixture_close(&living);
+        }
+    }
+}
+
 SUITE(engine_restore) = {
     {"each kind goes on where it was saved", test_goes_on},
+    {"a name that only a state names is kept", test_names_of_states},
     {NULL, NULL},
 };
