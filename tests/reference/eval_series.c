@@ -35,7 +35,7 @@ static int by_identity(reading_p a, reading_p b)
     return order != 0 ? order : order_of(a->comparator, b->comparator);
 }
 
-/* The same again is a duplicate; a final is a version of its preliminary and stands for both. */
+/* The same again is a duplicate; a final stands for a preliminary of its identity. */
 static int sort_versions(const void *left, const void *right)
 {
     reading_p a = *(reading_p const *)left, b = *(reading_p const *)right;

@@ -50,7 +50,7 @@ static int64_t up_reach(const struct holes *holes, int64_t start, int64_t amount
     int64_t now = start;
     for (size_t i = 0; i < holes->count; i++) {
         const struct fact_span *hole = &holes->span[i];
-        if (hole->until <= now)
+        if (hole->until <= now || (amount == 0 && hole->from >= now))
             continue;
         if (hole->from > now) {
             if (hole->from - now >= amount)

@@ -99,13 +99,14 @@ static bool waits(const struct facts *facts, const struct candidates *all, const
     return required && (before == NULL || !is_same_act(before->version, version));
 }
 
-/* A later word of the layer that begins no later was given while this one waited for its valid_from. */
-static bool is_replaced(const struct facts *facts, const struct fact_version *version)
+/* A later word of the layer, given while this one waited for its valid_from, was in force before it. */
+static bool is_replaced(const struct candidates *all, const struct candidate *one)
 {
-    for (size_t i = 0; i < facts->versions; i++) {
-        const struct fact_version *other = &facts->version[i];
-        if (other->rule == version->rule && other->layer == version->layer && other->order > version->order &&
-            other->commit < version->valid_from && other->valid_from <= version->valid_from)
+    for (size_t i = 0; i < all->count; i++) {
+        const struct candidate *other = &all->list[i];
+        if (other->version->layer == one->version->layer && other->version->order > one->version->order &&
+            other->version->commit < one->version->valid_from &&
+            other->version->valid_from <= one->version->valid_from && other->begin < one->begin)
             return true;
     }
     return false;
@@ -128,7 +129,9 @@ static void collect(const struct facts *facts, int rule, struct candidates *all)
             begin = begin > word ? begin : word;
         }
         ensure(all->count < VERSIONS_MAX);
-        all->list[all->count++] = (struct candidate){version, begin, is_replaced(facts, version)};
+        all->list[all->count++] = (struct candidate){version, begin, false};
+        for (size_t k = 0; k < all->count; k++)
+            all->list[k].replaced = is_replaced(all, &all->list[k]);
     }
 }
 

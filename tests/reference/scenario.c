@@ -346,6 +346,9 @@ static void add_versions(struct maker *maker, int patient, struct fact_reading r
 {
     struct dice *dice = &maker->dice;
     struct fact_reading other = reading;
+    /* one sender: its marks all name the reading, or none does; else an identifier could come with a
+     * duplicate */
+    uint32_t alias = dice_chance(dice, 70) ? reading.alias : 0;
     if (dice_chance(dice, 20)) {
         other.status = reading.status == FINAL ? PRELIMINARY : FINAL;
         other.value += grids[reading.parameter].step * PICK(dice, 0, 1, -1, 2);
@@ -354,8 +357,7 @@ static void add_versions(struct maker *maker, int patient, struct fact_reading r
     for (int i = (int)PICK(dice, 1, 1, 2, 3); i > 0; i--) {
         other = reading;
         other.status = dice_chance(dice, 60) ? CORRECTED : VOID;
-        if (dice_chance(dice, 30))
-            other.alias = 0;
+        other.alias = alias;
         other.issued = reading.measured_at + MS_MINUTE * PICK(dice, 1, 1, 2, 3, 10);
         if (other.status == VOID && dice_chance(dice, 15))
             other.issued = NO_TIME;
@@ -419,8 +421,9 @@ static void draw_readings(struct maker *maker, int patient, int parameter, unsig
         int64_t delay = draw_delay(maker, weekly ? upload : 0);
         add_one(maker, patient, reading, delay);
         if (dice_chance(dice, 8)) { /* a tie in time across devices and sensors */
+            uint8_t device = reading.device;
             reading.device ^= (uint8_t)dice_roll(dice, 2);
-            reading.sensor = (uint8_t)dice_roll(dice, 2);
+            reading.sensor = (uint8_t)(device == reading.device || dice_chance(dice, 50));
             reading.value = draw_value(maker, parameter, &walk);
             add_one(maker, patient, reading, delay);
         }
@@ -458,6 +461,8 @@ static void draw_rules(struct maker *maker, unsigned kinds)
     draw_versions(maker, 0, SILENCE);
     for (int number = 1; number <= rules; number++) {
         enum fact_kind kind = (enum fact_kind)dice_roll(dice, KINDS);
+        if ((kinds & ~(1u << SILENCE)) == 0)
+            return;
         while (kind == SILENCE || (kinds >> kind & 1) == 0)
             kind = (enum fact_kind)((kind + 1) % KINDS);
         size_t before = maker->scenario->count;
