@@ -230,3 +230,30 @@ def test_a_dry_weight_serves_the_sessions_of_dialysis():
     base.equal(events("DS")[-1]["event"], "cancelled", "mended for that day: 1.2 kg above")
     site().node.import_rows([dry_weight("DS", 71.2, at, "body-weight@session-start")])
     base.equal(events("DS")[-1]["reason"], "reinstated", "one of the phase itself goes before it")
+
+
+# ---- implants ----
+
+def alarm(patient, name, episode, phase, at):
+    answer = site().node.http(TOKEN).readings({"patient": patient, "time": check.to_text(now()), "events": [
+        {"class": name, "episode": episode, "phase": phase, "time": check.to_text(at)}]})
+    base.equal(answer.status, 200, answer)
+
+
+def test_an_implants_alarm_is_kept_as_its_maker_classified_it():
+    """The class travels with the alert, its priority is what was mapped, and no number of ours judges it again."""
+    enrol("IM", "implanted-devices", rule_of("implanted-devices", "imp.device-alarm",
+                                             classes={"red": "high", "yellow": "medium", "*": "high"}))
+    at = now() - HOUR
+    alarm("IM", "yellow", "E-1", "start", at)
+    alarm("IM", "lead-noise", "E-2", "start", at + MINUTE)   # nobody mapped it: urgent
+    alarm("IM", "red", "E-1", "continue", at + 2 * MINUTE)
+    alarm("IM", "red", "E-1", "end", at + 3 * MINUTE)
+    found = events("IM", "imp.device-alarm")
+    base.equal([(event["event"], event["priority"], event["device_event"]["class"], event["device_event"]["episode"])
+                for event in found],
+               [("raised", "medium", "yellow", "E-1"), ("raised", "high", "lead-noise", "E-2"),
+                ("escalated", "high", "red", "E-1"), ("cleared", "high", "red", "E-1")])
+    base.equal({event["class"] for event in found}, {"device"})
+    base.equal(len({event["episode_id"] for event in found}), 2, "one episode for each of the device's")
+    base.equal([event["value"] for event in found], [None] * 4, "no value of ours")
