@@ -8,6 +8,7 @@
 #include "alerting/engine_snapshot.h"
 #include "daemon/base/buffer.h"
 #include "daemon/base/decimal.h"
+#include "daemon/base/log.h"
 #include "daemon/model/command.h"
 #include "daemon/model/parameter.h"
 #include "storage/snapshot.h"
@@ -691,7 +692,95 @@ static void test_trim_leaves_the_older(void)
     CU_ASSERT_EQUAL(snapshot_trim_position(&figures), 5);
 }
 
+/* ---- bytes that no saver made ---- */
+
+struct piece { /* the shared state, or one patient */
+    const char *shared, *patient;
+    size_t shared_size, patient_size;
+};
+
+/* ERR_CORRUPT, or a state that is saved as these very bytes: there is one way to say it. */
+static void offer_bytes(const struct piece *piece, unsigned *refused)
+{
+    struct digest events = {.episodes = 0};
+    struct engine *engine = make_engine(&events);
+    struct archive *archive = engine_archive_new(engine);
+    enum err error = engine_load_shared(archive, piece->shared, piece->shared_size);
+    if (error == OK)
+        error = engine_load_patients(archive, 1, piece->patient, piece->patient_size);
+    engine_archive_free(archive);
+    CU_ASSERT_FATAL(error == OK || error == ERR_CORRUPT);
+    if (error == OK) {
+        struct buffer again = {0};
+        save_all(engine, &again);
+        if (again.size >= piece->shared_size && memcmp(again.data, piece->shared, piece->shared_size) == 0)
+            CU_ASSERT_FATAL(again.size == piece->shared_size + piece->patient_size &&
+                            memcmp(again.data + piece->shared_size, piece->patient, piece->patient_size) ==
+                                0);
+        engine_wake_patients(engine, INT64_MIN, INT64_MAX);
+        buffer_deinit(&again);
+    } else {
+        ++*refused;
+    }
+    engine_free(engine);
+    buffer_deinit(&events.bytes);
+    buffer_deinit(&events.hashes);
+}
+
+static void damage(struct node *node, struct piece piece, char *bytes, size_t size, unsigned *refused)
+{
+    static const unsigned char odd[] = {0, 1, 0x7f, 0x80, 0xff};
+    for (size_t at = 0; at < size; at++) {
+        char kept = bytes[at];
+        bytes[at] =
+            (char)(roll(node, 2) ? odd[roll(node, sizeof odd)] : (unsigned char)kept ^ 1u << roll(node, 8));
+        if (bytes[at] != kept)
+            offer_bytes(&piece, refused);
+        bytes[at] = kept;
+    }
+    for (size_t cut = 0; cut < size; cut += 1 + roll(node, 40)) {
+        struct piece shorter = piece;
+        if (bytes == piece.shared)
+            shorter.shared_size = cut;
+        else
+            shorter.patient_size = cut;
+        offer_bytes(&shorter, refused);
+    }
+}
+
+/* Whatever one byte becomes, and wherever the bytes end: refused, or understood. */
+static void test_damage(void)
+{
+    unsigned refused = 0;
+    log_configure((enum log_level) - 1, LOG_FORMAT_TEXT); /* of time zones that nobody knows */
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        struct node node;
+        struct buffer shared = {0}, patient = {0};
+        open_node(&node, seed);
+        for (unsigned i = 0; i < 160; i++)
+            one_step(&node);
+        struct archive *archive = engine_archive_new(node.engine);
+        int64_t last_id = INT64_MIN;
+        engine_save_shared(archive, &shared);
+        CU_ASSERT_EQUAL_FATAL(engine_save_patients(archive, &last_id, 1, SIZE_MAX, &patient), 1);
+        engine_archive_free(archive);
+        struct piece piece = {shared.data, patient.data, shared.size, patient.size};
+        offer_bytes(&piece, &refused);
+        CU_ASSERT_EQUAL(refused, 0); /* as they were saved */
+        if (seed <= 2)
+            damage(&node, piece, shared.data, shared.size, &refused);
+        damage(&node, piece, patient.data, patient.size, &refused);
+        CU_ASSERT(refused > patient.size / 8); /* else it tests nothing */
+        refused = 0;
+        buffer_deinit(&shared);
+        buffer_deinit(&patient);
+        close_node(&node);
+    }
+    log_configure(LOG_INFO, LOG_FORMAT_TEXT);
+}
+
 const struct unit_test suite_engine_snapshot[] = {
+    {"one byte of it damaged, or an end anywhere", test_damage},
     {"what trims is the older of two", test_trim_leaves_the_older},
     {"a crash anywhere: snapshot and replay equal the whole replay", test_crash_anywhere},
     {NULL, NULL},
