@@ -64,7 +64,7 @@ int ctl_explain(struct ctl *ctl, int argc, char **argv)
     struct engine_settings settings = ctl_engine_settings(ctl->config);
     struct explanation *explanation = NULL;
     struct history *history = NULL;
-    enum err error = history_open(ctl->config->postgres_conninfo, &history);
+    enum err error = history_open(ctl->config->postgres_conninfo, -1, &history);
     if (error == OK)
         error = explain_episode(history, &settings, episode, &explanation);
     int status = error == OK ? show(explanation, json, language) : fail(error, arguments.items[0], history);

@@ -61,6 +61,7 @@ int ctl_kafka_check(struct ctl *ctl, int argc, char **argv);
 int ctl_kafka_create(struct ctl *ctl, int argc, char **argv);
 int ctl_doctor(struct ctl *ctl, int argc, char **argv);
 int ctl_explain(struct ctl *ctl, int argc, char **argv);
+int ctl_backtest(struct ctl *ctl, int argc, char **argv);
 
 /* Prints the error line and gives the exit status of `error`. */
 int ctl_fail(enum err error, const char *what, const char *found, const char *expected, const char *hint);

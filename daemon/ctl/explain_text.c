@@ -142,6 +142,9 @@ static const struct {
     {"missing", "days without data", "jours sans données"},
     {"mode", "counting", "comptage"},
     {"class", "class", "classe"},
+    {"start", "the device's alarm begins", "début de l'alarme de l'appareil"},
+    {"continue", "the device's alarm goes on", "l'alarme de l'appareil continue"},
+    {"end", "the device's alarm ends", "fin de l'alarme de l'appareil"},
     {"reason", "reason", "motif"},
 };
 
@@ -311,8 +314,10 @@ static void tell_rule(const struct teller *teller)
 static void tell_measure(const struct teller *teller, const struct explained_step *step)
 {
     char value[32];
-    if (step->parameter >= PARAMETER_COUNT)
+    if (step->parameter >= PARAMETER_COUNT) {
+        fprintf(teller->out, "  %s", word(teller, reading_phase_text((enum device_phase)step->value)));
         return;
+    }
     const struct parameter_row *row = parameter_row((enum parameter)step->parameter);
     decimal_format(step->value, value);
     fprintf(teller->out, "  %s%s %s", reading_comparator_text((enum comparator)step->comparator), value,

@@ -104,6 +104,22 @@ static const struct ctl_command commands[] = {
      "\"steps\"}. Reads\n"
      "PostgreSQL alone. Exit 0 equal, 1 different, 66 no such episode.\n",
      true, ctl_explain},
+    {"backtest", "--rules FILE --from T --to T [--patients REF,...] [--line L] [--json] [--jobs N]",
+     "try rules against stored history: alerts added, removed, unchanged",
+     "FILE is a preset, a rule or an array of rules, as rules check takes it. For every patient of their "
+     "lines (or of\n"
+     "--line, or those of --patients) the stored history is judged again with these rules in the place of "
+     "the line's\n"
+     "rules of the same ids, as if in force and confirmed since long before --from; rules of the patient, "
+     "the team and\n"
+     "the organisation stand above them as they did. The episodes raised in [--from, --to) are held against "
+     "those that\n"
+     "were published. An episode that was handled as relevant and would be gone is named. Nothing is "
+     "changed; only\n"
+     "PostgreSQL is read. Patients run in parallel (--jobs, default: the cores). Ctrl-C ends it (75).\n\n"
+     "  vigiectl backtest --rules stricter.json --from 2026-01-01 --to 2026-07-01 --line heart-failure\n\n"
+     "Exit 0 when it ran, 65 when a rule is refused, 66 without patients.\n",
+     true, ctl_backtest},
     {"clock status", "[--json]", "engine time beside the wall clock",
      "Decisions rest on engine time, which follows the wall clock but no jump of more than 60 s. States: "
      "following, jump,\n"

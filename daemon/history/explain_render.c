@@ -33,7 +33,7 @@ static void measure_members(struct buffer *json, const struct explained_step *st
     instant_member(json, "measured_at", step->measured_ms);
     instant_member(json, "received_at", step->received_ms);
     if (step->parameter >= PARAMETER_COUNT) {
-        integer_member(json, "phase", step->value);
+        text_member(json, "phase", reading_phase_text((enum device_phase)step->value));
         return;
     }
     const struct parameter_row *row = parameter_row((enum parameter)step->parameter);

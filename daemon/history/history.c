@@ -51,12 +51,12 @@ static enum err read_parameters(struct history *history)
     return OK;
 }
 
-enum err history_open(const char *conninfo, struct history **ret_history)
+enum err history_open(const char *conninfo, int quit_fd, struct history **ret_history)
 {
     struct history *history = calloc(1, sizeof(*history));
     ensure(history != NULL);
     const struct postgres_options options = {
-        .conninfo = conninfo, .application = "vigiectl", .timeout_ms = SERVER_SILENCE_MS, .quit_fd = -1};
+        .conninfo = conninfo, .application = "vigiectl", .timeout_ms = SERVER_SILENCE_MS, .quit_fd = quit_fd};
     *ret_history = history;
     enum err error = postgres_open(&options, &history->postgres);
     return error == OK ? read_parameters(history) : error;

@@ -13,7 +13,8 @@
 #include "storage/postgres.h"
 
 struct history;
-MUST_CHECK enum err history_open(const char *conninfo, struct history **ret_history);
+/* quit_fd: readable when it is to end soon (postgres.h), -1 without. */
+MUST_CHECK enum err history_open(const char *conninfo, int quit_fd, struct history **ret_history);
 void history_close(struct history *history);
 struct postgres *history_postgres(struct history *history);
 const char *history_message(const struct history *history);

@@ -50,6 +50,15 @@ static const char quarantine_columns[] =
     "0) "
     "FROM vigie.quarantine WHERE ";
 
+/* A message of a device's own alarm: the device's name of it in place of a sensor, its class of an alias. */
+static const char device_columns[] =
+    "SELECT patient_id, device_event_id, 0::bigint, measured_at, received_at, "
+    "(array_position(ARRAY['start', 'continue', 'end'], phase) - 1)::bigint, '', device_id, episode, "
+    "'final', "
+    "flags::bigint, source_id, class, NULL::timestamptz, 'time', key_device, request_position, quarantine, "
+    "request_index "
+    "FROM vigie.device_event WHERE ";
+
 /* What the engine sets again by itself. */
 enum { FLAGS_OF_ENGINE = FLAG_SAME_INSTANT | FLAG_LATE_UNJUDGED | FLAG_CHECK_OLDER };
 
@@ -114,6 +123,20 @@ static void put_tail(struct request *request, struct reading *reading, enum tail
                        size);
 }
 
+static void put_texts(struct request *request, struct reading *reading, const PGresult *rows, int row)
+{
+    bool is_event = reading->flags & FLAG_DEVICE_EVENT;
+    (void)buffer_reserve(&request->tails, TAIL_BYTES_MAX);
+    put_tail(request, reading, TAIL_KEY_DEVICE, rows, row, COLUMN_KEY_DEVICE);
+    put_tail(request, reading, is_event ? TAIL_EPISODE : TAIL_SENSOR, rows, row, COLUMN_SENSOR);
+    if (is_event)
+        put_tail(request, reading, TAIL_CLASS, rows, row, COLUMN_ALIAS);
+    else if (!PQgetisnull(rows, row, COLUMN_ALIAS))
+        reading->alias_hash = alias_of(reading, row_text(rows, row, COLUMN_ALIAS),
+                                       (size_t)PQgetlength(rows, row, COLUMN_ALIAS));
+    request->tails.size += reading->tail_size;
+}
+
 static void take_reading(struct play *play, const PGresult *rows, int row)
 {
     struct request *request = &play->request;
@@ -136,18 +159,14 @@ static void take_reading(struct play *play, const PGresult *rows, int row)
             strcmp(row_text(rows, row, COLUMN_PRECISION), "day") == 0 ? PRECISION_DAY : PRECISION_TIME,
         .quarantine = word_number(row_text(rows, row, COLUMN_REASON), quarantine_text, QUARANTINE_UNIT + 1),
     };
+    if (reading.flags & FLAG_DEVICE_EVENT)
+        reading.parameter = READING_NO_PARAMETER;
     if (reading.parameter == PARAMETER_COUNT)
         return; /* of a newer program: no rule of this one can judge it */
     if (reading.quarantine == QUARANTINE_FUTURE)
         reading.quarantine = QUARANTINE_NONE; /* the engine's own finding */
     memcpy(reading.reading_id, PQgetvalue(rows, row, COLUMN_ID), UUID_BYTES);
-    if (!PQgetisnull(rows, row, COLUMN_ALIAS))
-        reading.alias_hash = alias_of(&reading, row_text(rows, row, COLUMN_ALIAS),
-                                      (size_t)PQgetlength(rows, row, COLUMN_ALIAS));
-    (void)buffer_reserve(&request->tails, TAIL_BYTES_MAX);
-    put_tail(request, &reading, TAIL_KEY_DEVICE, rows, row, COLUMN_KEY_DEVICE);
-    put_tail(request, &reading, TAIL_SENSOR, rows, row, COLUMN_SENSOR);
-    request->tails.size += reading.tail_size;
+    put_texts(request, &reading, rows, row);
     buffer_append(&request->readings, &reading, sizeof(reading));
     request->count++;
 }
@@ -283,6 +302,9 @@ static enum err open_cursor(struct play *play)
     put_where(&sql, play);
     buffer_text(&sql, " UNION ALL ");
     buffer_text(&sql, quarantine_columns);
+    put_where(&sql, play);
+    buffer_text(&sql, " UNION ALL ");
+    buffer_text(&sql, device_columns);
     put_where(&sql, play);
     buffer_text(&sql, " ORDER BY patient_id, received_at, position, index");
     buffer_append(&sql, "", 1);

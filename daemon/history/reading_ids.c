@@ -41,6 +41,8 @@ static void make_room(struct reading_ids *ids)
 void reading_ids_add(struct reading_ids *ids, const struct reading *reading, const uint8_t *tail)
 {
     struct reading made = *reading;
+    if (reading->flags & FLAG_DEVICE_EVENT)
+        return; /* events do not name it */
     make_room(ids);
     reading_identify(&made, tail, &ids->key);
     struct reading_id_pair *pair = find(ids, made.reading_id);

@@ -20,6 +20,11 @@ RULES = [
     dict(sites.SILENCE, max_gap="36h"), sites.GLUCOSE, sites.WEIGHT,
     rule("occurrences", "occurrences", "glucose-blood", "mg/dL", below=70, rearm=2, times=2, within="24h", priority="high"),
     rule("reference", "reference", reference="dry-weight", rise=1.5, priority="low"),
+    {"id": "x.event", "line": sites.LINE, "kind": "event", "classes": {"lead": "high", "*": "low"},
+     "text": {"fr": "Alarme", "en": "Alarm"}, "source": "test", "tag": "TEST"},
+    rule("daily", "daily", statistic="mean", above=71, days=1, grace="1h", priority="low"),
+    rule("variation", "variation", statistic="max", rise=1, priority="low"),
+    rule("baseline", "baseline", statistic="median", rise=0.5, over=3, min_days=1, priority="low"),
     rule("rate", "rate", "heart-rate", "/min", rise_per=2, within="30m", readings=3, priority="medium"),
 ]
 
@@ -62,6 +67,10 @@ def live(place):
         node.clock({"set": check.to_text(t + hour * HOUR)})
         at = t + hour * HOUR - 5 * MINUTE
         send(place, "P-1", reading("glucose-blood", glucose, at), reading("body-weight", weight, at))
+    for phase, minutes in (("start", 20), ("end", 10)):
+        event = {"class": "lead", "episode": "7", "phase": phase, "time": check.to_text(t + 32 * HOUR - minutes * MINUTE)}
+        answer = node.https(TOKEN).readings({"patient": "P-1", "events": [event]})
+        base.equal(answer.status, 200, answer)
     # a rise within minutes; what joins two episodes comes late, and what splits them again is a correction
     t += 33 * HOUR
     node.clock({"set": check.to_text(t)})
@@ -138,7 +147,7 @@ def test_every_episode_is_decided_again_to_the_byte():
             kinds.add((payload["rule"]["kind"], payload["rule"]["id"] if payload["class"] == "technical" else ""))
             reasons.add(payload["reason"])
             events.add(payload["event"])
-    wanted = {(kind, "") for kind in ("limit", "change", "occurrences", "reference", "rate", "silence")}
+    wanted = {(kind, "") for kind in ("limit", "change", "occurrences", "reference", "rate", "silence", "event")}
     wanted |= {("technical", "technical." + name) for name in ("quarantine", "late-readings", "own-outage")}
     base.check(wanted <= kinds, "kinds that were met:", kinds)
     base.check({"merged", "corrected", "left"} <= reasons, "reasons that were met:", reasons)
