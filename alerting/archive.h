@@ -78,6 +78,9 @@ void archive_name(struct archive *a, uint32_t *number); /* 0: none */
 void archive_key(struct archive *a, struct reading_key *key);
 struct series *archive_series(struct archive *a, struct series *series); /* gives when reading; NULL: bad */
 
+/* archive_days.c */
+void archive_day_track(struct archive *a, struct track *track); /* behind its sides */
+
 /* archive_track.c */
 struct track *archive_track(struct archive *a, struct track *track);
 struct technical *archive_technical(struct archive *a, struct technical *technical);

@@ -316,7 +316,7 @@ struct track *archive_track(struct archive *a, struct track *track)
     unsigned sides = track->sides;
     archive_unsigned(a, &sides, 1u << SIDE_COUNT);
     track->sides = (uint8_t)sides;
-    if (!a->writing && sides != 0 && !judges_readings((enum rule_kind)track->kind))
+    if (!a->writing && sides != 0 && track->days == NULL && !judges_readings((enum rule_kind)track->kind))
         archive_fault(a);
     for (unsigned i = 0; i < SIDE_COUNT; i++)
         archive_side(a, track, i);
@@ -326,6 +326,8 @@ struct track *archive_track(struct archive *a, struct track *track)
         archive_alarms(a, track);
     if (!a->writing && !a->bad && !timeline_fits(track))
         archive_fault(a);
+    if (track->days != NULL)
+        archive_day_track(a, track);
     return track;
 }
 

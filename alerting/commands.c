@@ -8,6 +8,7 @@
 #include "alerting/command_episode.h"
 #include "alerting/command_fields.h"
 #include "alerting/command_rule.h"
+#include "alerting/day_track.h"
 #include "alerting/episodes.h"
 #include "alerting/grow.h"
 #include "alerting/patient.h"
@@ -123,6 +124,8 @@ static void carry_patient(struct engine *engine, struct fields *fields)
     for (size_t i = 0; i < patient->tracks_count; i++)
         if (patient->tracks[i]->kind == RULE_SILENCE)
             silence_schedule(engine, patient->tracks[i]);
+        else if (patient->tracks[i]->days != NULL)
+            day_track_schedule(patient->tracks[i]);
     patient_schedule(engine, patient);
     bool given = field_instant(fields, "enrolled_at", INSTANT_NONE) != INSTANT_NONE;
     fields_answer(fields, given ? fields->commit_ms : patient->enrolled_at_ms, patient->enrolled_at_ms,

@@ -55,6 +55,8 @@ void engine_free(struct engine *engine)
     slab_give(engine->notes.items);
     slab_give(engine->arrivals);
     slab_give(engine->touched);
+    slab_give(engine->day_marks);
+    day_points_deinit(&engine->day_points);
     slab_give(engine);
 }
 

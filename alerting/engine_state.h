@@ -63,6 +63,9 @@ struct engine {
     size_t arrivals_count, arrivals_capacity;
     struct series **touched; /* scratch of a request */
     size_t touched_count, touched_capacity;
+    struct day_points day_points; /* scratch: of the day at hand */
+    uint8_t *day_marks;           /* scratch: which days this unit changed */
+    size_t day_marks_capacity;
     struct buffer json;
     uint64_t outages_taken; /* of this process */
     size_t dormant;         /* patients that are dormant */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "alerting/day_track.h"
 #include "alerting/device.h"
 #include "alerting/engine_state.h"
 #include "alerting/episode_act.h"
@@ -160,7 +161,9 @@ bool scene_is_live(const struct scene *scene, const struct transition *transitio
     if (unit->of_rules && transition->kind != EVENT_CLEARED && transition->kind != EVENT_CLOSED)
         return false;
     int64_t live_within_ms = live_within_ms_of(scene->ledger), newest_ms, received_ms;
-    if (transition->at_ms >= unit->now_ms - live_within_ms)
+    int64_t decided_ms =
+        transition->basis == BASIS_DAYS ? day_decided_ms(scene, transition) : transition->at_ms;
+    if (decided_ms >= unit->now_ms - live_within_ms)
         return true;
     return stays_open && scene_newest(scene, &newest_ms, &received_ms) &&
            received_ms >= unit->now_ms - live_within_ms && received_ms - newest_ms <= live_within_ms;

@@ -30,7 +30,12 @@ struct scene {
     const struct device_message *newest_message; /* of a device episode, in place of series */
     bool has_fresh;                              /* a fresh breach was met: */
     struct transition fresh; /* what the event `live` then rests on; of no kind or priority */
+    bool of_data;            /* days: data of this unit decided, and this is the */
+    int64_t judged_day;      /* newest closed day that is judged */
 };
+
+/* Whether an event of the transition is live, given whether the episode stays open. */
+bool scene_is_live(const struct scene *scene, const struct transition *transition, bool stays_open);
 
 /* In order: the next transition of the open episode, or the beginning of one. `stays_open`: at the unit's
  * end. */

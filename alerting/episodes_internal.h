@@ -7,7 +7,6 @@
 bool episode_is_open(const struct episode *episode);
 /* The newest reading of the series, or message of the device episode; false without. */
 bool scene_newest(const struct scene *scene, int64_t *ret_ms, int64_t *ret_received_ms);
-bool scene_is_live(const struct scene *scene, const struct transition *transition, bool stays_open);
 struct pending *episode_emit(const struct scene *scene, struct episode *episode, enum event_kind kind,
                              size_t prefix);
 struct pending *episode_emit_transition(const struct scene *scene, struct episode *episode, size_t index,

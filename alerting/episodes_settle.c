@@ -7,6 +7,7 @@
  * what became something else is amended as a whole. */
 #include <stdlib.h>
 
+#include "alerting/day_track.h"
 #include "alerting/engine_state.h"
 #include "alerting/episode_act.h"
 #include "alerting/episodes_internal.h"
@@ -39,12 +40,19 @@ static bool shares_instant(const struct story *a, const struct story *b)
     return a->items[0].at_ms < story_end_ms(b) && b->items[0].at_ms < story_end_ms(a);
 }
 
-static bool matches(const struct story *story, const struct episode *episode)
+/* When the first reading of an episode was measured, of days when its first day began. */
+static int64_t first_ms(const struct ledger *ledger, const struct story *story)
+{
+    return ledger->beginning == BEGAN_DAY ? day_ledger_first_ms(ledger, story->began.ms) : story->began.ms;
+}
+
+static bool matches(const struct ledger *ledger, const struct story *story, const struct episode *episode)
 {
     bool same_raised = story->items[0].at_ms == episode->story.items[0].at_ms;
     if (same_raised)
         return true;
-    if (episode->cancelled && episode->open_at_cancel && story->began.ms > episode->newest_at_cancel_ms)
+    if (episode->cancelled && episode->open_at_cancel &&
+        first_ms(ledger, story) > episode->newest_at_cancel_ms)
         return false;
     return shares_instant(story, &episode->story);
 }
@@ -63,7 +71,7 @@ static struct episode *choose(const struct ledger *ledger, const struct story *s
     struct episode *best = NULL;
     for (size_t i = 0; i < ledger->count; i++) {
         struct episode *episode = ledger->items[i];
-        if (episode->cancelled == cancelled && matches(story, episode) &&
+        if (episode->cancelled == cancelled && matches(ledger, story, episode) &&
             (best == NULL || episode->story.items[0].at_ms < best->story.items[0].at_ms) &&
             !is_taken(claims, claims_count, episode))
             best = episode;
@@ -90,7 +98,7 @@ static void cancel(const struct scene *scene, struct episode *episode, struct cl
     int64_t newest_ms, received_ms;
     struct claim *into = NULL;
     for (size_t i = 0; i < claims_count && into == NULL; i++)
-        if (matches(claims[i].story, episode))
+        if (matches(scene->ledger, claims[i].story, episode))
             into = &claims[i];
     episode->open_at_cancel = episode_is_open(episode);
     if (into != NULL && episode->open_at_cancel)

@@ -6,6 +6,7 @@
 
 #include "alerting/episode_act.h"
 #include "alerting/episodes.h"
+#include "alerting/event_days.h"
 #include "alerting/patient.h"
 #include "alerting/technical.h"
 #include "alerting/track.h"
@@ -117,7 +118,8 @@ static void value_members(struct buffer *json, const struct transition *basis)
     if (basis->has_reading && basis->comparator != COMPARATOR_NONE)
         text_member(json, "comparator", reading_comparator_text((enum comparator)basis->comparator));
     /* A technical alert is raised by a reading at its reception. */
-    instant_member(json, "measured_at", basis->has_reading ? basis->deciding.ms : basis->at_ms);
+    bool of_reading = basis->has_reading && basis->basis != BASIS_DAYS;
+    instant_member(json, "measured_at", of_reading ? basis->deciding.ms : basis->at_ms);
     instant_member(json, "received_at", basis->received_ms);
 }
 
@@ -289,7 +291,7 @@ static void readings_members(struct buffer *json, const struct engine *engine, c
     if (series != NULL && pending->ledger->technical >= 0) {
         collect_cause(&evidence, series->aside, &patient->names, basis);
         collect_cause(&evidence, series, &patient->names, basis);
-    } else if (series != NULL) {
+    } else if (series != NULL && basis->basis != BASIS_DAYS) {
         collectors[basis->basis](&evidence, series, pending);
     }
 
@@ -490,6 +492,7 @@ void event_render(const struct engine *engine, const struct pending *pending, st
     render_key(json, "retrospective");
     render_boolean(json, pending->retrospective);
     readings_members(json, engine, pending);
+    event_days(json, pending);
     reference_member(json, pending);
     device_event_member(json, pending);
     episode_members(json, pending);

@@ -84,6 +84,8 @@ static inline const struct window_item *window_at(const struct window *window, s
  * first number in series order. NULL: comparators alone. */
 const struct held *instant_furthest(const struct instant *instant, enum rule_side side);
 const struct held *instant_number(const struct instant *instant);
+/* Is a comparator of the parameter (LO, HI) the end of the measuring range? */
+bool value_ends_range(enum parameter parameter);
 const struct held *instant_first(const struct instant *instant); /* member of any sort */
 
 /* RULES.md section 3, comparators: a value against a bound, and whether it is back inside by a margin. */

@@ -35,7 +35,7 @@ const struct held *instant_furthest(const struct instant *instant, enum rule_sid
 
 /* A comparator on its own side: LO or HI is the end of the measuring range, where no bound is far enough out.
  */
-static bool ends_range(enum parameter parameter)
+bool value_ends_range(enum parameter parameter)
 {
     return parameter == PARAMETER_GLUCOSE_BLOOD || parameter == PARAMETER_GLUCOSE_INTERSTITIAL ||
            parameter_row(parameter)->class == CLASS_CONTINUOUS;
@@ -48,7 +48,7 @@ bool value_breaches(const struct judge_input *input, const struct held *held, in
         return low ? held->value < limit : held->value > limit;
     if ((held->comparator == COMPARATOR_LESS) != low)
         return false;
-    return ends_range(input->parameter) || (low ? held->value <= limit : held->value >= limit);
+    return value_ends_range(input->parameter) || (low ? held->value <= limit : held->value >= limit);
 }
 
 /* A comparator on the other side counts as inside; on its own side it breaches or says nothing. */

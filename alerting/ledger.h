@@ -15,6 +15,7 @@ enum basis {
     BASIS_PAIR,    /* these two */
     BASIS_READING, /* the deciding one alone */
     BASIS_COUNTED, /* the occurrences counted at it, from `first` */
+    BASIS_DAYS,    /* the days from `first` to the deciding one, by their numbers in .ms */
     BASIS_COUNT,
 };
 

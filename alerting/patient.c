@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alerting/day_track.h"
 #include "alerting/device.h"
 #include "alerting/episodes.h"
 #include "alerting/grow.h"
@@ -114,7 +115,7 @@ void patient_let_go(struct engine *engine, struct patient *patient, struct serie
     if (count == first)
         return;
     for (size_t i = 0; i < patient->tracks_count; i++)
-        if (patient->tracks[i]->parameter == series->parameter)
+        if (patient->tracks[i]->parameter == series->parameter && patient->tracks[i]->days == NULL)
             track_let_go(engine, patient->tracks[i], series, count, cut_ms);
     series_drop(series, count, cut_ms);
 }
@@ -247,6 +248,10 @@ static void follow_timeline(struct engine *engine, struct patient *patient, stru
         return;
     }
     const struct series *series = patient_series(patient, track->parameter);
+    if (track->days != NULL) {
+        day_track_follow(engine, track, series);
+        return;
+    }
     bool again = take_shape(track);
     again |= track_reaches(track, changed_ms);
     if (again)
@@ -329,8 +334,12 @@ void patient_refer(struct engine *engine, struct patient *patient, const struct 
 void patient_judge(struct engine *engine, struct patient *patient, struct series *series)
 {
     for (size_t i = 0; i < patient->tracks_count; i++)
-        if (patient->tracks[i]->parameter == series->parameter)
-            track_judge(engine, patient->tracks[i], series);
+        if (patient->tracks[i]->parameter == series->parameter) {
+            if (patient->tracks[i]->days != NULL)
+                day_track_judge(engine, patient->tracks[i], series);
+            else
+                track_judge(engine, patient->tracks[i], series);
+        }
     series_settle(series);
 }
 
@@ -338,6 +347,7 @@ static int64_t due_of(const struct track *track)
 {
     return track->kind == RULE_SILENCE ? track->silence->due_ms
            : track->kind == RULE_EVENT ? device_due_ms(track)
+           : track->days != NULL       ? day_track_due_ms(track)
                                        : track_due_ms(track);
 }
 
@@ -363,6 +373,8 @@ void patient_expire(struct engine *engine, struct patient *patient)
             silence_expire(engine, track);
         else if (track->kind == RULE_EVENT)
             device_pass(engine, track, due_ms);
+        else if (track->days != NULL)
+            day_track_expire(engine, track, patient_series(patient, track->parameter), due_ms);
         else
             track_pass(engine, track, patient_series(patient, track->parameter), due_ms);
     }

@@ -99,3 +99,11 @@ int64_t spans_covered(const struct spans *spans, int64_t from_ms, int64_t to_ms)
     }
     return sum;
 }
+
+int64_t spans_leave(const struct spans *spans, int64_t ms)
+{
+    for (size_t i = spans->count; i > 0 && spans->items[i - 1].to_ms > ms; i--)
+        if (spans->items[i - 1].from_ms <= ms)
+            return spans->items[i - 1].to_ms;
+    return ms;
+}

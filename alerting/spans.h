@@ -32,6 +32,9 @@ int64_t spans_reach(const struct spans *a, const struct spans *b, int64_t from_m
 /* The first edge (a beginning or an end) later than `after_ms`; INT64_MAX without. *ret_begins says which. */
 int64_t spans_next_edge(const struct spans *spans, int64_t after_ms, bool *ret_begins);
 
+/* The instant, or the end of the stretch that covers it. */
+int64_t spans_leave(const struct spans *spans, int64_t ms);
+
 /* Time covered within [from, to). */
 int64_t spans_covered(const struct spans *spans, int64_t from_ms, int64_t to_ms);
 

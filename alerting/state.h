@@ -4,6 +4,7 @@
 #ifndef VIGIE_ALERTING_STATE_H
 #define VIGIE_ALERTING_STATE_H
 
+#include "alerting/day_state.h"
 #include "alerting/device_log.h"
 #include "alerting/engine.h"
 #include "alerting/judge.h"
@@ -63,6 +64,7 @@ struct track {           /* a rule of a patient */
     struct track_side *side[SIDE_COUNT];
     struct silence *silence;      /* of that kind; its ledger is that of side[0] */
     struct device_alarms *alarms; /* of the kind event; NULL: none yet */
+    struct days *days;            /* of kinds that judge days */
 };
 
 struct technical { /* an open or held technical alert */

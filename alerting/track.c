@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alerting/day_track.h"
 #include "alerting/device.h"
 #include "alerting/episodes.h"
 #include "alerting/grow.h"
@@ -21,6 +22,8 @@ struct track *track_new(struct engine *engine, struct patient *patient, const st
         track->silence = zeroed(sizeof *track->silence);
         track->silence->due_ms = INT64_MAX;
     }
+    if (rule_kind_has_days(rule->kind))
+        day_track_init(track);
     return track;
 }
 
@@ -36,7 +39,9 @@ struct track_side *track_side(struct track *track, unsigned number)
         .rule_id = track->rule_id,
         .side = track->kind == RULE_SILENCE ? SIDE_NONE : (enum rule_side)number,
         .class = track->kind == RULE_SILENCE ? ALERT_SILENCE : ALERT_CLINICAL,
-        .beginning = track->kind == RULE_SILENCE ? BEGAN_LAST_SEEN : BEGAN_READING,
+        .beginning = track->kind == RULE_SILENCE ? BEGAN_LAST_SEEN
+                     : track->days != NULL       ? BEGAN_DAY
+                                                 : BEGAN_READING,
         .parameter = (enum parameter)track->parameter,
         .technical = -1,
         .frozen_ms = INT64_MIN,
@@ -70,6 +75,7 @@ void track_free(struct track *track, struct engine *engine)
         spans_deinit(&track->silence->suspensions);
     slab_give(track->silence);
     device_alarms_free(track, engine);
+    day_track_deinit(track);
     timeline_deinit(&track->timeline);
     slab_give(track);
 }
