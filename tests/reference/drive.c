@@ -96,18 +96,6 @@ static bool is_equal(const struct episodes *a, size_t i, const struct episodes *
     return equal;
 }
 
-static int sort_episodes(const void *left, const void *right)
-{
-    const struct episode *a = left, *b = right;
-    if (a->rule != b->rule)
-        return a->rule - b->rule;
-    if (a->side != b->side)
-        return (int)a->side - (int)b->side;
-    if (a->raised_at != b->raised_at)
-        return a->raised_at < b->raised_at ? -1 : 1;
-    return (a->ended_at > b->ended_at) - (a->ended_at < b->ended_at);
-}
-
 static const struct fact_rule *rule_of(const struct facts *facts, int number)
 {
     for (size_t i = 0; i < facts->versions; i++)
@@ -141,8 +129,9 @@ static void compare(struct drive *drive, int patient, bool last)
     facts->clock = drive->now_ms - 1; /* what is due at this very time waits */
     facts->orders = drive->orders;
     evaluate(facts, &expected);
-    qsort(expected.episode, expected.count, sizeof *expected.episode, sort_episodes);
     topic_episodes(drive->topic, ref, &found);
+    episodes_sort(&expected);
+    episodes_sort(&found);
     drive->out->checks++;
     bool equal = expected.count == found.count;
     for (size_t i = 0; i < expected.count && equal; i++)
@@ -430,6 +419,48 @@ static size_t tell_request(struct drive *drive, size_t first)
     return count;
 }
 
+/* ---- device alarms ---- */
+
+static void put_tail(struct reading *head, uint8_t *tail, enum tail_tag tag, const char *text)
+{
+    ensure(tail_put(tail, TAIL_ROOM, &head->tail_size, tag, text, strlen(text)));
+}
+
+static void tell_message(struct drive *drive, const struct act *act)
+{
+    static const struct sip_key key = {1, 2};
+    struct fact_message fact = act->message;
+    uint8_t tail[TAIL_ROOM];
+    char text[32];
+    struct reading head = {.patient_id = PATIENT_ID + act->patient,
+                           .source_id = 1,
+                           .value = fact.phase,
+                           .measured_at_ms = fact.at,
+                           .received_at_ms = drive->now_ms,
+                           .issued_ms = INSTANT_NONE,
+                           .next = READING_CHAIN_END,
+                           .parameter = READING_NO_PARAMETER,
+                           .flags = FLAG_DEVICE_EVENT};
+    put_tail(&head, tail, TAIL_KEY_DEVICE, topic_devices[fact.device]);
+    snprintf(text, sizeof text, "episode-%u", (unsigned)fact.episode);
+    put_tail(&head, tail, TAIL_EPISODE, text);
+    snprintf(text, sizeof text, "class-%u", (unsigned)fact.class);
+    put_tail(&head, tail, TAIL_CLASS, text);
+    reading_identify_event(&head, tail, &key);
+    drive->heard_ms = drive->now_ms;
+    struct patient *patient = engine_patient(drive->engine, PATIENT_ID + act->patient);
+    if (patient == NULL || drive->now_ms >= drive->facts[act->patient].left_at)
+        return;
+    topic_begin_unit(drive->topic, drive->now_ms);
+    engine_decide(drive->engine, patient, &head, tail, 0, drive->now_ms);
+    look_at_laws(drive);
+    fact.received_at = drive->now_ms;
+    facts_add_message(&drive->facts[act->patient], fact);
+    if (fact.received_at - fact.at <= drive->scenario->lookback)
+        drive->out->judged_digest += hash_mix64(act->number + 1u);
+    drive->out->readings++;
+}
+
 /* ---- restarts ---- */
 
 static void pass_through_bytes(struct drive *drive)
@@ -481,6 +512,10 @@ static size_t tell(struct drive *drive, size_t at)
     const struct act *act = &drive->scenario->act[at];
     if (act->kind == ACT_READING)
         return tell_request(drive, at);
+    if (act->kind == ACT_MESSAGE) {
+        tell_message(drive, act);
+        return 1;
+    }
     bool word = act->kind == ACT_CONFIRMATION || act->kind == ACT_VERSION;
     if (drive->heard_ms == drive->now_ms || (word && drive->confirmed_ms == drive->now_ms)) {
         advance(drive,

@@ -29,6 +29,8 @@ struct episodes {
     size_t steps, steps_room;
 };
 
+/* By rule, side, raised_at, end, priorities. */
+void episodes_sort(struct episodes *episodes);
 void episodes_deinit(struct episodes *episodes);
 
 #endif

@@ -12,7 +12,7 @@ enum { VERSIONS_MAX = 512 };
 
 struct candidate {
     const struct fact_version *version;
-    int64_t begin;
+    int64_t ready, begin; /* begin: ready, and the patient is enrolled */
     bool replaced;
 };
 
@@ -29,7 +29,7 @@ int64_t evaluate_moved(const struct facts *facts, const struct fact_version *ver
             facts->version[i].order < version->order)
             first = false;
     bool has_parameter = version->body.kind != SILENCE && version->body.kind != EVENT;
-    int64_t lookback = has_parameter ? facts_lookback(facts, version->body.parameter) : 35 * MS_DAY;
+    int64_t lookback = has_parameter ? facts_lookback(facts, version->body.parameter) : facts->lookback;
     int64_t earliest = first ? version->commit - lookback : version->commit;
     return version->valid_from < earliest ? earliest : version->valid_from;
 }
@@ -106,7 +106,7 @@ static bool is_replaced(const struct candidates *all, const struct candidate *on
         const struct candidate *other = &all->list[i];
         if (other->version->layer == one->version->layer && other->version->order > one->version->order &&
             other->version->commit < one->version->valid_from &&
-            other->version->valid_from <= one->version->valid_from && other->begin < one->begin)
+            other->version->valid_from <= one->version->valid_from && other->ready < one->ready)
             return true;
     }
     return false;
@@ -120,16 +120,16 @@ static void collect(const struct facts *facts, int rule, struct candidates *all)
         const struct fact_version *version = &facts->version[i];
         if (version->rule != rule)
             continue;
-        int64_t begin = version->valid_from;
-        if (version->layer != LAYER_PATIENT && begin < facts->enrolled_at)
-            begin = facts->enrolled_at;
+        int64_t ready = version->valid_from;
         if (waits(facts, all, version)) {
             int64_t word = confirmed_at(facts, version, facts->orders + 1);
             word = own < word ? own : word;
-            begin = begin > word ? begin : word;
+            ready = ready > word ? ready : word;
         }
+        bool others = version->layer != LAYER_PATIENT;
+        int64_t begin = others && ready < facts->enrolled_at ? facts->enrolled_at : ready;
         ensure(all->count < VERSIONS_MAX);
-        all->list[all->count++] = (struct candidate){version, begin, false};
+        all->list[all->count++] = (struct candidate){version, ready, begin, false};
         for (size_t k = 0; k < all->count; k++)
             all->list[k].replaced = is_replaced(all, &all->list[k]);
     }

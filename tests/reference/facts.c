@@ -57,6 +57,32 @@ int64_t facts_lookback(const struct facts *facts, int parameter)
     return fact_parameters[parameter].continuous ? facts->lookback_continuous : facts->lookback;
 }
 
+static int order_of(int64_t a, int64_t b)
+{
+    return (a > b) - (a < b);
+}
+
+static int compare_episodes(const void *left, const void *right, void *context)
+{
+    const struct episode *a = left, *b = right;
+    const struct step *step = context;
+    int order = order_of(a->rule, b->rule);
+    order = order != 0 ? order : order_of(a->side, b->side);
+    order = order != 0 ? order : order_of(a->raised_at, b->raised_at);
+    order = order != 0 ? order : order_of(a->ended_at, b->ended_at);
+    order = order != 0 ? order : order_of(a->steps, b->steps);
+    for (uint32_t i = 0; order == 0 && i < a->steps; i++) {
+        const struct step *x = &step[a->steps_first + i], *y = &step[b->steps_first + i];
+        order = x->at != y->at ? order_of(x->at, y->at) : order_of(x->priority, y->priority);
+    }
+    return order;
+}
+
+void episodes_sort(struct episodes *episodes)
+{
+    qsort_r(episodes->episode, episodes->count, sizeof *episodes->episode, compare_episodes, episodes->step);
+}
+
 void episodes_deinit(struct episodes *episodes)
 {
     free(episodes->episode);

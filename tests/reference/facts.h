@@ -33,7 +33,8 @@ struct fact_reading {
 
 struct fact_message { /* of a device alarm */
     int64_t at, received_at;
-    uint8_t device, episode, class, phase; /* 0 start 1 continue 2 end */
+    uint32_t episode;
+    uint8_t device, class, phase; /* 0 start 1 continue 2 end */
 };
 
 struct fact_confirmation {

@@ -39,7 +39,7 @@ struct maker {
     struct scenario *scenario;
     unsigned readings, comparator_percent;
     int64_t pace;
-    uint32_t aliases, serials;
+    uint32_t aliases, serials, episodes;
     int parameter[RULES_MAX]; /* parameters in use */
     int parameters;
 };
@@ -436,7 +436,8 @@ static void draw_messages(struct maker *maker, int patient, unsigned count)
     for (unsigned i = 0; i < count; i++) {
         int64_t t = some_time(maker, maker->scenario->enrolled_commit[patient], maker->scenario->end);
         int messages = (int)PICK(dice, 1, 2, 3, 5);
-        uint8_t device = (uint8_t)dice_roll(dice, 2), episode = (uint8_t)(i + 1);
+        uint8_t device = (uint8_t)dice_roll(dice, 2);
+        uint32_t episode = ++maker->episodes; /* a name that comes again after 2 L is a new one: not asked */
         for (int k = 0; k < messages; k++) {
             struct act act = {.kind = ACT_MESSAGE, .patient = patient, .at = t + paces(maker, 0, 4)};
             act.message = (struct fact_message){.at = t,
@@ -447,6 +448,12 @@ static void draw_messages(struct maker *maker, int patient, unsigned count)
                                                          : k + 1 < messages || dice_chance(dice, 30) ? 1
                                                                                                      : 2};
             add(maker, act);
+            if (dice_chance(dice, 10)) { /* again, or the same moment otherwise */
+                act.at += paces(maker, 0, 3);
+                if (dice_chance(dice, 50))
+                    act.message.class = (uint8_t)(1 + dice_roll(dice, 7));
+                add(maker, act);
+            }
             t += paces(maker, 1, 3);
         }
     }
@@ -622,11 +629,15 @@ void scenario_tell(struct scenario *scenario, enum telling telling)
         return;
     for (size_t i = 0; i < scenario->count; i++) {
         struct act *act = &scenario->act[i];
-        if (act->kind != ACT_READING)
+        if (act->kind != ACT_READING && act->kind != ACT_MESSAGE)
             continue;
-        int64_t measured = act->reading.measured_at, enrolled = scenario->enrolled_commit[act->patient];
-        int64_t lookback = fact_parameters[act->reading.parameter].continuous ? scenario->lookback_continuous
-                                                                              : scenario->lookback;
+        bool message = act->kind == ACT_MESSAGE;
+        int64_t measured = message ? act->message.at : act->reading.measured_at;
+        int64_t enrolled = scenario->enrolled_commit[act->patient];
+        int64_t lookback = message ? scenario->lookback
+                           : fact_parameters[act->reading.parameter].continuous
+                               ? scenario->lookback_continuous
+                               : scenario->lookback;
         int64_t earliest = measured + (act->late ? lookback + 1 : 0),
                 latest = act->late ? measured + 2 * lookback : measured + lookback;
         earliest = earliest > enrolled ? earliest : enrolled;

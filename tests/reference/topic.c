@@ -358,18 +358,6 @@ uint64_t topic_events(const struct topic *topic)
     return topic->events;
 }
 
-static int sort_known(const void *left, const void *right)
-{
-    const struct known *a = *(const struct known *const *)left, *b = *(const struct known *const *)right;
-    if (a->number != b->number)
-        return a->number - b->number;
-    if (a->side != b->side)
-        return a->side - b->side;
-    if (a->raised_at != b->raised_at)
-        return a->raised_at < b->raised_at ? -1 : 1;
-    return (a->cleared_at > b->cleared_at) - (a->cleared_at < b->cleared_at);
-}
-
 static void put(const struct known *known, struct episodes *out)
 {
     if (out->count == out->room) {
@@ -396,17 +384,10 @@ static void put(const struct known *known, struct episodes *out)
 
 void topic_episodes(const struct topic *topic, const char *patient, struct episodes *out)
 {
-    const struct known **list = calloc(topic->count + 1, sizeof *list);
-    ensure(list != NULL);
-    size_t count = 0;
     for (size_t i = 0; i < topic->count; i++)
         if (topic->known[i].number >= 0 && topic->known[i].state != STATE_CANCELLED &&
             strcmp(topic->known[i].patient, patient) == 0)
-            list[count++] = &topic->known[i];
-    qsort(list, count, sizeof *list, sort_known);
-    for (size_t i = 0; i < count; i++)
-        put(list[i], out);
-    free(list);
+            put(&topic->known[i], out);
 }
 
 bool topic_has_id(const struct topic *topic, const char *patient, const struct episode *episode,

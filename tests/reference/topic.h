@@ -19,7 +19,7 @@ void topic_take(struct topic *topic, const struct alert_event *head, const char 
 /* The first law that was broken, empty when none was. */
 const char *topic_broken(const struct topic *topic);
 
-/* The episodes of rules test.r<n> of a patient that stand, in order of rule, side, raised_at. */
+/* The episodes of rules test.r<n> of a patient that stand, in any order. */
 void topic_episodes(const struct topic *topic, const char *patient, struct episodes *out);
 uint64_t topic_events(const struct topic *topic);
 
