@@ -1,7 +1,8 @@
 /* agree: does the engine agree with the evaluator? Scenario by scenario, each told in several orders. At the
  * first difference the scenario is shrunk while it stays one, and printed with both lists; exit 1. agree
  * [--seed A] [--count N] [--readings M] [--kinds limit,change,...] [--tellings N] [--checks PERCENT]
- *         [--shrink SECONDS] [--quiet] */
+ *         [--shrink SECONDS] [--quiet] [--go-on]
+ *   agree --cases    the evaluator against episodes counted by hand */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 #include "daemon/base/ensure.h"
 #include "daemon/model/parameter.h"
+#include "tests/reference/cases.h"
 #include "tests/reference/drive.h"
 
 struct options {
@@ -219,6 +221,8 @@ static struct options options_of(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "--cases") == 0)
+        return cases_run();
     struct options options = options_of(argc, argv);
     struct totals totals = {0};
     struct timespec start, now;
