@@ -73,6 +73,19 @@ static const struct {
     {"", "preset", "[]"},
     {"", "preset", "{\"line\":\"l\"}"},
     {"", "line", "{\"preset\":\"p\",\"line\":5}"},
+    {"", "file", ""},
+    {"", "preset", "{\"preset\":\"\"}"},
+    {"", "preset", "{\"preset\":\"a2345678901234567890123456789012345678901234567890123456789012345\"}"},
+    {"", "version", "{\"preset\":\"p\",\"line\":\"l\",\"date\":\"2026-11-24\"}"},
+    {"", "version", "{\"preset\":\"p\",\"line\":\"l\",\"version\":1234567,\"date\":\"2026-11-24\"}"},
+    {"", "date", "{\"preset\":\"p\",\"line\":\"l\",\"version\":1,\"date\":\"2026-11\"}"},
+    {"", "rules", HEAD ",\"rules\":5}"},
+    {"?", "rule", HEAD ",\"rules\":[5]}"},
+    {"?", "id", HEAD ",\"rules\":[{\"kind\":\"limit\"}]}"},
+    {"a", "source", HEAD ",\"rules\":[" RULE("a", ",\"source\":\"\",\"tag\":\"CLIN\"") "]}"},
+    {"a", "line",
+     HEAD ",\"rules\":[{\"id\":\"a\",\"kind\":\"silence\",\"missed_days\":2,\"parameters\":[\"spo2\"],"
+          "\"priority\":\"low\",\"source\":\"s\",\"tag\":\"t\"}]}"},
     {"", "version", "{\"preset\":\"p\",\"line\":\"l\",\"version\":0,\"date\":\"2026-11-24\"}"},
     {"", "date", "{\"preset\":\"p\",\"line\":\"l\",\"version\":1,\"date\":\"24.11.2026\"}"},
     {"", "rules", HEAD "}"},
@@ -114,6 +127,8 @@ static void test_refusals(void)
     CU_ASSERT_EQUAL_FATAL(parameter_init(), OK);
     CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(directory));
     write_file(directory, "README.txt", "no preset");
+    write_file(directory, ".json", "hidden");
+    write_file(directory, "a.js", "no preset");
     CU_ASSERT_EQUAL(load(directory, &fault), OK);
     write_file(directory, "one.json", HEAD ",\"rules\":[" GOOD "]}");
     CU_ASSERT_EQUAL(load(directory, &fault), OK);
@@ -131,12 +146,17 @@ static void test_refusals(void)
     write_file(directory, "two.json", HEAD ",\"rules\":[" GOOD "]}"); /* the same id in another file */
     CU_ASSERT_EQUAL(load(directory, &fault), ERR_REFUSED);
     CU_ASSERT_PTR_NOT_NULL(strstr(fault.file, "two.json"));
-    static const char *const names[] = {"README.txt", "one.json", "two.json"};
+    static const char *const names[] = {"README.txt", ".json", "a.js", "one.json", "two.json"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         snprintf(path, sizeof(path), "%s/%s", directory, names[i]);
         CU_ASSERT_EQUAL(unlink(path), 0);
     }
     CU_ASSERT_EQUAL(rmdir(directory), 0);
+    struct preset *none = NULL;
+    CU_ASSERT_EQUAL(preset_load(path, &bounds, &none, &fault), ERR_NOT_FOUND);
+    CU_ASSERT_STRING_EQUAL(fault.fault.key, "file");
+    preset_free(NULL);
+    presets_free(NULL);
     CU_ASSERT_EQUAL(load(directory, &fault), ERR_NOT_FOUND);
     CU_ASSERT_STRING_EQUAL(fault.fault.key, "presets_dir");
 }

@@ -23,10 +23,8 @@ static json_t *load(const char *text)
 }
 
 /* The rule with the keys of `change` in the place of its own; null takes a key away. */
-static struct rule *parse(const char *base, const char *change)
+static json_t *changed(const char *base, const char *change)
 {
-    struct rule_fault fault = {.key = ""};
-    struct rule *rule = NULL;
     json_t *json = load(base), *changes = load(change), *value;
     const char *key;
     json_object_foreach(changes, key, value)
@@ -36,13 +34,21 @@ static struct rule *parse(const char *base, const char *change)
         else
             json_object_set(json, key, value);
     }
+    json_decref(changes);
+    return json;
+}
+
+static struct rule *parse(const char *base, const char *change)
+{
+    struct rule_fault fault = {.key = ""};
+    struct rule *rule = NULL;
+    json_t *json = changed(base, change);
     enum err error = rule_parse(json, &bounds, &rule, &fault);
     if (error != OK)
         fprintf(stderr, "\n  %s with %s: %s, found %s, expected %s\n", base, change, fault.key, fault.found,
                 fault.expected);
     CU_ASSERT_EQUAL_FATAL(error, OK);
     json_decref(json);
-    json_decref(changes);
     return rule;
 }
 
@@ -186,8 +192,86 @@ static void test_other_words(void)
     }
 }
 
+/* ---- more that is refused ---- */
+
+static const struct {
+    const char *base, *change, *key;
+} refused[] = {
+    {LIMIT, "{'count':1e30}", "count"},
+    {LIMIT, "{'count':1.0000001}", "count"},
+    {LIMIT, "{'enabled':1}", "enabled"},
+    {LIMIT, "{'hysteresis':'1'}", "hysteresis"},
+    {LIMIT,
+     "{'"
+     "\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9"
+     "\u00e9\u00e9\u00e9\u00e9"
+     "\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9':1}",
+     "\xc3\xa9"}, /* 64 bytes: cut whole */
+    {LIMIT, "{'for':'17d','max_gap':'1h'}", "for"},
+    {OCCURRENCES, "{'unit':'g/L','below':9e12}", "below"},
+    {OCCURRENCES, "{'unit':'g/L','below':9.2e12}", "below"},
+    {OCCURRENCES, "{'below':null,'above':5,'rearm':10}", "rearm"},
+    {OCCURRENCES, "{'below':1995,'rearm':10}", "rearm"},
+    {OCCURRENCES, "{'priority':null}", "priority"},
+    {CHANGE, "{'unit':'g','rise':0.000001}", "rise"},
+    {CHANGE, "{'rise':null,'rise_percent':2000000000}", "rise_percent"},
+    {CHANGE, "{'rise':null,'fall_percent':0.0000001}", "fall_percent"},
+    {CHANGE, "{'rise':null,'fall_percent':-1}", "fall_percent"},
+    {CHANGE, "{'rise':2000000000}", "rise"},
+    {REFERENCE, "{'reference':'a2345678901234567890123456789012345678901234567890123456789012345'}",
+     "reference"},
+    {REFERENCE, "{'priority':5}", "priority"},
+    {DAILY, "{'parameter':'glucose-blood','unit':'g/L','below':9.2e12}", "below"},
+    {DAILY, "{'below':1e30}", "below"},
+    {DAILY, "{'below':'4'}", "below"},
+    {DAILY, "{'statistic':5}", "statistic"},
+    {DAILY, "{'day_start':12}", "day_start"},
+    {DAILY, "{'day_start':'12:000'}", "day_start"},
+    {DAILY, "{'day_start':'12-00'}", "day_start"},
+    {DAILY, "{'day_start':'a2:00'}", "day_start"},
+    {DAILY, "{'day_start':':2:00'}", "day_start"},
+    {DAILY, "{'day_start':'1::00'}", "day_start"},
+    {DAILY, "{'day_start':'12::0'}", "day_start"},
+    {DAILY, "{'day_start':'12:0:'}", "day_start"},
+    {DAILY, "{'day_start':'12:60'}", "day_start"},
+    {VARIATION, "{'statistic':'count','fall':0}", "fall"},
+    {VARIATION, "{'fall':2000000000}", "fall"},
+    {VARIATION, "{'unit':'s','fall':0.000001}", "fall"},
+    {VARIATION, "{'minimum':1e30}", "minimum"},
+    {BASELINE, "{'min_days':0}", "min_days"},
+    {BASELINE, "{'over':0}", "over"},
+    {SILENCE, "{'parameters':'body-weight'}", "parameters"},
+    {SILENCE, "{'parameters':[5]}", "parameters"},
+    {SILENCE, "{'max_gap':5}", "max_gap"},
+    {SILENCE, "{'grace':'8d'}", "grace"},
+    {EVENT, "{'classes':5}", "classes"},
+    {EVENT,
+     "{'classes':{'a2345678901234567890123456789012345678901234567890123456789012345':'low','*':'low'}}",
+     "classes"},
+    {EVENT, "{'classes':{'red':5,'*':'low'}}", "classes.red"},
+    {EVENT, "{'classes':null}", "classes"},
+};
+
+static void test_refused(void)
+{
+    CU_ASSERT_EQUAL_FATAL(parameter_init(), OK);
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        struct rule_fault fault = {.key = ""};
+        struct rule *rule = NULL;
+        json_t *json = changed(refused[i].base, refused[i].change);
+        enum err error = rule_parse(json, &bounds, &rule, &fault);
+        if (error != ERR_REFUSED || strncmp(fault.key, refused[i].key, strlen(refused[i].key)) != 0)
+            fprintf(stderr, "\n  %s: key %s, found %s\n", refused[i].change, fault.key, fault.found);
+        CU_ASSERT_EQUAL(error, ERR_REFUSED);
+        CU_ASSERT_EQUAL(strncmp(fault.key, refused[i].key, strlen(refused[i].key)), 0);
+        CU_ASSERT_NOT_EQUAL(fault.expected[0], '\0');
+        json_decref(json);
+    }
+}
+
 SUITE(rule_act) = {
     {"one number is another act", test_one_number},
     {"other words are not", test_other_words},
+    {"more that is refused", test_refused},
     {NULL, NULL},
 };
