@@ -104,16 +104,23 @@ static int64_t first_day(const struct track *track)
     return day_track_begin_ms(track, day) < from_ms ? day + 1 : day;
 }
 
-/* How many figures before the base are kept. */
-static int64_t kept_before(const struct track *track)
+/* How many days before a day its judgement looks at, by any version. */
+static int64_t reach_of(const struct track *track)
 {
-    unsigned reach = EVIDENCE_DAYS;
+    unsigned reach = 0;
     for (size_t i = 0; i < track->timeline.count; i++) {
         const struct segment *segment = &track->timeline.items[i];
         if (segment->state == SEGMENT_ON && day_reach(segment->version->rule) > reach)
             reach = day_reach(segment->version->rule);
     }
     return reach;
+}
+
+/* How many figures before the base are kept. */
+static int64_t kept_before(const struct track *track)
+{
+    int64_t reach = reach_of(track);
+    return reach < EVIDENCE_DAYS ? EVIDENCE_DAYS : reach;
 }
 
 /* ---- one side walks ---- */
@@ -316,16 +323,31 @@ static void finalize_side(const struct day_source *source, struct track *track, 
         ledger_prune(&track->side[side]->ledger, source->engine, begin_ms + 1);
 }
 
-/* Days that ended L ago go into the base, by their figures as they were. */
+/* What this unit publishes of an episode is told at its end, from the episode. */
+static bool is_pending(const struct engine *engine, const struct track *track)
+{
+    for (size_t i = 0; i < engine->unit.count; i++)
+        for (unsigned side = 0; side < SIDE_COUNT; side++)
+            if (track->side[side] != NULL && engine->unit.items[i].ledger == &track->side[side]->ledger)
+                return true;
+    return false;
+}
+
+static int64_t final_ms(const struct engine *engine, const struct track *track)
+{
+    return engine->unit.now_ms - 2 * engine_lookback_ms(engine, (enum parameter)track->parameter);
+}
+
+/* Days that ended 2 L ago go into the base, by their figures as they were; in a later unit when this one has
+ * something to say of their episodes. */
 static void finalize(const struct day_source *source, struct track *track)
 {
     struct days *days = track->days;
-    int64_t end_day = days->base_day,
-            final_ms = source->engine->unit.now_ms -
-                       engine_lookback_ms(source->engine, (enum parameter)track->parameter);
-    while (end_day < days->next_day && day_track_begin_ms(track, end_day + 1) <= final_ms)
+    int64_t end_day = days->base_day;
+    while (end_day < days->next_day &&
+           day_track_begin_ms(track, end_day + 1) <= final_ms(source->engine, track))
         end_day++;
-    if (end_day == days->base_day)
+    if (end_day == days->base_day || is_pending(source->engine, track))
         return;
     for (unsigned side = 0; side < SIDE_COUNT; side++)
         if (track_has_side(track, side))
@@ -449,7 +471,8 @@ static void take_again(const struct day_source *source, struct track *track)
     for (day = day < days->base_day ? days->base_day : day;
          day < days->next_day && day_track_begin_ms(track, day) <= series->changed_to_ms; day++) {
         bool brought;
-        if (!day_is_held(source, day))
+        if (!day_is_held(source, day) ||
+            day_track_begin_ms(track, day + 1) <= final_ms(source->engine, track))
             continue;
         const struct day_figure *known = day_figures_at(&days->figures, day);
         struct day_figure was = known == NULL ? (struct day_figure){.divisor = DAY_EMPTY} : *known,
@@ -515,6 +538,7 @@ static void close_day(const struct day_source *source, struct track *track, int6
 {
     struct days *days = track->days;
     int64_t day = days->next_day;
+    finalize(source, track);
     bool late = is_late(track, day);
     struct day_figure figure = day_take(source, day, NULL);
     day_figures_set(&days->figures, day, &figure);
@@ -527,7 +551,6 @@ static void close_day(const struct day_source *source, struct track *track, int6
     for (unsigned side = 0; side < SIDE_COUNT && !late; side++)
         if (track_has_side(track, side))
             close_side(source, track, (enum rule_side)side, day);
-    finalize(source, track);
     day_track_schedule(track);
 }
 
@@ -581,7 +604,7 @@ static void take_shape(struct track *track)
     }
 }
 
-/* Begins at the first day of the rule, or at the first that is not final; closes what is closed by now. */
+/* Begins at the first day that the rule looks at, or the first that is not final; closes what is by now. */
 static void begin_watch(const struct day_source *source, struct track *track, int64_t first)
 {
     struct days *days = track->days;
@@ -620,10 +643,10 @@ void day_track_follow(struct engine *engine, struct track *track, const struct s
     struct again again = {.clock_ms = engine->unit.now_ms};
     take_shape(track);
     int64_t first = first_day(track),
-            not_final_ms = engine->unit.now_ms - engine_lookback_ms(engine, (enum parameter)track->parameter);
-    int64_t not_final = day_of(patient_of(track), not_final_ms, days->day_start_min);
+            not_final = day_of(patient_of(track), final_ms(engine, track), days->day_start_min);
     if (first == INT64_MAX && !days->started)
         return;
+    first -= first == INT64_MAX ? 0 : reach_of(track); /* what comes for those days is heard too */
     first = first < not_final ? not_final : first;
     if (!days->started || first < days->start_day)
         begin_watch(&source, track, first);

@@ -1,13 +1,14 @@
 /* day_track: a rule of a patient that judges days (RULES.md section 3.3): daily, variation, baseline. It
  * closes days by the clock and judges again what late data reach.
  * Owner:   the track holds struct days. Threads: the shard's alone.
- * Holds:   days before `base_day` are final (ended L ago) and in the base; those before `next_day` are closed
- * and have a figure; the tip is behind the last of them. In order a reading costs one comparison: its day is
- * open, and its figure is taken once, when it closes.
- * Choices: a version judges the days that begin under it, but for one in which the rule ends; a day whose end
- * is the rule's end is judged before it. Days close in order. A day that is not wholly held when a rule first
- * asks for it has no data. A day due at a request's very time waits for the next turn's tick. The figures of
- * days before the first version serve variation and baseline. */
+ * Holds:   days before `base_day` are final (ended 2 L ago) and in the base; those before `next_day` are
+ * closed and have a figure; the tip is behind the last of them. In order a reading costs one comparison: its
+ * day is open, and its figure is taken once, when it closes. Choices: readings that are judged come within L
+ * of their day, but an amendment that names an older one by its identifier may yet change it: so a day is
+ * final when its readings are let go. A version judges the days that begin under it, but for one in which the
+ * rule ends; a day whose end is the rule's end is judged before it. Days close in order. A day that is not
+ * wholly held when a rule first asks for it has no data. A day due at a request's very time waits for the
+ * next turn's tick. The figures of days before the first version serve variation and baseline. */
 #ifndef VIGIE_ALERTING_DAY_TRACK_H
 #define VIGIE_ALERTING_DAY_TRACK_H
 
