@@ -197,6 +197,7 @@ static void archive_episode(struct archive *a, struct episode *episode)
     archive_key(a, &episode->id_began);
     archive_story(a, &episode->story);
     archive_u32(a, &episode->sequence);
+    archive_u32(a, &episode->number);
     ARCHIVE_ENUM(a, episode->published, PRIORITY_COUNT);
     ARCHIVE_ENUM(a, episode->paged, PRIORITY_COUNT);
     archive_bool(a, &episode->cancelled);
@@ -221,8 +222,7 @@ static bool has_version(const struct story *story)
 void archive_ledger(struct archive *a, struct ledger *ledger)
 {
     archive_instant(a, &ledger->frozen_ms);
-    if (ledger->beginning == BEGAN_EVENT)
-        archive_u32(a, &ledger->uses);
+    archive_u32(a, &ledger->numbers);
     size_t count = archive_count(a, ledger->count);
     for (size_t i = 0; i < count && !a->bad; i++) {
         struct episode *episode = a->writing ? ledger->items[i] : zeroed(sizeof *episode);
@@ -233,6 +233,8 @@ void archive_ledger(struct archive *a, struct ledger *ledger)
             archive_fault(a);
         ledger_take_episode(a->engine, ledger, episode);
     }
+    if (!a->writing && !a->bad && !ledger_is_sorted(ledger))
+        archive_fault(a);
 }
 
 /* ---- rules of a patient ---- */

@@ -92,11 +92,20 @@ bool episode_is_open(const struct episode *episode)
     return !episode->cancelled && story_is_open(&episode->story);
 }
 
+/* Published episodes do not overlap: the open one is the last raised. */
 struct episode *ledger_open_episode(const struct ledger *ledger)
 {
-    for (size_t i = ledger->count; i > 0; i--)
-        if (episode_is_open(ledger->items[i - 1]))
-            return ledger->items[i - 1];
+    int64_t last_ms = INT64_MIN;
+    for (size_t i = ledger->count; i > 0; i--) {
+        struct episode *episode = ledger->items[i - 1];
+        if (episode_is_open(episode))
+            return episode;
+        if (episode->cancelled)
+            continue;
+        if (episode->story.items[0].at_ms < last_ms)
+            return NULL;
+        last_ms = episode->story.items[0].at_ms;
+    }
     return NULL;
 }
 
@@ -109,24 +118,62 @@ static int64_t held_until_ms(const struct episode *episode)
     return raised_ms > episode->newest_at_cancel_ms ? raised_ms : episode->newest_at_cancel_ms;
 }
 
-static void remove_at(struct ledger *ledger, struct engine *engine, size_t index)
-{
-    episode_free(engine, ledger->items[index]);
-    memmove(ledger->items + index, ledger->items + index + 1,
-            (--ledger->count - index) * sizeof ledger->items[0]);
-}
-
 void ledger_prune(struct ledger *ledger, struct engine *engine, int64_t before_ms)
 {
-    for (size_t i = 0; i < ledger->count;)
-        if (held_until_ms(ledger->items[i]) < before_ms)
-            remove_at(ledger, engine, i);
+    size_t kept = 0;
+    for (size_t i = 0; i < ledger->count; i++) {
+        struct episode *episode = ledger->items[i];
+        if (held_until_ms(episode) < before_ms && !episode_is_shelved(episode) &&
+            episode->unit != engine->unit.number)
+            episode_free(engine, episode);
         else
-            i++;
-    while (ledger->count > EPISODES_PER_RULE_MAX && !episode_is_open(ledger->items[0])) {
-        if (ledger->items[0]->story.items[0].at_ms > ledger->frozen_ms)
-            ledger->frozen_ms = ledger->items[0]->story.items[0].at_ms;
-        remove_at(ledger, engine, 0);
+            ledger->items[kept++] = episode;
+    }
+    ledger->count = kept;
+}
+
+void ledger_bound(struct ledger *ledger, struct engine *engine)
+{
+    size_t kept = 0, beyond = ledger->count - EPISODES_PER_RULE_MAX;
+    if (ledger->count <= EPISODES_PER_RULE_MAX)
+        return;
+    for (size_t i = 0; i < ledger->count; i++) {
+        struct episode *episode = ledger->items[i];
+        if (beyond == 0 || episode_is_open(episode) || episode_is_shelved(episode)) {
+            ledger->items[kept++] = episode;
+            continue;
+        }
+        beyond--;
+        ledger->frozen_ms = episode->story.items[0].at_ms;
+        episode_free(engine, episode);
+    }
+    ledger->count = kept;
+}
+
+static bool goes_before(const struct episode *a, const struct episode *b)
+{
+    int64_t a_ms = a->story.items[0].at_ms, b_ms = b->story.items[0].at_ms;
+    return a_ms != b_ms ? a_ms < b_ms : a->number < b->number;
+}
+
+bool ledger_is_sorted(const struct ledger *ledger)
+{
+    for (size_t i = 0; i < ledger->count; i++)
+        if (ledger->items[i]->number > ledger->numbers ||
+            (i > 0 && !goes_before(ledger->items[i - 1], ledger->items[i])))
+            return false;
+    return true;
+}
+
+/* Nearly in order: what is raised anew is raised last, what is amended stays about where it was. */
+void ledger_sort(struct ledger *ledger)
+{
+    for (size_t i = 1; i < ledger->count; i++) {
+        struct episode *episode = ledger->items[i];
+        size_t at = i;
+        for (; at > 0 && goes_before(episode, ledger->items[at - 1]); at--)
+            ledger->items[at] = ledger->items[at - 1];
+        ledger->items[at] = episode;
     }
 }
 
@@ -213,45 +260,63 @@ void ledger_take_episode(struct engine *engine, struct ledger *ledger, struct ep
         shelves_add(engine, ledger, episode);
 }
 
-struct episode *ledger_add_episode(const struct scene *scene, const struct reading_key *began)
+struct episode *ledger_add_episode(const struct scene *scene, const struct reading_key *began,
+                                   uint32_t generation)
 {
     struct ledger *ledger = scene->ledger;
     struct episode *episode = zeroed(sizeof *episode);
-    uint32_t generation = ledger->beginning == BEGAN_EVENT ? ledger->uses++ : 0;
-    for (size_t i = 0; i < ledger->count; i++)
-        generation +=
-            ledger->beginning != BEGAN_EVENT && reading_key_equal(&ledger->items[i]->id_began, began);
+    if (ledger->beginning == BEGAN_EVENT) /* all of one beginning: none of its uses is ever forgotten */
+        generation = ledger->numbers;
     episode->id_began = *began;
+    episode->number = ++ledger->numbers;
     episode->handled_ms = episode->shelved_until_ms = INSTANT_NONE;
     episode_identify(ledger, began, generation, episode->id);
     ledger_take_episode(scene->engine, ledger, episode);
     return episode;
 }
 
-/* Raised in order: a cancelled episode may come back to life, else it is a new one. */
-static void begin_in_order(const struct scene *scene, const struct transition *transition,
-                           const struct reading_key *began, uint32_t in_breach, bool stays_open)
+static uint32_t uses_of(const struct ledger *ledger, const struct reading_key *began)
 {
-    struct story story = {.began = *began, .in_breach = in_breach};
-    story_add(&story, transition);
-    struct episode *episode = ledger_find_cancelled(scene->ledger, &story);
+    uint32_t uses = 0;
+    for (size_t i = 0; i < ledger->count; i++)
+        uses += reading_key_equal(&ledger->items[i]->id_began, began);
+    return uses;
+}
+
+/* The cancelled episode that the one from `raised` to ends_ms takes. */
+static struct episode *find_cancelled(const struct ledger *ledger, const struct transition *raised,
+                                      const struct reading_key *began, int64_t ends_ms)
+{
+    struct transition steps[2] = {*raised, {.at_ms = ends_ms, .kind = EVENT_CLEARED}};
+    struct story story = {.began = *began, .items = steps, .count = ends_ms == INT64_MAX ? 1 : 2};
+    return ledger_find_cancelled(ledger, &story);
+}
+
+/* A cancelled episode may come back to life, else it is a new one. */
+void ledger_raise(const struct scene *scene, const struct transition *transition,
+                  const struct reading_key *began, uint32_t in_breach, int64_t ends_ms)
+{
+    struct episode *episode = find_cancelled(scene->ledger, transition, began, ends_ms);
     const char *reason = transition->reason;
     if (episode != NULL) {
         episode_reinstate(scene->engine, episode);
         reason = "reinstated";
     } else {
-        episode = ledger_add_episode(scene, began);
+        episode = ledger_add_episode(scene, began, uses_of(scene->ledger, began));
     }
-    story_deinit(&episode->story);
-    episode->story = story;
-    episode_emit_transition(scene, episode, 0, stays_open)->reason = reason;
+    episode->story.count = 0;
+    episode->story.began = *began;
+    episode->story.in_breach = in_breach;
+    story_add(&episode->story, transition);
+    ledger_sort(scene->ledger);
+    episode_emit_transition(scene, episode, 0, ends_ms == INT64_MAX)->reason = reason;
 }
 
 void ledger_step(const struct scene *scene, const struct transition *transition,
                  const struct reading_key *began, uint32_t in_breach, bool stays_open)
 {
     if (transition->kind == EVENT_RAISED) {
-        begin_in_order(scene, transition, began, in_breach, stays_open);
+        ledger_raise(scene, transition, began, in_breach, stays_open ? INT64_MAX : transition->at_ms);
         return;
     }
     struct episode *episode = ledger_open_episode(scene->ledger);

@@ -22,6 +22,9 @@ struct episode *ledger_open_episode(const struct ledger *ledger);
 /* Takes an episode whose id is set; it is found by that id from now on. */
 void ledger_take_episode(struct engine *engine, struct ledger *ledger, struct episode *episode);
 
+/* What every ledger is between units: read from a snapshot it may be anything. */
+bool ledger_is_sorted(const struct ledger *ledger);
+
 /* What a difference is taken in. */
 struct scene {
     struct engine *engine;
@@ -41,6 +44,9 @@ bool scene_is_live(const struct scene *scene, const struct transition *transitio
  * end. */
 void ledger_step(const struct scene *scene, const struct transition *transition,
                  const struct reading_key *began, uint32_t in_breach, bool stays_open);
+/* A beginning in order whose end is known: ends_ms INT64_MAX when it is open at the unit's end. */
+void ledger_raise(const struct scene *scene, const struct transition *transition,
+                  const struct reading_key *began, uint32_t in_breach, int64_t ends_ms);
 /* After a replay: `stories` are all episodes of the held past (they are taken). */
 void ledger_settle(const struct scene *scene, struct story *stories, size_t count);
 /* An open episode that is more urgent than it ever paged meets a fresh breach: the event `live`. */
@@ -53,8 +59,11 @@ void ledger_end_episode(struct engine *engine, struct ledger *ledger, struct epi
 struct pending *ledger_act(struct engine *engine, struct ledger *ledger, struct episode *episode,
                            enum event_kind kind);
 
-/* Forgets what ended before the instant. */
+/* Forgets what ended before the instant; not what is on a shelf, or has an event in this unit. */
 void ledger_prune(struct ledger *ledger, struct engine *engine, int64_t before_ms);
+/* Between units: at most EPISODES_PER_RULE_MAX are held, the oldest beyond are frozen: what is open or on a
+ * shelf stays. */
+void ledger_bound(struct ledger *ledger, struct engine *engine);
 
 /* RULES.md section 5: the id of an episode of this beginning, used `generation` times before. */
 void episode_identify(const struct ledger *ledger, const struct reading_key *began, uint32_t generation,

@@ -11,7 +11,11 @@ struct pending *episode_emit(const struct scene *scene, struct episode *episode,
                              size_t prefix);
 struct pending *episode_emit_transition(const struct scene *scene, struct episode *episode, size_t index,
                                         bool stays_open);
-struct episode *ledger_add_episode(const struct scene *scene, const struct reading_key *began);
+/* One with an id of its own; `generation`: the uses of its beginning before. Call ledger_sort() once it has
+ * its story. */
+struct episode *ledger_add_episode(const struct scene *scene, const struct reading_key *began,
+                                   uint32_t generation);
+void ledger_sort(struct ledger *ledger);
 /* The cancelled episode that a new one takes: the earliest raised that matches. NULL without. */
 struct episode *ledger_find_cancelled(const struct ledger *ledger, const struct story *story);
 /* Back to life: its acknowledgement, its shelf and what it paged are gone. */

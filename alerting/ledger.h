@@ -46,6 +46,7 @@ struct episode { /* published */
     struct reading_key id_began; /* what its id was made from */
     struct story story;          /* as published */
     uint32_t sequence;
+    uint32_t number; /* counts the episodes of the ledger in order of their first publication */
     enum priority published, paged;
     bool cancelled, acknowledged;
     bool open_at_cancel;
@@ -54,12 +55,13 @@ struct episode { /* published */
     uint64_t handling;           /* what was said then: the same again is no event; 0: it is asked again */
     int64_t handled_ms;          /* the last handling, INSTANT_NONE without */
     int64_t shelved_until_ms;    /* INSTANT_NONE: not shelved */
+    uint32_t unit, event;        /* of its last event, in this process: unit and place in it */
 };
 
 enum beginning { BEGAN_READING, BEGAN_DAY, BEGAN_LAST_SEEN, BEGAN_EVENT };
 
-struct ledger { /* the published episodes of one rule and side of a patient, by the time they were first
-                   raised */
+struct ledger { /* the published episodes of one rule and side of a patient, in order of raised_at, then of
+                   their first publication */
     struct patient *patient; /* NULL: of the node */
     const char *rule_id;
     enum rule_side side;
@@ -70,8 +72,8 @@ struct ledger { /* the published episodes of one rule and side of a patient, by 
     const char *detail;       /* technical: what tells it from its likes, NULL without */
     struct episode **items;
     size_t count, capacity;
-    int64_t frozen_ms; /* raised at or before: no longer held, INT64_MIN at first */
-    uint32_t uses;     /* BEGAN_EVENT: ids ever made; the ledger is of one device episode */
+    uint32_t numbers;  /* given so far; BEGAN_EVENT, a ledger of one device episode: uses of its beginning */
+    int64_t frozen_ms; /* raised at or before and over: no longer held, INT64_MIN at first */
 };
 
 #endif

@@ -242,20 +242,25 @@ static bool counts_breach(const struct walk *walk)
     return walk->outcome.breach && walk->state->active != PRIORITY_NONE && !raised_now(walk);
 }
 
-static bool ends_later(const struct notes *notes, size_t from)
+/* When the episode that is open at the note ends; INT64_MAX: not in this unit. */
+static int64_t ends_ms(const struct notes *notes, size_t from)
 {
     for (size_t i = from; i < notes->count; i++)
         if (notes->items[i].transition.kind == EVENT_CLEARED ||
             notes->items[i].transition.kind == EVENT_CLOSED)
-            return true;
-    return false;
+            return notes->items[i].transition.at_ms;
+    return INT64_MAX;
 }
 
 static void apply_notes(const struct scene *scene, const struct notes *notes)
 {
     for (size_t i = 0; i < notes->count; i++) {
         const struct note *note = &notes->items[i];
-        ledger_step(scene, &note->transition, &note->began, note->in_breach, !ends_later(notes, i));
+        int64_t end_ms = ends_ms(notes, i);
+        if (note->transition.kind == EVENT_RAISED)
+            ledger_raise(scene, &note->transition, &note->began, note->in_breach, end_ms);
+        else
+            ledger_step(scene, &note->transition, NULL, note->in_breach, end_ms == INT64_MAX);
     }
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "alerting/engine_state.h"
+#include "alerting/episodes.h"
 #include "alerting/event_render.h"
 #include "alerting/grow.h"
 
@@ -23,10 +24,9 @@ void unit_begin(struct unit *unit, int64_t now_ms, const char *cause, bool of_ru
 struct pending *unit_add(struct unit *unit, struct ledger *ledger, struct episode *episode,
                          enum event_kind kind)
 {
-    int64_t order_ms = INT64_MIN;
-    for (size_t i = unit->count; i > 0 && order_ms == INT64_MIN; i--)
-        if (unit->items[i - 1].episode == episode)
-            order_ms = unit->items[i - 1].order_ms;
+    int64_t order_ms = episode->unit == unit->number ? unit->items[episode->event].order_ms : INT64_MIN;
+    episode->unit = unit->number;
+    episode->event = (uint32_t)unit->count;
     unit->items = grow(unit->items, unit->count + 1, &unit->capacity, sizeof unit->items[0]);
     struct pending *pending = &unit->items[unit->count++];
     *pending = (struct pending){
@@ -71,5 +71,7 @@ void unit_publish(struct engine *engine)
         event_render(engine, &unit->items[i], &event, &engine->json);
         engine->out.event(engine->out.context, &event, engine->json.data, (uint32_t)engine->json.size);
     }
+    for (size_t i = 0; i < unit->count; i++)
+        ledger_bound(unit->items[i].ledger, engine);
     unit->count = 0;
 }
