@@ -378,5 +378,7 @@ struct technical *archive_technical(struct archive *a, struct technical *technic
     archive_instant(a, &technical->due_ms);
     archive_instant(a, &technical->since_ms);
     archive_ledger(a, &technical->ledger);
+    bool open = !a->writing && !a->bad && ledger_open_episode(&technical->ledger) != NULL;
+    a->engine->unconfirmed += open && technical->ledger.technical == TECHNICAL_UNCONFIRMED;
     return technical;
 }

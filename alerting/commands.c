@@ -16,6 +16,7 @@
 #include "alerting/silence.h"
 #include "alerting/technical.h"
 #include "alerting/track.h"
+#include "alerting/unconfirmed.h"
 
 enum { SUSPENSION_DAYS_MAX = 31, SUSPENSION_WINDOW_DAYS = 62 };
 static const int64_t DAY_MS = 86400000;
@@ -284,7 +285,15 @@ static void carry_registry(struct engine *engine, struct fields *fields)
         return;
     if (version > engine->registry_version)
         engine->registry_version = version;
+    unconfirmed_look_at_noted(engine);
     fields_answer(fields, fields->commit_ms, fields->commit_ms, false);
+}
+
+static void carry_unconfirmed(struct engine *engine, struct fields *fields)
+{
+    buffer_clear(&fields->command->reply);
+    unconfirmed_list(engine, &fields->command->reply);
+    fields->command->outcome = OK;
 }
 
 static const struct patient *patient_by_ref(const struct engine *engine, const char *ref)
@@ -377,14 +386,23 @@ static void carry_condition(struct engine *engine, struct fields *fields)
 }
 
 static void (*const carriers[COMMAND_COUNT])(struct engine *, struct fields *) = {
-    [COMMAND_PATIENT] = carry_patient,     [COMMAND_LEFT] = carry_left,
-    [COMMAND_RULE] = command_rule,         [COMMAND_CONFIRMATION] = carry_confirmation,
-    [COMMAND_REFERENCE] = carry_reference, [COMMAND_SUSPENSION] = carry_suspension,
-    [COMMAND_REGISTRY] = carry_registry,   [COMMAND_ACKNOWLEDGE] = command_acknowledge,
-    [COMMAND_HANDLE] = command_handle,     [COMMAND_SHELVE] = command_shelve,
-    [COMMAND_UNSHELVE] = command_unshelve, [COMMAND_CLOCK] = carry_clock,
-    [COMMAND_SHOW] = carry_show,           [COMMAND_CLOCK_ACCEPT] = carry_clock_accept,
-    [COMMAND_CONDITION] = carry_condition, [COMMAND_RECEIVED] = carry_received,
+    [COMMAND_PATIENT] = carry_patient,
+    [COMMAND_LEFT] = carry_left,
+    [COMMAND_RULE] = command_rule,
+    [COMMAND_CONFIRMATION] = carry_confirmation,
+    [COMMAND_REFERENCE] = carry_reference,
+    [COMMAND_SUSPENSION] = carry_suspension,
+    [COMMAND_REGISTRY] = carry_registry,
+    [COMMAND_ACKNOWLEDGE] = command_acknowledge,
+    [COMMAND_UNCONFIRMED] = carry_unconfirmed,
+    [COMMAND_HANDLE] = command_handle,
+    [COMMAND_SHELVE] = command_shelve,
+    [COMMAND_UNSHELVE] = command_unshelve,
+    [COMMAND_CLOCK] = carry_clock,
+    [COMMAND_SHOW] = carry_show,
+    [COMMAND_CLOCK_ACCEPT] = carry_clock_accept,
+    [COMMAND_CONDITION] = carry_condition,
+    [COMMAND_RECEIVED] = carry_received,
 };
 
 void commands_carry_out(struct engine *engine, struct command *command)

@@ -49,6 +49,7 @@ void engine_free(struct engine *engine)
     slab_give(engine->patients);
     slab_give(engine->heap);
     slab_give(engine->shelves);
+    slab_give(engine->noted);
     slab_give(engine->zones);
     slab_give(engine->unit.items);
     slab_give(engine->stories.items);
@@ -174,6 +175,11 @@ int64_t engine_registry_version(const struct engine *engine)
 int64_t engine_now_ms(const struct engine *engine)
 {
     return engine->now_ms;
+}
+
+uint32_t engine_unconfirmed_count(const struct engine *engine)
+{
+    return engine->unconfirmed;
 }
 
 void engine_show(struct engine *engine, int64_t patient_id, struct buffer *out)

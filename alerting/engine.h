@@ -83,6 +83,8 @@ void engine_decide(struct engine *engine, struct patient *patient, struct readin
 /* Registry version up to which this engine has everything (COMMAND_REGISTRY), 0 at first. */
 int64_t engine_registry_version(const struct engine *engine);
 int64_t engine_now_ms(const struct engine *engine);
+/* Patients whom rules do not watch because no physician has confirmed them. */
+uint32_t engine_unconfirmed_count(const struct engine *engine);
 
 /* For `vigiectl rules show`: effective rules as JSON, each with layer, version, in_force_from. */
 void engine_show(struct engine *engine, int64_t patient_id, struct buffer *out);

@@ -8,6 +8,7 @@
 #include "alerting/grow.h"
 #include "alerting/patient.h"
 #include "alerting/technical.h"
+#include "alerting/unconfirmed.h"
 #include "daemon/base/log.h"
 
 struct archive *engine_archive_new(struct engine *engine)
@@ -284,6 +285,14 @@ static struct patient *archive_head(struct archive *a, struct patient *patient)
     return patient;
 }
 
+static void archive_noted(struct archive *a, struct patient *patient)
+{
+    bool noted = patient->noted;
+    archive_bool(a, &noted);
+    if (!a->writing && noted)
+        unconfirmed_note(a->engine, patient);
+}
+
 static void archive_patient(struct archive *a, struct patient *patient)
 {
     a->patient = NULL;
@@ -297,6 +306,7 @@ static void archive_patient(struct archive *a, struct patient *patient)
     archive_device_log(a, &patient->devices);
     archive_tracks(a, patient);
     archive_technicals(a, patient);
+    archive_noted(a, patient);
     archive_instant(a, &patient->due_ms);
 }
 

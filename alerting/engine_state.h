@@ -55,7 +55,10 @@ struct engine {
     size_t zones_count, zones_capacity;
     struct shelf *shelves; /* in no order: episode_act.h */
     size_t shelves_count, shelves_capacity;
-    int64_t shelf_due_ms; /* the first shelf to end, INT64_MAX without */
+    int64_t shelf_due_ms;   /* the first shelf to end, INT64_MAX without */
+    struct patient **noted; /* to be looked at when a set of changes is complete: unconfirmed.h */
+    size_t noted_count, noted_capacity;
+    uint32_t unconfirmed; /* patients with an open alert of it */
     struct unit unit;
     struct story_list stories; /* scratch of replays */
     struct notes notes;        /* scratch of judging in order */

@@ -11,6 +11,7 @@
 #include "alerting/silence.h"
 #include "alerting/technical.h"
 #include "alerting/track.h"
+#include "alerting/unconfirmed.h"
 
 struct patient *patient_new(struct engine *engine, int64_t patient_id, const char *ref,
                             const char *organization)
@@ -262,6 +263,7 @@ static void follow_timeline(struct engine *engine, struct patient *patient, stru
 
 void patient_refresh_rule(struct engine *engine, struct patient *patient, const char *rule_id)
 {
+    unconfirmed_note(engine, patient);
     struct rule_subject subject = patient_subject(engine, patient);
     struct track *track = patient_track(patient, rule_id);
     struct timeline timeline = {0};
@@ -293,6 +295,7 @@ static void refresh_scope(struct engine *engine, struct patient *patient, const 
 
 void patient_refresh(struct engine *engine, struct patient *patient)
 {
+    unconfirmed_note(engine, patient);
     struct rule_subject subject = patient_subject(engine, patient);
     char text[2 * REF_BYTES_MAX + 2];
     for (size_t i = 0; i < patient->tracks_count; i++) /* what it has, in order; the count may grow behind */

@@ -1,6 +1,7 @@
 /* show: what is in force for a patient, as JSON: one object a rule, in force or waiting. */
 #include "alerting/commands.h"
 #include "alerting/patient.h"
+#include "alerting/unconfirmed.h"
 
 #include <string.h>
 
@@ -53,26 +54,19 @@ static void show_track(struct buffer *out, const struct track *track, int64_t no
     render_close(out, '}');
 }
 
+static void show_waiting_rule(void *context, const char *rule_id)
+{
+    render_text(context, rule_id);
+}
+
 /* Rules of the patient's line and organisation that wait for a physician: nobody is silently unwatched. */
 static void show_waiting(const struct engine *engine, const struct patient *patient, struct buffer *out)
 {
-    struct rule_subject subject = patient_subject(engine, patient);
-    const struct membership *member = patient_membership(patient, engine->now_ms);
-    char text[2 * REF_BYTES_MAX + 2];
+    int64_t again_ms;
     render_key(out, "waiting");
     render_open(out, '[');
-    for (unsigned layer = LAYER_ORGANIZATION; layer < LAYER_COUNT; layer++) {
-        const char *scope = subject_scope(&subject, (enum rule_layer)layer, member, text);
-        for (size_t i = rulebook_first(&engine->rules, (enum rule_layer)layer, scope);
-             i < engine->rules.count; i++) {
-            const struct definition *definition = engine->rules.items[i];
-            if (definition->layer != (enum rule_layer)layer || strcmp(definition->scope, scope) != 0)
-                break;
-            if (definition->versions[0]->needs_physician &&
-                patient_track(patient, definition->rule_id) == NULL)
-                render_text(out, definition->rule_id);
-        }
-    }
+    if (engine->now_ms < patient->left_at_ms)
+        (void)unconfirmed_rules(engine, patient, engine->now_ms, show_waiting_rule, out, &again_ms);
     render_close(out, ']');
 }
 

@@ -103,6 +103,7 @@ struct patient {
     uint32_t technicals_count, technicals_capacity;
     int64_t due_ms;      /* key in the heap of timers */
     uint32_t heap_index; /* UINT32_MAX: not in it */
+    bool noted;          /* what it is watched by has changed: unconfirmed.h */
     bool dormant; /* loaded, and true for a later position than the replay has reached: nothing touches it */
 };
 

@@ -9,6 +9,7 @@
 #include "alerting/episodes.h"
 #include "alerting/grow.h"
 #include "alerting/patient.h"
+#include "alerting/unconfirmed.h"
 
 static const int64_t DAY_MS = 86400000;
 
@@ -183,6 +184,7 @@ static void finish(struct engine *engine, struct technical *technical, int64_t a
         return;
     struct transition transition = transition_of(at_ms, kind, open->story.items[0].priority);
     transition.reason = kind == EVENT_CLOSED ? "left" : NULL;
+    engine->unconfirmed -= technical->ledger.technical == TECHNICAL_UNCONFIRMED;
     ledger_step(&scene, &transition, NULL, 0, false);
 }
 
@@ -247,15 +249,37 @@ void technical_condition(struct engine *engine, int id, enum priority priority,
  */
 
 /* Raises when nothing is open; clears at `due_ms` at the latest word. */
-static void raise_until(struct engine *engine, struct technical *technical, int64_t due_ms)
+static void raise_at(struct engine *engine, struct technical *technical, int64_t at_ms, int64_t due_ms)
 {
     struct scene scene = {.engine = engine, .ledger = &technical->ledger};
-    int64_t now_ms = engine->unit.now_ms;
     enum priority priority = rows[technical->ledger.technical].priority;
-    struct transition transition = transition_of(now_ms, EVENT_RAISED, priority);
-    if (ledger_open_episode(&technical->ledger) == NULL)
-        ledger_step(&scene, &transition, &(struct reading_key){.ms = now_ms}, 0, true);
+    struct transition transition = transition_of(at_ms, EVENT_RAISED, priority);
     technical->due_ms = due_ms;
+    if (ledger_open_episode(&technical->ledger) != NULL)
+        return;
+    ledger_step(&scene, &transition, &(struct reading_key){.ms = at_ms}, 0, true);
+    engine->unconfirmed += technical->ledger.technical == TECHNICAL_UNCONFIRMED;
+}
+
+static void raise_until(struct engine *engine, struct technical *technical, int64_t due_ms)
+{
+    raise_at(engine, technical, engine->unit.now_ms, due_ms);
+}
+
+void technical_fact(struct engine *engine, struct patient *patient, int id, bool holds, int64_t at_ms,
+                    int64_t again_ms)
+{
+    struct ledger like = new_ledger(id, patient, PARAMETER_COUNT, NULL);
+    struct technical *technical = find(patient, &like, 0);
+    if (technical == NULL && !holds && again_ms == INT64_MAX)
+        return;
+    if (technical == NULL)
+        technical = find_or_add(engine, patient, &like, 0);
+    if (holds)
+        raise_at(engine, technical, at_ms, again_ms);
+    else
+        finish(engine, technical, at_ms, EVENT_CLEARED);
+    technical->due_ms = again_ms;
 }
 
 void technical_suspended(struct engine *engine, struct patient *patient, int64_t until_ms)
@@ -319,6 +343,8 @@ void technical_expire(struct engine *engine, struct patient *patient, int64_t du
             continue;
         else if (patient->technicals[i]->ledger.technical == TECHNICAL_DEVICE_CLOCK)
             raise_device_clock(engine, patient->technicals[i]);
+        else if (patient->technicals[i]->ledger.technical == TECHNICAL_UNCONFIRMED)
+            unconfirmed_look(engine, patient, patient->technicals[i]->due_ms);
         else
             finish(engine, patient->technicals[i], patient->technicals[i]->due_ms, EVENT_CLEARED);
     if (due_ms >= patient->left_at_ms)
@@ -328,8 +354,13 @@ void technical_expire(struct engine *engine, struct patient *patient, int64_t du
 int64_t technical_due_ms(const struct patient *patient)
 {
     int64_t due_ms = INT64_MAX;
-    for (size_t i = 0; i < patient->technicals_count; i++)
-        if (patient->technicals[i]->due_ms < due_ms)
-            due_ms = patient->technicals[i]->due_ms;
-    return due_ms == INT64_MAX || due_ms < patient->left_at_ms ? due_ms : patient->left_at_ms;
+    for (size_t i = 0; i < patient->technicals_count; i++) {
+        const struct technical *technical = patient->technicals[i];
+        if (technical->due_ms < due_ms)
+            due_ms = technical->due_ms;
+        /* What waits for no instant, such as a device's clock, ends with the patient too. */
+        if (patient->left_at_ms < due_ms && ledger_open_episode(&technical->ledger) != NULL)
+            due_ms = patient->left_at_ms;
+    }
+    return due_ms;
 }

@@ -42,6 +42,10 @@ void technical_dense(struct engine *engine, struct patient *patient, enum parame
 /* Something of a parameter that silence listens to arrived: did it count as a sign of life? */
 void technical_device_clock(struct engine *engine, struct patient *patient, enum parameter parameter,
                             bool counted);
+/* A fact about a patient that holds at the instant or not, and is looked at again (unconfirmed.h) at
+ * again_ms. */
+void technical_fact(struct engine *engine, struct patient *patient, int id, bool holds, int64_t at_ms,
+                    int64_t again_ms);
 /* Time that was not up time: an episode from the last tick before to the start. */
 void technical_outage(struct engine *engine, int64_t from_ms, int64_t to_ms);
 

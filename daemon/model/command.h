@@ -26,6 +26,7 @@
     COMMAND(RECEIVED, "received", false) /* patient_id device from to: is a reading of it held? read only */ \
     COMMAND(CLOCK_ACCEPT, "clock-accept", true) /* wall monotonic author: the wall clock is confirmed */     \
     COMMAND(CONDITION, "condition", true)       /* alert priority note: what the node knows of itself */     \
+    COMMAND(UNCONFIRMED, "unconfirmed", false)  /* patients whose rules wait for a physician, read only */   \
     COMMAND(SHOW, "show", false)                /* patient_id: effective rules, read only */
 
 enum command_kind {
