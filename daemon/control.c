@@ -238,6 +238,37 @@ static void show_rules(void *context, struct admin_request *request)
     fanout_send(control, request, COMMAND_SHOW, &json, answer_command);
 }
 
+/* One list of what the shards list, in their order. */
+static void answer_unconfirmed(struct fanout *fanout)
+{
+    json_t *patients = json_array();
+    json_int_t total = 0;
+    for (uint32_t i = 0; i < fanout->shards; i++) {
+        const struct buffer *reply = &fanout->command[i].reply;
+        json_t *listed = json_loadb(reply->data, reply->size, 0, NULL);
+        total += json_integer_value(json_object_get(listed, "total"));
+        json_array_extend(patients, json_object_get(listed, "patients"));
+        json_decref(listed);
+    }
+    json_t *all = json_pack("{s:I,s:o}", "total", total, "patients", patients);
+    char *text = json_dumps(all, JSON_COMPACT);
+    struct buffer json = {0};
+    ensure(text != NULL);
+    buffer_text(&json, text);
+    admin_answer(fanout->request, 200, NULL, &json);
+    buffer_deinit(&json);
+    free(text);
+    json_decref(all);
+}
+
+/* GET /v1/rules/unconfirmed */
+static void list_unconfirmed(void *context, struct admin_request *request)
+{
+    struct buffer json = {0};
+    buffer_text(&json, "{\"command\":\"unconfirmed\"}");
+    fanout_send(context, request, COMMAND_UNCONFIRMED, &json, answer_unconfirmed);
+}
+
 /* ---- registry ---- */
 
 /* On the registry thread: hands the request back to the loop of main. */
@@ -480,6 +511,7 @@ static const struct admin_route routes[] = {
      import_lines},
     {METHOD_POST, "/v1/token", ADMIN_ROLE_ADMINISTRATOR, issue_token},
     {METHOD_GET, "/v1/rules", ADMIN_ROLE_ANY, show_rules},
+    {METHOD_GET, "/v1/rules/unconfirmed", ADMIN_ROLE_ANY, list_unconfirmed},
     {METHOD_POST, "/v1/alerts/*", ADMIN_ROLE_PHYSICIAN | ADMIN_ROLE_NURSE, act_on_alert},
     {METHOD_GET, "/v1/clock", ADMIN_ROLE_ANY, show_engine_clock},
     {METHOD_POST, "/v1/clock/accept", ADMIN_ROLE_OPERATOR | ADMIN_ROLE_ADMINISTRATOR, accept_clock},

@@ -54,6 +54,15 @@ static double producers(const struct service *service)
     return atomic_load_explicit(&service->publisher_figures.generation, memory_order_relaxed);
 }
 
+static double unconfirmed(const struct service *service)
+{
+    double sum = 0;
+    for (uint32_t i = 0; i < service->shards; i++)
+        sum += atomic_load_explicit(&service->counters[COUNTERS_FIXED + service->loops + i].unconfirmed,
+                                    memory_order_relaxed);
+    return sum;
+}
+
 static double condition_holds(const struct service *service)
 {
     return service->conditions != NULL && conditions_worst(service->conditions) != NULL;
@@ -80,6 +89,8 @@ static const struct {
     {"vigie_threads_stuck", "", "Threads without progress: the watchdog is not fed.", threads_stuck, false},
     {"vigie_condition_holds", "", "1 while the node has something to tell its operators.", condition_holds,
      false},
+    {"vigie_unconfirmed_patients", "",
+     "Patients whom rules do not watch because no physician has confirmed them.", unconfirmed, false},
     {"vigie_kafka_topics_missing", "", "Topics that events wait for.", topics_missing, false},
     {"vigie_kafka_parked_events", "", "Events that the brokers refuse for their size.", parked, false},
     {"vigie_kafka_producers_total", "", "Producers made since the start.", producers, true},

@@ -213,6 +213,8 @@ static void commit_turn(struct shard *shard)
     uint64_t sync_us = (uint64_t)(clock_monotonic_ns() - before_ns) / 1000;
     histogram_add_us(&shard->options.counters->histogram[HISTOGRAM_SYNC], sync_us);
     counter_add(shard->options.counters, COUNTER_TURNS, 1);
+    atomic_store_explicit(&shard->options.counters->unconfirmed, engine_unconfirmed_count(shard->engine),
+                          memory_order_relaxed);
     shard->options.durable(shard->options.context, shard->turn.events);
     shard->turn.events = false;
 }

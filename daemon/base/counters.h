@@ -57,7 +57,8 @@ struct counters {
     _Alignas(64) _Atomic uint64_t value[COUNTER_COUNT];
     struct histogram histogram[HISTOGRAM_COUNT];
     _Atomic uint64_t alerts[EVENT_KINDS][PRIORITIES]; /* events decided, by kind and priority */
-    struct heartbeat heartbeat;                       /* of the thread: read by the watchdog */
+    _Atomic uint32_t unconfirmed; /* patients of the shard whom rules do not watch, as of its last turn */
+    struct heartbeat heartbeat;   /* of the thread: read by the watchdog */
 };
 
 static inline void counter_add(struct counters *counters, enum counter_id id, uint64_t amount)

@@ -47,6 +47,7 @@ int ctl_import(struct ctl *ctl, int argc, char **argv);
 int ctl_token_issue(struct ctl *ctl, int argc, char **argv);
 int ctl_rules_check(struct ctl *ctl, int argc, char **argv);
 int ctl_rules_show(struct ctl *ctl, int argc, char **argv);
+int ctl_rules_unconfirmed(struct ctl *ctl, int argc, char **argv);
 int ctl_alerts(struct ctl *ctl, int argc, char **argv);
 int ctl_alert_ack(struct ctl *ctl, int argc, char **argv);
 int ctl_alert_handle(struct ctl *ctl, int argc, char **argv);

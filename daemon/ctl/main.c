@@ -60,6 +60,13 @@ static const struct ctl_command commands[] = {
      "line), version\n"
      "and in_force_from.\n",
      true, ctl_rules_show},
+    {"rules unconfirmed", "[--json]", "patients whom rules do not watch: no physician has confirmed them",
+     "Asks the running daemon: each patient with line and the rules that wait, the first 1,000 a shard; the "
+     "total is\n"
+     "that of all (metric vigie_unconfirmed_patients). A line of type confirmation in an import puts a "
+     "line's "
+     "rules in force.\n",
+     true, ctl_rules_unconfirmed},
     {"alerts", "[--follow] [--open] [--patient REF] [--json]",
      "list alerts from PostgreSQL, or live from Kafka",
      "Without --follow: the episodes in PostgreSQL, newest last; --open those that are open. --follow reads "

@@ -89,7 +89,7 @@ def test_kafka_is_checked_and_made():
 
 def test_help_teaches_and_usage_is_refused():
     listing = subprocess.run([vigied.CTL, "--help"], stdout=subprocess.PIPE, timeout=20).stdout.decode()
-    for command in ("db migrate", "import", "token issue", "rules check", "rules show", "alerts", "alert ack",
+    for command in ("db migrate", "import", "token issue", "rules check", "rules show", "rules unconfirmed", "alerts", "alert ack",
                     "alert handle", "alert shelve", "alert unshelve",
                     "journal status", "journal verify", "kafka check", "kafka create"):
         base.check(command in listing, command, listing)
