@@ -20,6 +20,8 @@ BEYOND = {
     "hf.weight-gain-3d": ("body-weight", "kg", 82, 82.000002),
     "hf.weight-gain-7d": ("body-weight", "kg", 83, 83.000002),
     "hf.weight-doubtful": ("body-weight", "kg", 85, 85.000002),
+    "hf.weight-over-reference": ("body-weight", "kg", 83, 83.000002),
+    "hd.weight-over-dry-weight": ("body-weight@session-start", "kg", 81.5, 81.500002),
     "tx.egfr-low": ("egfr", "mL/min/{1.73_m2}", 30, 29.9),
     "hd.bp-systolic-start": ("bp-systolic@session-start", "mm[Hg]", 120, 119),
     "ox.spo2-low": ("spo2", "%", 88, 87),
@@ -126,13 +128,16 @@ def test_numbers_raise_beyond_and_not_at():
     site().node.clock({"set": check.to_text(noon)})
     for preset in presets():
         for rule in preset["rules"]:
-            if rule["kind"] in ("limit", "change"):
+            if rule["kind"] in ("limit", "change", "reference"):
                 judge_number(preset["line"], rule, BEYOND[rule["id"]], noon)
 
 
 def judge_number(line, rule, row, noon):
     ref, (code, unit, good, bad) = "P-" + rule["id"], row
     site().node.import_rows([dict(patient_row(line, ref), enrolled_at="2026-11-01T00:00:00Z"), confirmation(line, ref)])
+    if rule["kind"] == "reference":
+        site().node.import_rows([{"type": "reference", "patient": ref, "parameter": "body-weight", "name": rule["reference"],
+                                  "value": 80, "unit": "kg", "from": check.to_text(START), "author": "Dr A"}])
     for first in FIRST.get(rule["id"].split(".")[0], []):
         send(ref, noon, first)
     send(ref, noon + 1, (code, good, unit))
@@ -140,6 +145,40 @@ def judge_number(line, rule, row, noon):
     send(ref, noon + 2, (code, bad, unit))
     found = [event for event in events(ref) if event["rule"]["id"] == rule["id"]]
     base.equal([(event["event"], event["text"]) for event in found], [("raised", rule["text"])], rule["id"], "beyond it")
+
+
+def test_days_raise_beyond_and_not_at():
+    """Noon to noon for ventilation, midnight to midnight for oxygen; the days before are good ones."""
+    site().node.clock({"set": check.to_text(START + 4 * DAY)})
+    refs = {"use": enrol_confirmed("respiratory-niv", "P-use"), "drop": enrol_confirmed("respiratory-niv", "P-drop"),
+            "oxygen": enrol_confirmed("respiratory-oxygen", "P-oxygen")}
+    for day in range(5, 14):
+        morning = START + day * DAY + 7 * HOUR
+        site().node.clock({"set": check.to_text(morning)})
+        send(refs["use"], morning, ("ventilation-use", {12: 4, 13: 3.99}.get(day, 4), "h"))
+        send(refs["drop"], morning, ("ventilation-use", {12: 7, 13: 6.99}.get(day, 10), "h"))
+        send(refs["oxygen"], morning, ("oxygen-use", {12: 15, 13: 14.9}.get(day, 16), "h"))
+    site().node.clock({"set": check.to_text(START + 14 * DAY + 20 * HOUR)})
+    noon, midnight = check.to_text(START + 13 * DAY + 11 * HOUR), check.to_text(START + 13 * DAY + 23 * HOUR)
+    for name, rule, end in (("use", "niv.use-low", noon), ("drop", "niv.use-drop", noon), ("oxygen", "ox.use-low", midnight)):
+        found = [(event["event"], event["rule"]["id"], event["raised_at"]) for event in events(refs[name])
+                 if event["class"] == "clinical"]
+        base.equal(found, [("raised", rule, end)], name)
+
+
+def enrol_confirmed(line, ref):
+    site().node.import_rows([patient_row(line, ref), confirmation(line, ref)])
+    return ref
+
+
+def test_an_alarm_nobody_mapped_is_urgent():
+    ref = enrol_confirmed("implanted-devices", "P-implant")
+    now = check.to_ms(site().node.clock()["now"])
+    answer = site().node.http(TOKEN).readings({"patient": ref, "time": check.to_text(now), "events": [
+        {"class": "lead", "episode": "1", "phase": "start", "time": check.to_text(now)}]})
+    base.equal(answer.status, 200, answer)
+    base.equal([(event["event"], event["rule"]["id"], event["priority"], event["class"]) for event in events(ref)],
+               [("raised", "imp.device-alarm", "high", "device")])
 
 
 def test_every_line_is_heard_when_nothing_comes():

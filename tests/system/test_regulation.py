@@ -8,7 +8,7 @@ from tests.harness import base, check, site as sites
 TOKEN = "token-of-sys-a"
 START = check.to_ms("2026-12-01T00:00:00Z")
 MINUTE, HOUR, DAY = 60000, 3600000, 86400000
-WEIGHT, CGM = ("body-weight", "kg"), ("glucose-interstitial", "mg/dL")
+WEIGHT, CGM, LEAK = ("body-weight", "kg"), ("glucose-interstitial", "mg/dL"), ("ventilation-leak-unintentional", "L/min")
 SEVERE = {"id": "dm.severe-hypo", "line": "diabetes", "kind": "occurrences", "parameter": "glucose-interstitial",
           "unit": "mg/dL", "below": 54, "times": 3, "within": "24h", "priority": "high",
           "text": {"fr": "Hypoglycémies sévères", "en": "Severe hypoglycaemia"}}
@@ -74,6 +74,16 @@ def episodes(patient, rule=None):
     last = {event["episode_id"]: event for event in events(patient, rule)}
     return sorted((event["rule"]["id"], event["side"], event["raised_at"], event["cleared_at"] or "", event["state"],
                    json.dumps(event["priorities"])) for event in last.values() if event["state"] != "cancelled")
+
+
+def refused(row, *words):
+    path = os.path.join(site().node.directory, "refused.ndjson")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+    status, _, errors = site().node.ctl("import", path, expect=None)
+    base.equal(status, 65, errors)
+    for word in words:
+        base.check(word in errors, word, "in", errors)
 
 
 # ---- diabetes ----
@@ -230,6 +240,34 @@ def test_a_dry_weight_serves_the_sessions_of_dialysis():
     base.equal(events("DS")[-1]["event"], "cancelled", "mended for that day: 1.2 kg above")
     site().node.import_rows([dry_weight("DS", 71.2, at, "body-weight@session-start")])
     base.equal(events("DS")[-1]["reason"], "reinstated", "one of the phase itself goes before it")
+
+
+# ---- respiratory ----
+
+def leak_rule(days, **changes):
+    return dict({"id": "niv.leak-%d" % days, "line": "respiratory-niv", "kind": "daily", "parameter": LEAK[0], "unit": "L/min",
+                 "statistic": "median", "above": 24, "days": days, "day_start": "12:00", "priority": "medium",
+                 "text": {"fr": "Fuite", "en": "Leak"}}, **changes)
+
+
+def test_a_leak_is_judged_by_daily_median_on_three_to_seven_days():
+    """IRESP 9: median or mean over 24 h, at least 3 consecutive days, at most 7; 2 and 8 are refused."""
+    enrol("L", "respiratory-niv", *[leak_rule(days) for days in range(3, 8)], leak_rule(3, id="niv.leak-mean", statistic="mean"))
+    for days in (2, 8):
+        refused(sites.rule_row(leak_rule(days), patient="L"), "days", str(days), "from 3 to 7")
+    noon = START - 25 * HOUR + DAY * ((now() - START) // DAY - 8)  # noon in Paris, eight days ago and more
+    noon += 12 * HOUR
+    for day in range(8):
+        high = [30, 31, 90] if day < 7 else [5, 5, 5]              # the median is 31, the mean more
+        low = [1, 2, 25] if day == 0 else high                     # on day 0 one high value of three: no high median
+        send("L", LEAK, *[(noon + day * DAY + (10 + i) * HOUR, value) for i, value in enumerate(low)])
+    advance("48h")
+    raised = {episode[0]: (episode[2], episode[3]) for episode in episodes("L") if episode[0].startswith("niv.leak")}
+    for days in range(3, 7):
+        base.equal(raised.get("niv.leak-%d" % days),
+                   (check.to_text(noon + (days + 1) * DAY), check.to_text(noon + 8 * DAY)), days, "days", raised)
+    base.check("niv.leak-7" not in raised, "six days of seven", raised)
+    base.equal(raised.get("niv.leak-mean", ("",))[0], check.to_text(noon + 4 * DAY), "the mean of day 0 is below, too")
 
 
 # ---- implants ----
