@@ -1,7 +1,7 @@
 /* archive_device: alarms of devices and their held messages. device_message.unit is not written, as of
  * readings. */
 #include "alerting/archive.h"
-#include "alerting/device.h"
+#include "alerting/device_alarms.h"
 #include "alerting/episodes.h"
 #include "alerting/grow.h"
 
@@ -50,8 +50,7 @@ static void archive_state(struct archive *a, struct device_state *state)
 {
     archive_instant(a, &state->at_ms);
     ARCHIVE_ENUM(a, state->active, PRIORITY_COUNT);
-    archive_bool(a, &state->any);
-    if (state->any)
+    if (state->active != PRIORITY_NONE)
         archive_message(a, &state->last);
 }
 
@@ -61,8 +60,8 @@ static void archive_alarm(struct archive *a, struct device_alarm *alarm)
     archive_story(a, &alarm->base_open);
     archive_ledger(a, &alarm->ledger);
     bool open = alarm->base_open.count > 0;
-    if (!a->writing && (open != (alarm->base.active != PRIORITY_NONE) ||
-                        (open && (!story_is_open(&alarm->base_open) || !alarm->base.any))))
+    if (!a->writing &&
+        (open != (alarm->base.active != PRIORITY_NONE) || (open && !story_is_open(&alarm->base_open))))
         archive_fault(a);
 }
 
@@ -75,7 +74,7 @@ void archive_alarms(struct archive *a, struct track *track)
         archive_name(a, &device);
         archive_name(a, &episode);
         if (!a->writing && !a->bad) {
-            device_add_alarm(track, device, episode);
+            device_alarms_put(track, device, episode);
             const struct device_alarm *last = track->alarms->items[i];
             if (last->device != device || last->episode != episode ||
                 last->ledger.count > 0) /* out of order */

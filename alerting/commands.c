@@ -332,7 +332,7 @@ static bool holds_from(const struct patient *patient, const struct series *serie
     return false;
 }
 
-/* Whether a reading of the device, measured in [from, to), is held: what PostgreSQL may not have yet. */
+/* Whether a reading or event of the device, measured in [from, to), is held: what PostgreSQL may not have yet. */
 static void carry_received(struct engine *engine, struct fields *fields)
 {
     const char *device = field_ref(fields, "device", NULL);
@@ -341,7 +341,7 @@ static void carry_received(struct engine *engine, struct fields *fields)
     const struct patient *patient = patient_of(engine, fields);
     if (patient == NULL)
         return;
-    bool received = false;
+    bool received = device_log_has_from(patient->devices, &patient->names, device, from_to_ms);
     for (size_t i = 0; i < patient->series_count && !received; i++)
         received = holds_from(patient, patient->series[i], device, from_to_ms) ||
                    holds_from(patient, patient->series[i]->aside, device, from_to_ms);

@@ -1,161 +1,15 @@
-/* device: see device.h. Alarms are few and their messages are walked whole at each change. */
+/* device: see device.h. Messages of a device episode are few and walked whole at each change. */
 #include "alerting/device.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "alerting/device_alarms.h"
 #include "alerting/episodes.h"
 #include "alerting/grow.h"
 #include "alerting/patient.h"
 #include "alerting/technical.h"
 #include "alerting/track.h"
-
-/* Alarms of a rule whose episodes are held; beyond, those that ended first are frozen (RULES.md section 6).
- * More alarms than the second are not watched, which a technical alert says. */
-enum { ALARMS_HELD_MAX = EPISODES_PER_RULE_MAX, ALARMS_MAX = 4 * EPISODES_PER_RULE_MAX };
-
-/* ---- alarms of a rule, sorted by device and episode ---- */
-
-static size_t alarm_place(const struct track *track, uint32_t device, uint32_t episode)
-{
-    size_t low = 0, high = device_alarms_count(track);
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const struct device_alarm *alarm = track->alarms->items[middle];
-        if (alarm->device < device || (alarm->device == device && alarm->episode < episode))
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static struct device_alarm *find_alarm(const struct track *track, uint32_t device, uint32_t episode)
-{
-    size_t place = alarm_place(track, device, episode);
-    struct device_alarm *alarm = place < device_alarms_count(track) ? track->alarms->items[place] : NULL;
-    return alarm != NULL && alarm->device == device && alarm->episode == episode ? alarm : NULL;
-}
-
-static void state_init(struct device_state *state)
-{
-    *state = (struct device_state){.at_ms = INT64_MIN};
-}
-
-struct device_alarm *device_add_alarm(struct track *track, uint32_t device, uint32_t episode)
-{
-    size_t place = alarm_place(track, device, episode);
-    struct device_alarm *alarm = zeroed(sizeof *alarm);
-    alarm->device = device;
-    alarm->episode = episode;
-    state_init(&alarm->base);
-    alarm->ledger = (struct ledger){
-        .patient = track->patient,
-        .rule_id = track->rule_id,
-        .side = SIDE_NONE,
-        .class = ALERT_DEVICE,
-        .beginning = BEGAN_EVENT,
-        .parameter = PARAMETER_COUNT,
-        .technical = -1,
-        .frozen_ms = INT64_MIN,
-    };
-    if (track->alarms == NULL)
-        track->alarms = zeroed(sizeof *track->alarms);
-    struct device_alarms *alarms = track->alarms;
-    alarms->items = grow(alarms->items, alarms->count + 1, &alarms->capacity, sizeof alarms->items[0]);
-    memmove(alarms->items + place + 1, alarms->items + place,
-            (alarms->count - place) * sizeof alarms->items[0]);
-    alarms->count++;
-    return alarms->items[place] = alarm;
-}
-
-static void alarm_free(struct device_alarm *alarm, struct engine *engine)
-{
-    ledger_deinit(&alarm->ledger, engine);
-    story_deinit(&alarm->base_open);
-    slab_give(alarm);
-}
-
-void device_alarms_free(struct track *track, struct engine *engine)
-{
-    if (track->alarms == NULL)
-        return;
-    for (size_t i = 0; i < track->alarms->count; i++)
-        alarm_free(track->alarms->items[i], engine);
-    slab_give(track->alarms->items);
-    slab_give(track->alarms);
-}
-
-static struct device_episode messages_of(const struct track *track, const struct device_alarm *alarm)
-{
-    return device_log_find(track->patient->devices, alarm->device, alarm->episode);
-}
-
-/* Nothing but the number of its uses is left of it. */
-static bool is_spent(const struct track *track, const struct device_alarm *alarm)
-{
-    struct device_episode messages = messages_of(track, alarm);
-    return alarm->ledger.count == 0 && alarm->base_open.count == 0 && messages.first == messages.end;
-}
-
-static void forget_spent(struct engine *engine, struct track *track)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < device_alarms_count(track); i++)
-        if (is_spent(track, track->alarms->items[i]))
-            alarm_free(track->alarms->items[i], engine);
-        else
-            track->alarms->items[kept++] = track->alarms->items[i];
-    track->alarms->count = kept;
-}
-
-static int64_t ended_ms(const struct device_alarm *alarm)
-{
-    return story_end_ms(&alarm->ledger.items[alarm->ledger.count - 1]->story);
-}
-
-/* Of the alarms whose episodes are held and over, the one that ended first; NULL when no more are held than
- * may be. */
-static struct device_alarm *one_too_many(const struct track *track)
-{
-    struct device_alarm *first = NULL;
-    size_t held = 0;
-    for (size_t i = 0; i < device_alarms_count(track); i++) {
-        struct device_alarm *alarm = track->alarms->items[i];
-        if (alarm->ledger.count == 0)
-            continue;
-        held++;
-        if (ledger_open_episode(&alarm->ledger) == NULL &&
-            (first == NULL || ended_ms(alarm) < ended_ms(first)))
-            first = alarm;
-    }
-    return held >= ALARMS_HELD_MAX ? first : NULL;
-}
-
-static void freeze(struct engine *engine, struct device_alarm *alarm)
-{
-    for (size_t i = 0; i < alarm->ledger.count; i++) {
-        int64_t raised_ms = alarm->ledger.items[i]->story.items[0].at_ms;
-        if (raised_ms > alarm->ledger.frozen_ms)
-            alarm->ledger.frozen_ms = raised_ms;
-    }
-    ledger_deinit(&alarm->ledger, engine);
-}
-
-/* NULL when the rule has all alarms that it may have. */
-static struct device_alarm *new_alarm(struct engine *engine, struct track *track, uint32_t device,
-                                      uint32_t episode)
-{
-    struct device_alarm *oldest;
-    while ((oldest = one_too_many(track)) != NULL)
-        freeze(engine, oldest);
-    if (device_alarms_count(track) >= ALARMS_MAX)
-        forget_spent(engine, track);
-    if (device_alarms_count(track) < ALARMS_MAX)
-        return device_add_alarm(track, device, episode);
-    technical_dense(engine, track->patient, PARAMETER_COUNT);
-    return NULL;
-}
 
 /* ---- the walk ---- */
 
@@ -169,7 +23,7 @@ struct device_walk {
 static void begin_walk(struct device_walk *walk, const struct device_alarm *alarm)
 {
     walk->stories->count = 0;
-    state_init(walk->state);
+    device_state_init(walk->state);
     if (alarm == NULL)
         return;
     *walk->state = alarm->base;
@@ -228,14 +82,32 @@ static struct story *open_story(struct device_walk *walk)
     return &walk->stories->items[walk->stories->count - 1];
 }
 
-/* Ends of the rule in (state, upto_ms]. */
+/* When the last message that a stretch of the rule judged was an `end`, it is cleared there. */
+static void clear_at_last(struct device_walk *walk)
+{
+    struct device_state *state = walk->state;
+    if (state->active == PRIORITY_NONE || state->last.phase != PHASE_END)
+        return;
+    struct story *story = open_story(walk);
+    const struct segment *segment = timeline_at(&walk->track->timeline, state->last.ms);
+    const struct transition *before = &story->items[story->count - 1];
+    const struct segment in_force = {before->in_force_from_ms, before->version, SEGMENT_ON};
+    bool on = segment != NULL && segment->state == SEGMENT_ON;
+    struct transition transition =
+        transition_of(&state->last, EVENT_CLEARED, state->active, on ? segment : &in_force);
+    story_add(story, &transition);
+    state->active = PRIORITY_NONE;
+}
+
+/* Ends of the rule in (state, upto_ms] end what is open: what comes behind them is no message of it. */
 static void pass_ends(struct device_walk *walk, int64_t upto_ms)
 {
     struct device_state *state = walk->state;
     const struct segment *end;
     while ((end = track_next_end(&walk->track->timeline, state->at_ms)) != NULL && end->from_ms <= upto_ms) {
-        struct transition transition = track_ending(end, state->active);
         state->at_ms = end->from_ms;
+        clear_at_last(walk);
+        struct transition transition = track_ending(end, state->active);
         if (state->active != PRIORITY_NONE)
             story_add(open_story(walk), &transition);
         state->active = PRIORITY_NONE;
@@ -262,8 +134,6 @@ static void step(struct device_walk *walk, const struct device_message *message)
     pass_ends(walk, message->ms);
     if (message->ms > state->at_ms)
         state->at_ms = message->ms;
-    state->last = *message;
-    state->any = true;
     walk->breach = false;
     const struct segment *segment = timeline_at(&walk->track->timeline, message->ms);
     if (segment == NULL || segment->state != SEGMENT_ON)
@@ -273,25 +143,9 @@ static void step(struct device_walk *walk, const struct device_message *message)
                                             names_text(&walk->track->patient->names, message->class));
     if (priority != state->active)
         tell(walk, message, priority, segment);
+    state->last = *message;
     walk->breach = message->phase != PHASE_END;
     open_story(walk)->in_breach += raises || walk->breach;
-}
-
-/* The last message of all was an `end`. */
-static void clear_at_last(struct device_walk *walk)
-{
-    struct device_state *state = walk->state;
-    if (!state->any || state->last.phase != PHASE_END || state->active == PRIORITY_NONE)
-        return;
-    struct story *story = open_story(walk);
-    const struct segment *segment = timeline_at(&walk->track->timeline, state->last.ms);
-    const struct transition *before = &story->items[story->count - 1];
-    const struct segment in_force = {before->in_force_from_ms, before->version, SEGMENT_ON};
-    bool on = segment != NULL && segment->state == SEGMENT_ON;
-    struct transition transition =
-        transition_of(&state->last, EVENT_CLEARED, state->active, on ? segment : &in_force);
-    story_add(story, &transition);
-    state->active = PRIORITY_NONE;
 }
 
 /* ---- what `handled` closed ---- */
@@ -391,7 +245,7 @@ static void walk_messages(struct device_walk *walk, const struct device_episode 
 static void judge_alarm(struct engine *engine, struct track *track, const struct device_episode *messages,
                         int64_t clock_ms)
 {
-    struct device_alarm *alarm = find_alarm(track, messages->device, messages->episode);
+    struct device_alarm *alarm = device_alarms_find(track, messages->device, messages->episode);
     struct device_state state;
     struct device_walk walk = {.track = track, .state = &state, .stories = &engine->stories};
     struct scene scene = {.engine = engine};
@@ -400,7 +254,7 @@ static void judge_alarm(struct engine *engine, struct track *track, const struct
     clear_at_last(&walk);
     pass_ends(&walk, clock_ms);
     if (alarm == NULL && engine->stories.count > 0)
-        alarm = new_alarm(engine, track, messages->device, messages->episode);
+        alarm = device_alarms_add(engine, track, messages->device, messages->episode);
     if (alarm == NULL) {
         story_list_clear(&engine->stories);
         return;
@@ -438,7 +292,7 @@ void device_replay(struct engine *engine, struct track *track, int64_t clock_ms)
     for (size_t index = 0; device_log_next(track->patient->devices, &index, &messages);)
         judge_alarm(engine, track, &messages, clock_ms);
     for (size_t i = 0; i < device_alarms_count(track); i++) {
-        messages = messages_of(track, track->alarms->items[i]);
+        messages = device_alarm_messages(track, track->alarms->items[i]);
         if (messages.first == messages.end)
             judge_alarm(engine, track, &messages, clock_ms);
     }
@@ -468,7 +322,7 @@ void device_pass(struct engine *engine, struct track *track, int64_t clock_ms)
         const struct segment *end = alarm_end(track, track->alarms->items[i]);
         if (end == NULL || end->from_ms > clock_ms)
             continue;
-        struct device_episode messages = messages_of(track, track->alarms->items[i]);
+        struct device_episode messages = device_alarm_messages(track, track->alarms->items[i]);
         judge_alarm(engine, track, &messages, clock_ms);
     }
 }
@@ -479,7 +333,7 @@ void device_pass(struct engine *engine, struct track *track, int64_t clock_ms)
 static void let_go_alarm(struct engine *engine, struct track *track, struct device_alarm *alarm,
                          int64_t cut_ms)
 {
-    struct device_episode messages = messages_of(track, alarm);
+    struct device_episode messages = device_alarm_messages(track, alarm);
     struct device_state state;
     struct device_walk walk = {.track = track, .state = &state, .stories = &engine->stories};
     const struct device_message *m = messages.first;

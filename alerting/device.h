@@ -2,18 +2,19 @@
  * classified them; here nothing is measured again. A message enters as a reading does, with
  * FLAG_DEVICE_EVENT; for each rule the messages of one device episode are one alarm with a ledger of its own.
  *
- *   walk    the held messages in order of time, phase, class, from the base: what was true before them. The
- * first that a version in force judges raises, each gives the priority of its class, the end of the rule ends
- *   last    when the last message of all is `end`, the episode is cleared at it
+ *   walk    the held messages in order of time, phase, class, from the base: what was true before them.
+ *           The first that a version in force judges raises; each gives the priority of its class
+ *   last    when the last message is an `end` the episode is cleared at it; the end of the rule ends it
  *   settle  against what was published, as episodes_settle.c does for replays
  *
  * Owner:   tracks own their alarms, patients their log. Threads: the shard's alone.
- * Choices: `start, end, continue` is one open episode, in whatever order they come. An `end` judges its class
- * as any message does. A message of a day without time is refused at the door; one from the future is kept
- *          aside, quarantined, for its place in the order is not known; it raises the technical alert.
- * Matching is within one device episode. What `handled` closed stays closed while the device goes on telling;
- * a `start` measured later, or a higher priority, opens it again. What ended twice the look-back ago is over:
- * the same name is a new episode then, of the next generation. Messages don't count for silence. */
+ * Choices: `start, end, continue` is one open episode, in whatever order they come; a message that no version
+ * in force judges is no message of it. An `end` judges its class as any message does. A message of a day
+ * without time is refused at the door; one from the future is kept aside, quarantined, for its place in the
+ * order is not known; it raises the technical alert. Matching is within one device episode. What `handled`
+ * closed stays closed while the device goes on telling; a `start` measured later, or a higher priority, opens
+ * it again. What ended twice the look-back ago is over: the same name is a new episode then, of the next
+ * generation. Messages don't count for silence. */
 #ifndef VIGIE_ALERTING_DEVICE_H
 #define VIGIE_ALERTING_DEVICE_H
 
@@ -40,13 +41,5 @@ enum priority device_urgency(const struct rule_event *rule);
 /* What decided is a message: it stands in a transition as `deciding` (time, device, episode), class in
  * first.device, phase in `value`. */
 void device_rest_on(struct transition *transition, const struct device_message *message);
-
-static inline size_t device_alarms_count(const struct track *track)
-{
-    return track->alarms == NULL ? 0 : track->alarms->count;
-}
-/* An alarm of the track that is not there yet. */
-struct device_alarm *device_add_alarm(struct track *track, uint32_t device, uint32_t episode);
-void device_alarms_free(struct track *track, struct engine *engine);
 
 #endif

@@ -124,6 +124,18 @@ bool device_log_next(const struct device_log *log, size_t *index, struct device_
     return true;
 }
 
+bool device_log_has_from(const struct device_log *log, const struct names *names, const char *device,
+                         const int64_t from_to_ms[2])
+{
+    for (size_t i = 0; log != NULL && i < log->count; i++) {
+        const struct device_message *message = &log->items[i];
+        if (message->ms >= from_to_ms[0] && message->ms < from_to_ms[1] &&
+            strcmp(names_text(names, message->device), device) == 0)
+            return true;
+    }
+    return false;
+}
+
 static int compare_times(const void *left, const void *right)
 {
     return compare_numbers(*(const int64_t *)left, *(const int64_t *)right);

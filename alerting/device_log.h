@@ -50,6 +50,10 @@ bool device_log_next(const struct device_log *log, size_t *index, struct device_
 /* The messages of that device episode, none at all included. */
 struct device_episode device_log_find(const struct device_log *log, uint32_t device, uint32_t episode);
 
+/* Whether a message of a device of that name, measured in [from, to), is held. */
+bool device_log_has_from(const struct device_log *log, const struct names *names, const char *device,
+                         const int64_t from_to_ms[2]);
+
 /* The instant before which messages are to be let go, so that at most the bound stays; `cut_ms` or later. */
 int64_t device_log_bound_ms(const struct device_log *log, int64_t cut_ms);
 /* Lets go of what was measured before it. */

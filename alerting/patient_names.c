@@ -67,7 +67,7 @@ static void name_message(bool *named, const struct device_message *message)
 static void name_alarm(bool *named, const struct device_alarm *alarm)
 {
     named[alarm->device] = named[alarm->episode] = true;
-    if (alarm->base.any)
+    if (alarm->base.active != PRIORITY_NONE)
         name_message(named, &alarm->base.last);
     if (alarm->base_open.count > 0)
         name_story(named, &alarm->base_open);

@@ -40,8 +40,7 @@ struct silence {
 struct device_state { /* of a walk over its messages */
     int64_t at_ms;    /* judged up to here, INT64_MIN at first */
     enum priority active;
-    bool any;
-    struct device_message last; /* judged, if any */
+    struct device_message last; /* judged by a version in force; while active */
 };
 struct device_alarm {
     uint32_t device, episode; /* names */

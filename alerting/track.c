@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "alerting/day_track.h"
-#include "alerting/device.h"
+#include "alerting/device_alarms.h"
 #include "alerting/episodes.h"
 #include "alerting/grow.h"
 #include "alerting/judge_own.h"

@@ -539,6 +539,10 @@ enum err registry_postgres_has_readings(struct postgres *postgres, const struct 
                                    " OR EXISTS (SELECT FROM vigie.quarantine r WHERE r.patient_id = "
                                    "$1::bigint AND r.device_id = $2::bigint"
                                    " AND r.measured_at >= to_timestamp($3::numeric / 1000) AND r.measured_at "
+                                   "< to_timestamp($4::numeric / 1000))"
+                                   " OR EXISTS (SELECT FROM vigie.device_event r WHERE r.patient_id = "
+                                   "$1::bigint AND r.device_id = $2::bigint"
+                                   " AND r.measured_at >= to_timestamp($3::numeric / 1000) AND r.measured_at "
                                    "< to_timestamp($4::numeric / 1000)))"
                                    "::integer";
     char numbers[4][24];

@@ -338,6 +338,23 @@ static void test_disabled_and_enabled(void)
     fixture_close(f);
 }
 
+/* A message that no version judges does not take an `end` back. */
+static void test_end_of_the_rule_behind_an_end(void)
+{
+    begin(RULE(CLASSES));
+    CU_ASSERT_EQUAL(
+        fixture_rule(f, 0, 100, "{'id':'t.device','kind':'event','classes':{'*':'low'},'enabled':false}"),
+        OK);
+    CU_ASSERT_EQUAL(fixture_rule(f, 0, 200, RULE("{'*':'medium'}")), OK);
+    tell_all((const struct message[]){{"lead", PHASE_START, 10, NULL, NULL},
+                                      {"lead", PHASE_CONTINUE, 150, NULL, NULL},
+                                      {"lead", PHASE_CONTINUE, 250, NULL, NULL},
+                                      {"lead", PHASE_END, 50, NULL, NULL}},
+             4, 300);
+    EPISODES_ARE("t.device 10-50 cleared high@10 | t.device 250--1 open medium@250");
+    fixture_close(f);
+}
+
 static void test_new_rule_sees_what_is_held(void)
 {
     fixture_open_patient(f);
@@ -513,6 +530,7 @@ const CU_TestInfo suite_engine_device[] = {
     {"no sign of life", test_no_sign_of_life},
     {"versions by measured time", test_versions_by_measured_time},
     {"disabled and enabled", test_disabled_and_enabled},
+    {"the end of the rule behind an end", test_end_of_the_rule_behind_an_end},
     {"a new rule sees what is held", test_new_rule_sees_what_is_held},
     {"left", test_left},
     {"handled stays closed", test_handled_stays_closed},
