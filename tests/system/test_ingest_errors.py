@@ -123,8 +123,8 @@ REFUSED = [
      "too-many"),
     ("correction without version", SYSTEM, changed(r_status="corrected"), 422, "version-missing"),
     ("no such status", SYSTEM, changed(r_status="guessed"), 422, "status-unsupported"),
-    ("device alarm", SYSTEM, without(changed(events=[{"class": "a", "episode": "1", "phase": "start", "time": TIME}]),
-                                     "readings"), 422, "not-supported"),
+    ("device alarm without a class", SYSTEM, without(changed(events=[{"episode": "1", "phase": "start", "time": TIME}]),
+                                                     "readings"), 422, "value-missing"),
 ]
 
 
