@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alerting/engine_snapshot.h"
 #include "daemon/base/buffer.h"
 #include "daemon/base/decimal.h"
 #include "daemon/base/instant.h"
@@ -64,6 +65,26 @@ void fixture_open_patient(struct fixture *f)
                             "{'patient_id':17,'ref':'P-1','organization':'O','line':'test','team':'T',"
                             "'time_zone':'Europe/Paris','enrolled_at':null}");
     CU_ASSERT_EQUAL_FATAL(error, OK);
+}
+
+void fixture_move(const struct fixture *from, struct fixture *to)
+{
+    struct buffer shared = {0}, patients = {0};
+    struct archive *archive = engine_archive_new(from->engine);
+    int64_t last_id = INT64_MIN;
+    engine_save_shared(archive, &shared);
+    unsigned count = engine_save_patients(archive, &last_id, UINT32_MAX, SIZE_MAX, &patients);
+    engine_archive_free(archive);
+
+    fixture_open_empty(to);
+    to->version = from->version;
+    archive = engine_archive_new(to->engine);
+    CU_ASSERT_EQUAL_FATAL(engine_load_shared(archive, shared.data, shared.size), OK);
+    CU_ASSERT_EQUAL_FATAL(engine_load_patients(archive, count, patients.data, patients.size), OK);
+    engine_archive_free(archive);
+    engine_wake_patients(to->engine, INT64_MIN, INT64_MAX);
+    buffer_deinit(&shared);
+    buffer_deinit(&patients);
 }
 
 void fixture_close(struct fixture *f)

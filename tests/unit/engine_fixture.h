@@ -34,6 +34,8 @@ void fixture_open(struct fixture *f);
 /* And line "test" with its silence (31 days), and patient 17 "P-1" of organisation "O" and team "T", enrolled
  * at 0. */
 void fixture_open_patient(struct fixture *f);
+/* Opens `to` with what `from` saved. */
+void fixture_move(const struct fixture *from, struct fixture *to);
 void fixture_close(struct fixture *f);
 
 void fixture_tick(struct fixture *f, double minute);

@@ -3,10 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "alerting/engine_snapshot.h"
 #include "tests/unit/engine_fixture.h"
 
-static struct fixture fixture, *const f = &fixture;
+static struct fixture fixture, moved, *f = &fixture;
 
 #define RULE(classes) "{'id':'t.device','kind':'event','classes':" classes ",'text':{'fr':'f','en':'e'}}"
 #define CLASSES       "{'lead':'high','battery':'medium','*':'low'}"
@@ -376,6 +375,12 @@ static void test_left(void)
 
 /* ---- what a person closed ---- */
 
+static enum err handle_event(int index, double minute)
+{
+    return fixture_command(f, COMMAND_HANDLE, minute, "{'episode':'%s','author':'N','outcome':'relevant'}",
+                           event_text(f->events[index], "episode_id"));
+}
+
 static void handle(double minute)
 {
     char id[UUID_TEXT + 1];
@@ -492,6 +497,9 @@ static void test_bounds(void)
                                        {"other", PHASE_END, 2.5 + i, episode, NULL}};
         tell_all(both, 2, 2.5 + i);
     }
+    /* The episode of the first is held no more, that of the last is. */
+    CU_ASSERT_EQUAL(handle_event(1, 3005), ERR_NOT_FOUND);
+    CU_ASSERT_EQUAL(handle_event(f->count - 1, 3005), OK);
     for (unsigned i = 0; i < 5000; i++)
         tell("lead", PHASE_CONTINUE, 3010 + i);
     CU_ASSERT_EQUAL(tell("lead", PHASE_CONTINUE, 8009), VERDICT_DUPLICATE);
@@ -507,12 +515,31 @@ static void test_bounds(void)
     }
     CU_ASSERT_EQUAL(raised, 3001);
     CU_ASSERT_EQUAL(cleared, 3001);
-    CU_ASSERT_EQUAL(other, 0);
+    CU_ASSERT_EQUAL(other, 1);     /* handled */
     CU_ASSERT_TRUE(technical > 0); /* technical.series-over-bound */
     CU_ASSERT_STRING_EQUAL(event_text(fixture_last(f, "cleared"), "measured_at"), fixture_time(8100));
     CU_ASSERT_EQUAL(json_integer_value(json_object_get(fixture_last(f, "cleared"), "readings_in_breach")),
                     5001);
     fixture_close(f);
+}
+
+/* What was let go is told from what never came, after a start too. */
+static void test_saved_and_loaded(void)
+{
+    begin(RULE(CLASSES));
+    for (unsigned i = 0; i <= 8200; i++)
+        tell("lead", PHASE_CONTINUE, 10 + i);
+    fixture_move(f, &moved);
+    fixture_close(f);
+    f = &moved;
+    CU_ASSERT_EQUAL(tell_late("lead", PHASE_CONTINUE, 11, 8300), VERDICT_ACCEPTED);
+    CU_ASSERT_TRUE(f->flags & FLAG_CHECK_OLDER);
+    CU_ASSERT_EQUAL(tell_late("lead", PHASE_CONTINUE, 8000, 8300), VERDICT_DUPLICATE);
+    tell("lead", PHASE_END, 8301);
+    TRACE_IS("raised low 8300 | cleared high 8301"); /* the first is technical.late-readings */
+    CU_ASSERT_STRING_EQUAL(event_text(fixture_last(f, "cleared"), "raised_at"), fixture_time(10));
+    fixture_close(f);
+    f = &fixture;
 }
 
 const CU_TestInfo suite_engine_device[] = {
@@ -539,5 +566,6 @@ const CU_TestInfo suite_engine_device[] = {
     {"handled and left", test_handled_and_left},
     {"what is let go", test_let_go},
     {"bounds", test_bounds},
+    {"saved and loaded", test_saved_and_loaded},
     CU_TEST_INFO_NULL,
 };

@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "alerting/engine_snapshot.h"
-#include "daemon/base/buffer.h"
 #include "tests/unit/engine_fixture.h"
 
 static struct fixture living, loaded;
@@ -73,26 +71,6 @@ static void happen(double minute, unsigned kind, bool both)
     }
 }
 
-static void move_over(void)
-{
-    struct buffer shared = {0}, patients = {0};
-    struct archive *archive = engine_archive_new(living.engine);
-    int64_t last_id = INT64_MIN;
-    engine_save_shared(archive, &shared);
-    unsigned count = engine_save_patients(archive, &last_id, UINT32_MAX, SIZE_MAX, &patients);
-    engine_archive_free(archive);
-
-    fixture_open_empty(&loaded);
-    loaded.version = living.version;
-    archive = engine_archive_new(loaded.engine);
-    CU_ASSERT_EQUAL_FATAL(engine_load_shared(archive, shared.data, shared.size), OK);
-    CU_ASSERT_EQUAL_FATAL(engine_load_patients(archive, count, patients.data, patients.size), OK);
-    engine_archive_free(archive);
-    engine_wake_patients(loaded.engine, INT64_MIN, INT64_MAX);
-    buffer_deinit(&shared);
-    buffer_deinit(&patients);
-}
-
 static unsigned run(unsigned kind, uint64_t seed)
 {
     double minute = 10;
@@ -102,7 +80,7 @@ static unsigned run(unsigned kind, uint64_t seed)
     for (unsigned i = 20 + roll(60); i > 0; i--, minute += 1 + roll(20))
         happen(minute, kind, false);
     int before = living.count;
-    move_over();
+    fixture_move(&living, &loaded);
     for (unsigned i = 0; i < 25; i++, minute += 1 + roll(20))
         happen(minute, kind, true);
     CU_ASSERT_EQUAL_FATAL(living.count - before, loaded.count);
