@@ -332,7 +332,8 @@ static bool holds_from(const struct patient *patient, const struct series *serie
     return false;
 }
 
-/* Whether a reading or event of the device, measured in [from, to), is held: what PostgreSQL may not have yet. */
+/* Whether a reading or event of the device, measured in [from, to), is held: what PostgreSQL may not have
+ * yet. */
 static void carry_received(struct engine *engine, struct fields *fields)
 {
     const char *device = field_ref(fields, "device", NULL);
