@@ -219,27 +219,22 @@ static void respect_hand(const struct ledger *ledger, struct story_list *stories
 
 /* ---- one alarm ---- */
 
-/* Walks the held messages; what was met of fresh ones: received in this unit, or the newest of messages that
- * this unit changed, which tell of an alarm and were measured recently enough. */
+/* Walks the held messages. The newest of messages that this unit changed, when it tells of an alarm and was
+ * measured recently enough, is what a fresh breach is: whatever else came in this unit is older. */
 static void walk_messages(struct device_walk *walk, const struct device_episode *messages,
                           struct scene *scene)
 {
     const struct unit *unit = &scene->engine->unit;
-    const struct device_message *fresh = NULL;
-    for (const struct device_message *m = messages->first; m < messages->end; m++) {
-        if (!m->judged)
-            continue;
-        step(walk, m);
-        scene->newest_message = m;
-        if (walk->breach && m->unit == unit->number)
-            fresh = m;
-    }
-    if (walk->breach && walk->track->patient->devices->changed)
-        fresh = scene->newest_message;
-    if (fresh == NULL || fresh->ms < unit->now_ms - DEVICE_LIVE_WITHIN_MS)
+    for (const struct device_message *m = messages->first; m < messages->end; m++)
+        if (m->judged) {
+            step(walk, m);
+            scene->newest_message = m;
+        }
+    if (!walk->breach || !walk->track->patient->devices->changed ||
+        scene->newest_message->ms < unit->now_ms - DEVICE_LIVE_WITHIN_MS)
         return;
     scene->has_fresh = true;
-    device_rest_on(&scene->fresh, fresh);
+    device_rest_on(&scene->fresh, scene->newest_message);
 }
 
 static void judge_alarm(struct engine *engine, struct track *track, const struct device_episode *messages,

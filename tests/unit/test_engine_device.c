@@ -523,6 +523,24 @@ static void test_bounds(void)
     fixture_close(f);
 }
 
+/* Names that messages alone name are not forgotten. */
+static void test_many_names(void)
+{
+    char episode[24], class[24];
+    fixture_open_patient(f);
+    for (unsigned i = 0; i < 1200; i++) {
+        snprintf(episode, sizeof episode, "e%u", i);
+        snprintf(class, sizeof class, "c%u", i);
+        tell_all(&(const struct message){class, PHASE_START, i, episode, NULL}, 1, i);
+    }
+    CU_ASSERT_EQUAL(fixture_rule(f, 1300, 0, RULE("{'c0':'high','*':'low'}")), OK);
+    CU_ASSERT_EQUAL(f->count, 1200);
+    CU_ASSERT_STRING_EQUAL(event_text(f->events[0], "priority"), "high");
+    CU_ASSERT_STRING_EQUAL(event_text(device_event("raised"), "class"), "c1199");
+    CU_ASSERT_STRING_EQUAL(event_text(device_event("raised"), "episode"), "e1199");
+    fixture_close(f);
+}
+
 /* What was let go is told from what never came, after a start too. */
 static void test_saved_and_loaded(void)
 {
@@ -566,6 +584,7 @@ const CU_TestInfo suite_engine_device[] = {
     {"handled and left", test_handled_and_left},
     {"what is let go", test_let_go},
     {"bounds", test_bounds},
+    {"many names", test_many_names},
     {"saved and loaded", test_saved_and_loaded},
     CU_TEST_INFO_NULL,
 };
