@@ -96,6 +96,26 @@ static void send(struct engine *engine, int64_t value, int64_t now_ms)
     engine_decide(engine, engine_patient(engine, 7), &reading, tail, 0, now_ms);
 }
 
+/* A message of a device's own alarm. */
+static void tell(struct engine *engine, const char *class, enum device_phase phase, int64_t now_ms)
+{
+    uint8_t tail[64];
+    struct reading event = {.patient_id = 7,
+                            .source_id = 1,
+                            .flags = FLAG_DEVICE_EVENT,
+                            .parameter = READING_NO_PARAMETER,
+                            .value = phase,
+                            .measured_at_ms = now_ms,
+                            .received_at_ms = now_ms,
+                            .issued_ms = INSTANT_NONE,
+                            .next = READING_CHAIN_END};
+    ensure(tail_put(tail, sizeof tail, &event.tail_size, TAIL_KEY_DEVICE, "D", 1));
+    ensure(tail_put(tail, sizeof tail, &event.tail_size, TAIL_EPISODE, "E", 1));
+    ensure(tail_put(tail, sizeof tail, &event.tail_size, TAIL_CLASS, class, strlen(class)));
+    engine_tick(engine, now_ms, 1000, TICK_RUNNING);
+    engine_decide(engine, engine_patient(engine, 7), &event, tail, 0, now_ms);
+}
+
 #define OWN_RULE(version, fields)                                                                            \
     "{\"command\":\"rule\",\"layer\":\"patient\",\"scope\":7,\"version\":" version                           \
     ",\"author\":\"a\",\"role\":\"physician\",\"reason\":\"r\",\"rule\":{\"parameter\":\"body-weight\","     \
@@ -107,6 +127,10 @@ static const char *const rules[] = {
     OWN_RULE("12", "\"id\":\"r\",\"kind\":\"reference\",\"rise\":3,\"reference\":\"dry\",\"clear_count\":2"),
     OWN_RULE("13", "\"id\":\"v\",\"kind\":\"rate\",\"rise_per\":0.01,\"within\":\"3h\""),
 };
+static const char event_rule[] =
+    "{\"command\":\"rule\",\"layer\":\"patient\",\"scope\":7,\"version\":14,\"author\":\"a\",\"role\":"
+    "\"physician\",\"reason\":\"r\",\"rule\":{\"id\":\"e\",\"kind\":\"event\",\"classes\":{\"*\":\"low\","
+    "\"lead\":\"high\"}}}";
 static const char *const references[] = {
     "{\"command\":\"reference\",\"patient_id\":7,\"parameter\":\"body-weight\",\"name\":\"dry\","
     "\"value\":75,\"unit\":\"kg\",\"from\":\"2026-01-01T00:00:00Z\",\"author\":\"A\"}",
@@ -146,6 +170,10 @@ static size_t make_seed(uint8_t *data, size_t size_max)
         order(engine, COMMAND_REFERENCE, references[i], begin_ms);
     for (int i = 1; i < 8; i++)
         send(engine, i == 5 ? 500 : 70 + 3 * i, begin_ms + i * step_ms);
+    order(engine, COMMAND_RULE, event_rule, begin_ms + 8 * step_ms);
+    tell(engine, "battery", PHASE_START, begin_ms + 9 * step_ms);
+    tell(engine, "lead", PHASE_CONTINUE, begin_ms + 600 * step_ms); /* the first is let go */
+    tell(engine, "battery", PHASE_CONTINUE, begin_ms + 601 * step_ms);
     save(engine, &shared, &patients);
     ensure(3 + shared.size + patients.size <= size_max);
     data[0] = (uint8_t)shared.size;
