@@ -68,6 +68,17 @@ static int compare_classes(const void *left, const void *right)
     return strcmp(a->name, b->name);
 }
 
+/* An event carries the classes, and is at most 16 KB: what JSON writes longer counts as it is written. */
+static bool classes_fit(const struct rule_event *event)
+{
+    enum { NAMES_BYTES_MAX = 2000, ESCAPED_BYTES = 6 };
+    size_t size = 0;
+    for (unsigned i = 0; i < event->classes_count; i++)
+        for (const char *at = event->classes[i].name; *at != '\0'; at++)
+            size += (unsigned char)*at < 0x20 ? ESCAPED_BYTES : *at == '"' || *at == '\\' ? 2 : 1;
+    return size <= NAMES_BYTES_MAX;
+}
+
 static enum err take_class(struct rule_reader *reader, const char *name, const json_t *value)
 {
     struct rule_event *event = &reader->rule->event;
@@ -112,6 +123,8 @@ enum err rule_parse_event(struct rule_reader *reader)
     if (event->otherwise == PRIORITY_NONE)
         return reader_refuse(reader, "classes", "no \"*\"",
                              "\"*\": the priority of every class that is not named");
+    if (!classes_fit(event))
+        return reader_refuse(reader, "classes", "long names", "at most 2,000 bytes of names in all");
     qsort(event->classes, event->classes_count, sizeof event->classes[0], compare_classes);
     return OK;
 }

@@ -23,7 +23,7 @@ struct message {
     const char *episode, *device; /* default "E" and "I" */
 };
 
-enum { MESSAGES_MAX = 16, TAIL_ROOM = 128 };
+enum { MESSAGES_MAX = 16, TAIL_ROOM = TAIL_BYTES_MAX };
 
 static void put_text(struct reading *head, uint8_t *tail, enum tail_tag tag, const char *text)
 {
@@ -373,6 +373,43 @@ static void test_left(void)
     fixture_close(f);
 }
 
+/* A rule of 63 classes beside "*", with names of `width` + 2 bytes. */
+static const char *rule_of_many(int width)
+{
+    static const char *const priorities[] = {"low", "medium", "high"};
+    static char rule[8192];
+    size_t size = (size_t)snprintf(rule, sizeof rule, "{'id':'t.device','kind':'event','classes':{'*':'low'");
+    for (unsigned i = 0; i < 63; i++)
+        size += (size_t)snprintf(rule + size, sizeof rule - size, ",'%02u%0*u':'%s'", i, width, 0,
+                                 priorities[i % 3]);
+    snprintf(rule + size, sizeof rule - size, "},'text':{'fr':'%0499u','en':'%0499u'}}", 0, 0);
+    return rule;
+}
+
+/* The longest event that a rule and a device can bring about is 16 KB at most: longer rules are refused. */
+static void test_longest_event(void)
+{
+    static char odd[120], episode[120];
+    size_t longest = 0;
+    memset(odd, '\x01', sizeof odd - 1);
+    memset(episode, '"', sizeof episode - 1);
+    begin(rule_of_many(29));
+    CU_ASSERT_EQUAL(fixture_rule(f, 1, 1, rule_of_many(38)), ERR_REFUSED);
+    for (unsigned i = 0; i < 80; i++) {
+        char class[40];
+        snprintf(class, sizeof class, "%02u%029u", i % 63, 0);
+        tell_all(&(const struct message){class, PHASE_CONTINUE, 10 + i, episode, odd}, 1, 10 + i);
+    }
+    CU_ASSERT_EQUAL(fixture_command(f, COMMAND_HANDLE, 100,
+                                    "{'episode':'%s','author':'N','outcome':'relevant','note':'%0990u'}",
+                                    event_text(f->events[0], "episode_id"), 0),
+                    OK);
+    for (int i = 0; i < f->count; i++)
+        longest = strlen(f->texts[i]) > longest ? strlen(f->texts[i]) : longest;
+    CU_ASSERT_TRUE(longest > 8000 && longest <= EVENT_JSON_BYTES_MAX);
+    fixture_close(f);
+}
+
 /* ---- what a person closed ---- */
 
 static enum err handle_event(int index, double minute)
@@ -578,6 +615,7 @@ const CU_TestInfo suite_engine_device[] = {
     {"the end of the rule behind an end", test_end_of_the_rule_behind_an_end},
     {"a new rule sees what is held", test_new_rule_sees_what_is_held},
     {"left", test_left},
+    {"the longest event", test_longest_event},
     {"handled stays closed", test_handled_stays_closed},
     {"handled and let go", test_handled_and_let_go},
     {"handled opens again", test_handled_opens_again},
