@@ -178,6 +178,8 @@ def test_handled_closes_and_a_resend_of_long_ago_is_stored_once():
     base.equal([(one["event"], one["priority"], one["retrospective"]) for one in events[3:]],
                [("amended", "high", True), ("escalated", "high", False)], "more than what was handled")
     base.equal(events[3]["reopened"], True)
+    explained = json.loads(node.ctl("explain", "--json", episode))
+    base.equal((explained["equal"], len(explained["events"])), (True, 5), "decided again from what is stored")
 
 
 def test_readers_see_their_own():
