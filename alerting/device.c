@@ -255,6 +255,7 @@ static void judge_alarm(struct engine *engine, struct track *track, const struct
         return;
     }
     scene.ledger = &alarm->ledger;
+    alarm->unit = engine->unit.number;
     respect_hand(&alarm->ledger, &engine->stories, messages);
     ledger_settle(&scene, engine->stories.items, engine->stories.count);
     ledger_live(&scene);

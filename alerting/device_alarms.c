@@ -109,9 +109,9 @@ static int64_t ended_ms(const struct device_alarm *alarm)
     return story_end_ms(&alarm->ledger.items[alarm->ledger.count - 1]->story);
 }
 
-/* Of the alarms whose episodes are held and over, the one that ended first; NULL when no more are held than
- * may be. */
-static struct device_alarm *one_too_many(const struct track *track)
+/* Of the alarms whose episodes are held and over, and of which this unit tells nothing, the one that ended
+ * first; NULL when no more are held than may be. */
+static struct device_alarm *one_too_many(const struct track *track, uint32_t unit)
 {
     struct device_alarm *first = NULL;
     size_t held = 0;
@@ -120,7 +120,7 @@ static struct device_alarm *one_too_many(const struct track *track)
         if (alarm->ledger.count == 0)
             continue;
         held++;
-        if (ledger_open_episode(&alarm->ledger) == NULL &&
+        if (alarm->unit != unit && ledger_open_episode(&alarm->ledger) == NULL &&
             (first == NULL || ended_ms(alarm) < ended_ms(first)))
             first = alarm;
     }
@@ -142,7 +142,7 @@ struct device_alarm *device_alarms_add(struct engine *engine, struct track *trac
                                        uint32_t episode)
 {
     struct device_alarm *oldest;
-    while ((oldest = one_too_many(track)) != NULL)
+    while ((oldest = one_too_many(track, engine->unit.number)) != NULL)
         freeze(engine, oldest);
     if (device_alarms_count(track) >= ALARMS_MAX)
         forget_spent(engine, track);

@@ -44,6 +44,7 @@ struct device_state { /* of a walk over its messages */
 };
 struct device_alarm {
     uint32_t device, episode; /* names */
+    uint32_t unit; /* that judged it last: what it tells is told from its episodes at the unit's end */
     struct ledger ledger;
     struct device_state base; /* before the first held message */
     struct story base_open;   /* the episode that is open there; count 0 without */

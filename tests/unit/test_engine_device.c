@@ -23,7 +23,7 @@ struct message {
     const char *episode, *device; /* default "E" and "I" */
 };
 
-enum { MESSAGES_MAX = 16, TAIL_ROOM = TAIL_BYTES_MAX };
+enum { MESSAGES_MAX = 6000, TAIL_ROOM = TAIL_BYTES_MAX };
 
 static void put_text(struct reading *head, uint8_t *tail, enum tail_tag tag, const char *text)
 {
@@ -578,6 +578,27 @@ static void test_many_names(void)
     fixture_close(f);
 }
 
+/* An upload of more device episodes than are held: what it tells of them is told from them, at its end. */
+static void test_many_at_once(void)
+{
+    static struct message all[5600];
+    static char names[2800][8];
+    begin(RULE(CLASSES));
+    for (unsigned i = 0; i < 2800; i++) {
+        snprintf(names[i], sizeof names[i], "e%u", i);
+        all[2 * i] = (struct message){"lead", PHASE_START, i, names[i], NULL};
+        all[2 * i + 1] = (struct message){"lead", PHASE_END, i + 0.5, names[i], NULL};
+    }
+    tell_all(all, 5600, 3000);
+    CU_ASSERT_EQUAL(f->count, 5600);
+    CU_ASSERT_STRING_EQUAL(event_text(f->events[0], "raised_at"), fixture_time(0));
+    tell_all(&(const struct message){"lead", PHASE_START, 3001, "next", NULL}, 1,
+             3001); /* now they are frozen */
+    CU_ASSERT_EQUAL(handle_event(0, 3002), ERR_NOT_FOUND);
+    CU_ASSERT_EQUAL(handle_event(5599, 3002), OK);
+    fixture_close(f);
+}
+
 /* What was let go is told from what never came, after a start too. */
 static void test_saved_and_loaded(void)
 {
@@ -622,6 +643,7 @@ const CU_TestInfo suite_engine_device[] = {
     {"handled and left", test_handled_and_left},
     {"what is let go", test_let_go},
     {"bounds", test_bounds},
+    {"many at once", test_many_at_once},
     {"many names", test_many_names},
     {"saved and loaded", test_saved_and_loaded},
     CU_TEST_INFO_NULL,
