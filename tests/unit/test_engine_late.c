@@ -450,7 +450,11 @@ static void test_amendments_outlive_their_own_time(void)
     OFFER("heart-rate", "80", 1 * DAY_MIN + line + 120);
     fixture_offer(f,
                   (struct offer){.parameter = "heart-rate", .value = "81", .at = 1 * DAY_MIN + line + 120});
-    LATE("82", 1 * DAY_MIN + line + 90, 1 * DAY_MIN + line + 121);
+    fixture_offer(f, (struct offer){.parameter = "heart-rate", /* of nothing: all is looked at again */
+                                    .value = "80",
+                                    .at = 1 * DAY_MIN + line + 90,
+                                    .received = 1 * DAY_MIN + line + 121,
+                                    .status = "void"});
     TRACE_IS("");
     OFFER("heart-rate", "80", 3 * DAY_MIN + line + 60); /* now both are */
     LATE("82", 3 * DAY_MIN + line + 30, 3 * DAY_MIN + line + 61);
