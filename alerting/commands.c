@@ -344,8 +344,8 @@ static void carry_received(struct engine *engine, struct fields *fields)
         return;
     bool received = device_log_has_from(patient->devices, &patient->names, device, from_to_ms);
     for (size_t i = 0; i < patient->series_count && !received; i++)
-        received = holds_from(patient, patient->series[i], device, from_to_ms) ||
-                   holds_from(patient, patient->series[i]->aside, device, from_to_ms);
+        received = holds_from(patient, patient->series[i].series, device, from_to_ms) ||
+                   holds_from(patient, patient->series[i].series->aside, device, from_to_ms);
     buffer_clear(&fields->command->reply);
     buffer_text(&fields->command->reply, received ? "{\"received\":true}" : "{\"received\":false}");
     fields->command->outcome = OK;

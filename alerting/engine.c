@@ -99,10 +99,24 @@ static void take_up_time(struct engine *engine, int64_t last_ms, int64_t up_ms, 
     engine->ticked = true;
 }
 
-/* The first timer to fall due: a patient's, or the end of a shelf. */
-static int64_t first_due_ms(const struct engine *engine)
+/* The first patient to wait for something. Its place in the heap may be earlier than what it waits for now:
+ * readings move that on and on, and the heap is asked far less often. */
+static int64_t first_patient_due_ms(struct engine *engine)
 {
-    int64_t due_ms = engine->heap_count > 0 ? engine->heap[0]->due_ms : INT64_MAX;
+    while (engine->heap_count > 0) {
+        struct patient *first = engine->heap[0];
+        int64_t due_ms = first->due_ms;
+        patient_schedule(engine, first);
+        if (first->due_ms == due_ms)
+            return due_ms;
+    }
+    return INT64_MAX;
+}
+
+/* The first timer to fall due: a patient's, or the end of a shelf. */
+static int64_t first_due_ms(struct engine *engine)
+{
+    int64_t due_ms = first_patient_due_ms(engine);
     return due_ms < engine->shelf_due_ms ? due_ms : engine->shelf_due_ms;
 }
 
@@ -127,7 +141,7 @@ bool engine_tick(struct engine *engine, int64_t now_ms, int64_t up_ms, enum tick
     return first_due_ms(engine) < engine->now_ms;
 }
 
-int64_t engine_next_due_ms(const struct engine *engine)
+int64_t engine_next_due_ms(struct engine *engine)
 {
     return first_due_ms(engine);
 }
@@ -158,10 +172,12 @@ void engine_decide(struct engine *engine, struct patient *patient, struct readin
     for (size_t i = 0; i < engine->touched_count; i++)
         patient_judge(engine, patient, engine->touched[i]);
     device_judge(engine, patient);
-    for (size_t i = 0; engine->arrivals_count > 0 && i < patient->tracks_count; i++)
-        if (patient->tracks[i]->kind == RULE_SILENCE)
-            silence_receive(engine, patient->tracks[i]);
-    patient_schedule(engine, patient);
+    for (uint64_t left = engine->arrivals_count > 0 ? patient->listening : 0; left != 0; left &= left - 1)
+        silence_receive(engine, patient->tracks[__builtin_ctzll(left)]);
+    if (patient->devices != NULL)
+        patient_schedule(engine, patient);
+    else
+        patient_schedule_touched(engine, patient);
     unit_publish(engine);
     if (engine->unit.kept && names_are_many(&patient->names))
         patient_sweep_names(patient);

@@ -64,7 +64,7 @@ bool engine_tick(struct engine *engine, int64_t now_ms, int64_t up_ms, enum tick
 
 /* The earliest instant at which a timer falls due while up, INT64_MAX without; it is decided by a tick later
  * than it. */
-int64_t engine_next_due_ms(const struct engine *engine);
+int64_t engine_next_due_ms(struct engine *engine);
 
 /* Carries out a command at engine time now_ms: fills outcome and reply; decides what follows from it. */
 void engine_command(struct engine *engine, struct command *command, int64_t now_ms);

@@ -223,12 +223,12 @@ static void archive_all_series(struct archive *a, struct patient *patient)
     if (!a->writing && count > 0)
         patient->series = grow_short(NULL, count, &patient->series_capacity, sizeof patient->series[0]);
     for (size_t i = 0; i < count && !a->bad; i++) {
-        struct series *series = archive_series(a, a->writing ? patient->series[i] : NULL);
+        struct series *series = archive_series(a, a->writing ? patient->series[i].series : NULL);
         if (a->writing || series == NULL)
             continue;
         if (patient_series(patient, series->parameter) != NULL)
             archive_fault(a);
-        patient->series[patient->series_count++] = series;
+        patient->series[patient->series_count++] = (struct patient_series){series, series->parameter};
     }
 }
 
@@ -241,7 +241,8 @@ static void archive_tracks(struct archive *a, struct patient *patient)
         struct track *track = archive_track(a, a->writing ? patient->tracks[i] : NULL);
         if (a->writing || track == NULL)
             continue;
-        if (i > 0 && strcmp(patient->tracks[i - 1]->rule_id, track->rule_id) >= 0)
+        if (i >= RULES_PER_PATIENT_MAX ||
+            (i > 0 && strcmp(patient->tracks[i - 1]->rule_id, track->rule_id) >= 0))
             archive_fault(a);
         patient->tracks[patient->tracks_count++] = track;
     }
@@ -307,7 +308,12 @@ static void archive_patient(struct archive *a, struct patient *patient)
     archive_tracks(a, patient);
     archive_technicals(a, patient);
     archive_noted(a, patient);
-    archive_instant(a, &patient->due_ms);
+    int64_t due_ms = a->writing ? patient_due_ms(patient) : 0;
+    archive_instant(a, &due_ms);
+    if (!a->writing) {
+        patient->due_ms = due_ms;
+        patient_link(patient);
+    }
 }
 
 /* Index of the first patient with a greater number. */

@@ -53,7 +53,7 @@ void patient_free(struct patient *patient, struct engine *engine)
     for (size_t i = 0; i < patient->technicals_count; i++)
         technical_free(patient->technicals[i], engine);
     for (size_t i = 0; i < patient->series_count; i++)
-        series_free(patient->series[i]);
+        series_free(patient->series[i].series);
     device_log_free(patient->devices);
     slab_give(patient->tracks);
     slab_give(patient->technicals);
@@ -66,8 +66,8 @@ void patient_free(struct patient *patient, struct engine *engine)
 struct series *patient_series(const struct patient *patient, enum parameter parameter)
 {
     for (size_t i = 0; i < patient->series_count; i++)
-        if (patient->series[i]->parameter == parameter)
-            return patient->series[i];
+        if (patient->series[i].parameter == parameter)
+            return patient->series[i].series;
     return NULL;
 }
 
@@ -78,7 +78,26 @@ struct series *patient_add_series(struct patient *patient, enum parameter parame
         return series;
     patient->series = grow_short(patient->series, patient->series_count + 1, &patient->series_capacity,
                                  sizeof patient->series[0]);
-    return patient->series[patient->series_count++] = series_new(parameter);
+    series = series_new(parameter);
+    patient->series[patient->series_count++] = (struct patient_series){series, parameter};
+    patient_link(patient);
+    return series;
+}
+
+void patient_link(struct patient *patient)
+{
+    static_assert(RULES_PER_PATIENT_MAX <= 64, "a bit a rule");
+    for (size_t s = 0; s < patient->series_count; s++)
+        patient->series[s].series->tracks = 0;
+    patient->listening = 0;
+    for (size_t i = 0; i < patient->tracks_count; i++) {
+        const struct track *track = patient->tracks[i];
+        if (track->kind == RULE_SILENCE)
+            patient->listening |= UINT64_C(1) << i;
+        for (size_t s = 0; s < patient->series_count; s++)
+            if (patient->series[s].parameter == (enum parameter)track->parameter)
+                patient->series[s].series->tracks |= UINT64_C(1) << i;
+    }
 }
 
 int64_t engine_lookback_ms(const struct engine *engine, enum parameter parameter)
@@ -166,7 +185,9 @@ static struct track *add_track(struct engine *engine, struct patient *patient, c
     memmove(patient->tracks + place + 1, patient->tracks + place,
             (patient->tracks_count - place) * sizeof patient->tracks[0]);
     patient->tracks_count++;
-    return patient->tracks[place] = track_new(engine, patient, rule);
+    patient->tracks[place] = track_new(engine, patient, rule);
+    patient_link(patient);
+    return patient->tracks[place];
 }
 
 struct rule_subject patient_subject(const struct engine *engine, const struct patient *patient)
@@ -336,13 +357,13 @@ void patient_refer(struct engine *engine, struct patient *patient, const struct 
 
 void patient_judge(struct engine *engine, struct patient *patient, struct series *series)
 {
-    for (size_t i = 0; i < patient->tracks_count; i++)
-        if (patient->tracks[i]->parameter == series->parameter) {
-            if (patient->tracks[i]->days != NULL)
-                day_track_judge(engine, patient->tracks[i], series);
-            else
-                track_judge(engine, patient->tracks[i], series);
-        }
+    for (uint64_t left = series->tracks; left != 0; left &= left - 1) {
+        struct track *track = patient->tracks[__builtin_ctzll(left)];
+        if (track->days != NULL)
+            day_track_judge(engine, track, series);
+        else
+            track_judge(engine, track, series);
+    }
     series_settle(series);
 }
 
@@ -354,14 +375,36 @@ static int64_t due_of(const struct track *track)
                                        : track_due_ms(track);
 }
 
-void patient_schedule(struct engine *engine, struct patient *patient)
+/* The earliest that any of the tracks waits for, or the instant. */
+static int64_t earliest_of(const struct patient *patient, uint64_t tracks, int64_t due_ms)
 {
-    int64_t due_ms = technical_due_ms(patient);
-    for (size_t i = 0; i < patient->tracks_count; i++) {
-        int64_t track_ms = due_of(patient->tracks[i]);
+    for (; tracks != 0; tracks &= tracks - 1) {
+        int64_t track_ms = due_of(patient->tracks[__builtin_ctzll(tracks)]);
         due_ms = track_ms < due_ms ? track_ms : due_ms;
     }
+    return due_ms;
+}
+
+int64_t patient_due_ms(const struct patient *patient)
+{
+    uint64_t all = patient->tracks_count == 64 ? UINT64_MAX : (UINT64_C(1) << patient->tracks_count) - 1;
+    return earliest_of(patient, all, technical_due_ms(patient));
+}
+
+void patient_schedule(struct engine *engine, struct patient *patient)
+{
+    int64_t due_ms = patient_due_ms(patient);
     if (due_ms != patient->due_ms)
+        timers_set(engine, patient, due_ms);
+}
+
+void patient_schedule_touched(struct engine *engine, struct patient *patient)
+{
+    uint64_t touched = patient->listening;
+    for (size_t i = 0; i < engine->touched_count; i++)
+        touched |= engine->touched[i]->tracks;
+    int64_t due_ms = earliest_of(patient, touched, technical_due_ms(patient));
+    if (due_ms < patient->due_ms)
         timers_set(engine, patient, due_ms);
 }
 

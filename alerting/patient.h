@@ -14,6 +14,8 @@ void patient_free(struct patient *patient, struct engine *engine);
 /* The series of a parameter; made when missing, NULL when it is only asked for. */
 struct series *patient_series(const struct patient *patient, enum parameter parameter);
 struct series *patient_add_series(struct patient *patient, enum parameter parameter);
+/* Which tracks judge which series, anew: after either changed. */
+void patient_link(struct patient *patient);
 /* The id of a held reading, made anew: its identity is held. */
 void patient_reading_id(const struct engine *engine, const struct patient *patient, enum parameter parameter,
                         const struct held *held, uint8_t ret_id[UUID_BYTES]);
@@ -41,8 +43,13 @@ void patient_sweep_names(struct patient *patient);
 /* Judges the series that this unit touched. */
 void patient_judge(struct engine *engine, struct patient *patient, struct series *series);
 
-/* Timers: sets the patient's; decides the earliest thing due. */
+/* Timers: the earliest that the patient waits for, INT64_MAX without; sets it. */
+int64_t patient_due_ms(const struct patient *patient);
 void patient_schedule(struct engine *engine, struct patient *patient);
+/* After a request: what it touched may be due earlier. What is due later now stays where it is in the heap, for
+ * that costs nothing before its time comes (engine.c). */
+void patient_schedule_touched(struct engine *engine, struct patient *patient);
+/* Decides the earliest thing due. */
 void patient_expire(struct engine *engine, struct patient *patient);
 
 /* Priority of the most urgent rule in force on the parameter, low without. */

@@ -86,7 +86,7 @@ void patient_sweep_names(struct patient *patient)
 {
     bool *named = zeroed((patient->names.count + 1) * sizeof *named);
     for (size_t i = 0; i < patient->series_count; i++)
-        name_series(named, patient->series[i]);
+        name_series(named, patient->series[i].series);
     for (size_t i = 0; i < patient->tracks_count; i++)
         name_track(named, patient->tracks[i]);
     for (size_t i = 0; patient->devices != NULL && i < patient->devices->count; i++)

@@ -37,6 +37,7 @@ struct series_mark { /* an amendment that takes part, to see at a glance what it
 struct series {
     enum parameter parameter;
     bool has_tip, dirty, changed; /* changed: this unit changed the members */
+    uint64_t tracks; /* of the patient that judge it, a bit each: patient_link() */
     struct reading_key tip;
     int64_t cut_ms;                         /* everything measured before it was let go, INT64_MIN at first */
     int64_t brought_ms;                     /* the first of what this unit brought, INT64_MAX without */

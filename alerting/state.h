@@ -79,6 +79,11 @@ struct zone_from {
     const struct zone *zone;
 };
 
+struct patient_series { /* the parameter beside the pointer: looking for one touches no other */
+    struct series *series;
+    enum parameter parameter;
+};
+
 struct patient {
     int64_t patient_id;
     char *ref;
@@ -94,14 +99,15 @@ struct patient {
     struct confirmation *confirmations;
     uint32_t confirmations_count, confirmations_capacity;
     struct references references;
-    struct series **series;
+    struct patient_series *series; /* in order of their first reading */
     uint32_t series_count, series_capacity;
     struct device_log *devices; /* NULL: none of its devices ever told an alarm */
     struct track **tracks;      /* sorted by rule id */
     uint32_t tracks_count, tracks_capacity;
+    uint64_t listening; /* bits of tracks[]: rules of silence */
     struct technical **technicals;
     uint32_t technicals_count, technicals_capacity;
-    int64_t due_ms;      /* key in the heap of timers */
+    int64_t due_ms;      /* key in the heap of timers: nothing is due before it */
     uint32_t heap_index; /* UINT32_MAX: not in it */
     bool noted;          /* what it is watched by has changed: unconfirmed.h */
     bool dormant; /* loaded, and true for a later position than the replay has reached: nothing touches it */
