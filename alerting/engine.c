@@ -183,6 +183,11 @@ void engine_decide(struct engine *engine, struct patient *patient, struct readin
         patient_sweep_names(patient);
 }
 
+void engine_foresee(struct engine *engine, const struct reading *heads, uint32_t first)
+{
+    foresight_look(engine, heads, first);
+}
+
 int64_t engine_registry_version(const struct engine *engine)
 {
     return engine->registry_version;

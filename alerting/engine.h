@@ -80,6 +80,11 @@ struct patient *engine_patient(struct engine *engine, int64_t patient_id);
 void engine_decide(struct engine *engine, struct patient *patient, struct reading *heads,
                    const uint8_t *tails, uint32_t first, int64_t now_ms);
 
+/* Before: a unit that engine_decide() will be called with after ENGINE_FORESIGHT others, so that its
+ * patient's memory is at hand then. Changes nothing; it need not be called, nor the unit come. */
+enum { ENGINE_FORESIGHT = 6 };
+void engine_foresee(struct engine *engine, const struct reading *heads, uint32_t first);
+
 /* Registry version up to which this engine has everything (COMMAND_REGISTRY), 0 at first. */
 int64_t engine_registry_version(const struct engine *engine);
 int64_t engine_now_ms(const struct engine *engine);

@@ -2,6 +2,7 @@
 #ifndef VIGIE_ALERTING_ENGINE_STATE_H
 #define VIGIE_ALERTING_ENGINE_STATE_H
 
+#include "alerting/foresight.h"
 #include "alerting/index_map.h"
 #include "alerting/unit.h"
 #include "alerting/words.h"
@@ -70,6 +71,7 @@ struct engine {
     uint8_t *day_marks;           /* scratch: which days this unit changed */
     size_t day_marks_capacity;
     struct buffer json;
+    struct foresight foresight;
     uint64_t outages_taken; /* of this process */
     size_t dormant;         /* patients that are dormant */
 };

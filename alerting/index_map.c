@@ -26,6 +26,11 @@ void *index_map_get(const struct index_map *map, uint64_t key)
     return map->capacity == 0 ? NULL : map->slots[slot_of(map, key)].value;
 }
 
+const void *index_map_place(const struct index_map *map, uint64_t key)
+{
+    return map->capacity == 0 ? NULL : &map->slots[hash_mix64(key) & (map->capacity - 1)];
+}
+
 static void widen(struct index_map *map)
 {
     struct index_map old = *map;

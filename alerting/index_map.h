@@ -19,6 +19,8 @@ struct index_map {
 
 void index_map_deinit(struct index_map *map);
 void *index_map_get(const struct index_map *map, uint64_t key); /* NULL without */
+/* Where looking for the key begins, to fetch it ahead; NULL in an empty map. */
+const void *index_map_place(const struct index_map *map, uint64_t key);
 void index_map_put(struct index_map *map, uint64_t key, void *value);
 void index_map_remove(struct index_map *map, uint64_t key);
 

@@ -208,7 +208,11 @@ static double decide_round(struct work *work, int64_t now_ms, unsigned unit)
     for (size_t i = 0; i < count; i++)
         work->heads[i].next = i % unit == unit - 1 ? READING_CHAIN_END : (uint32_t)i + 1;
     double begun = spent_ns();
+    for (size_t i = 0; i < count && i < ENGINE_FORESIGHT * unit; i += unit)
+        engine_foresee(work->engine, work->heads, (uint32_t)i);
     for (size_t i = 0; i < count; i += unit) {
+        if (i + ENGINE_FORESIGHT * unit < count)
+            engine_foresee(work->engine, work->heads, (uint32_t)(i + ENGINE_FORESIGHT * unit));
         struct patient *patient = engine_patient(work->engine, work->heads[i].patient_id);
         engine_decide(work->engine, patient, work->heads, work->tail, (uint32_t)i, now_ms);
     }

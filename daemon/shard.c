@@ -167,7 +167,11 @@ static void decide_part(struct shard *shard, struct part *part)
 {
     struct ticket *ticket = part->ticket;
     gather_units(shard, part);
+    for (uint32_t u = 0; u < shard->units.count && u < ENGINE_FORESIGHT; u++)
+        engine_foresee(shard->engine, ticket->heads, shard->units.list[u].first);
     for (uint32_t u = 0; u < shard->units.count; u++) {
+        if (u + ENGINE_FORESIGHT < shard->units.count)
+            engine_foresee(shard->engine, ticket->heads, shard->units.list[u + ENGINE_FORESIGHT].first);
         const struct unit *unit = &shard->units.list[u];
         struct patient *patient = engine_patient(shard->engine, unit->patient_id);
         if (patient == NULL) {
