@@ -310,9 +310,11 @@ static void archive_patient(struct archive *a, struct patient *patient)
     archive_noted(a, patient);
     int64_t due_ms = a->writing ? patient_due_ms(patient) : 0;
     archive_instant(a, &due_ms);
-    if (!a->writing) {
-        patient->due_ms = due_ms;
+    if (!a->writing && !a->bad) {
         patient_link(patient);
+        patient->due_ms = due_ms;
+        if (due_ms != patient_due_ms(patient)) /* it follows from the rest */
+            archive_fault(a);
     }
 }
 

@@ -37,6 +37,12 @@ struct notes {
     size_t count, capacity;
 };
 
+struct day_at_hand { /* the last day found by silence.c; zone NULL: none */
+    const struct zone *zone;
+    int start_min;
+    int64_t day, begin_ms, end_ms;
+};
+
 struct engine {
     struct engine_settings settings;
     struct engine_out out;
@@ -72,6 +78,7 @@ struct engine {
     size_t day_marks_capacity;
     struct buffer json;
     struct foresight foresight;
+    struct day_at_hand day_at_hand;
     uint64_t outages_taken; /* of this process */
     size_t dormant;         /* patients that are dormant */
 };

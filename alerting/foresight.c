@@ -30,6 +30,7 @@ static void fetch_lists(struct engine *engine, struct foreseen *seen)
     fetch(seen->patient->series, 1);
     fetch(seen->patient->tracks, 1);
     fetch(seen->patient->names.items, 1);
+    fetch(seen->patient->zones, 1);
 }
 
 static struct series *series_of(const struct foreseen *seen, unsigned i)
@@ -60,6 +61,7 @@ static void fetch_tracks(struct engine *engine, struct foreseen *seen)
         if (series == NULL)
             continue;
         fetch(series->held.items + series->held.start + series->held.count, 1);
+        fetch(series->held.items + series->held.start, 1);
         for (uint64_t left = series->tracks; left != 0; left &= left - 1)
             fetch(patient->tracks[__builtin_ctzll(left)], sizeof(struct track));
     }

@@ -4,7 +4,7 @@
  *   value   bit 0: in thousands; a signed number of 31 bits above it
  *   rest    what it is (RULES.md section 1), its sender, how long it took to come:
  *
- *   | delay 20 | in a list 1 | time high 1 | sender 3 | new member sign eligible final 5 | comparator 2 |
+ *   | delay 20 | in a list 1 | time high 1 | sender 3 | new sign final member eligible 5 | comparator 2 |
  *
  * A delay is that of the reception behind the measured time, from five minutes before it to twelve after, or
  * the number of the reception in a list: what is uploaded at once is received at once. Comparator 3 says that
@@ -18,15 +18,11 @@
 
 enum {
     COMPARATOR_MASK = 3,
-    WHOLE = 3,
-    BIT_FINAL = 1 << 2,
-    BIT_ELIGIBLE = 1 << 3,
-    BIT_SIGN = 1 << 4,
-    BIT_MEMBER = 1 << 5,
-    BIT_NEW = 1 << 6,
+    WHOLE = HELD_WHOLE,
+    BIT_FINAL = HELD_AMENDS << HELD_FLAGS_SHIFT, /* an amendment is kept whole: its bit is free */
     SENDER_SHIFT = 7,
     SENDERS = 8,
-    BIT_TIME = 1 << 10,
+    BIT_TIME = 1 << HELD_TIME_SHIFT,
     BIT_LISTED = 1 << 11,
     DELAY_SHIFT = 12,
     DELAYS = 1 << 20,
@@ -84,21 +80,9 @@ static bool is_whole(const struct held_packed *item)
     return (item->rest & COMPARATOR_MASK) == WHOLE;
 }
 
-static uint64_t offset_of(const struct held_packed *item)
-{
-    return item->time | (uint64_t)((item->rest & BIT_TIME) != 0) << 32;
-}
-
-/* Modulo 2^64: the two ends of time are times as others. */
 static int64_t ms_of(const struct held_array *held, const struct held_packed *item)
 {
-    return is_whole(item) ? held->rare->whole[item->value].key.ms
-                          : (int64_t)((uint64_t)held->origin_ms + offset_of(item));
-}
-
-int64_t held_ms(const struct held_array *held, size_t index)
-{
-    return ms_of(held, at(held, index));
+    return held_ms(held, (size_t)(item - held->items) - held->start);
 }
 
 /* ---- senders ---- */
@@ -252,16 +236,9 @@ static int64_t value_of(const struct held_packed *item)
     return item->value & 1 ? value * 1000 : value;
 }
 
-static unsigned pack_flags(unsigned flags)
+static uint32_t pack_flags(unsigned flags)
 {
-    return (flags & HELD_ELIGIBLE ? BIT_ELIGIBLE : 0u) | (flags & HELD_SIGN ? BIT_SIGN : 0u) |
-           (flags & HELD_MEMBER ? BIT_MEMBER : 0u) | (flags & HELD_NEW ? BIT_NEW : 0u);
-}
-
-static unsigned flags_of(const struct held_packed *item)
-{
-    return (item->rest & BIT_ELIGIBLE ? HELD_ELIGIBLE : 0u) | (item->rest & BIT_SIGN ? HELD_SIGN : 0u) |
-           (item->rest & BIT_MEMBER ? HELD_MEMBER : 0u) | (item->rest & BIT_NEW ? HELD_NEW : 0u);
+    return (uint32_t)(flags & HELD_FLAGS) << HELD_FLAGS_SHIFT;
 }
 
 /* False: it must be kept whole. */
@@ -323,7 +300,7 @@ void held_get(const struct held_array *held, size_t index, struct held *ret)
         .alias = held->aliases == NULL ? 0 : held->aliases[held->start + index],
         .comparator = item->rest & COMPARATOR_MASK,
         .status = item->rest & BIT_FINAL ? STATUS_FINAL : STATUS_PRELIMINARY,
-        .flags = (uint16_t)flags_of(item),
+        .flags = item->rest >> HELD_FLAGS_SHIFT & HELD_FLAGS,
     };
 }
 
@@ -338,10 +315,9 @@ void held_key(const struct held_array *held, size_t index, struct reading_key *r
     *ret = (struct reading_key){ms_of(held, item), sender->device, sender->sensor};
 }
 
-unsigned held_flags(const struct held_array *held, size_t index)
+const struct held *held__whole(const struct held_array *held, const struct held_packed *item)
 {
-    const struct held_packed *item = at(held, index);
-    return is_whole(item) ? held->rare->whole[item->value].flags : flags_of(item);
+    return &held->rare->whole[item->value];
 }
 
 void held_set_flag(struct held_array *held, size_t index, enum held_flag flag, bool set)

@@ -60,12 +60,36 @@ struct held_array {
     struct held_sender sender; /* of most */
 };
 
+enum { /* of `rest`: held.c */
+       HELD_WHOLE = 3,
+       HELD_FLAGS_SHIFT = 2,
+       HELD_FLAGS = HELD_ELIGIBLE | HELD_MEMBER | HELD_SIGN | HELD_NEW,
+       HELD_TIME_SHIFT = 10,
+};
+
 void held_deinit(struct held_array *held);
+const struct held *held__whole(const struct held_array *held, const struct held_packed *item);
+
+/* Measured time and flags, which most walks look at alone. Modulo 2^64: the ends of time are times as others.
+ */
+static inline int64_t held_ms(const struct held_array *held, size_t index)
+{
+    const struct held_packed *item = held->items + held->start + index;
+    if ((item->rest & HELD_WHOLE) == HELD_WHOLE)
+        return held__whole(held, item)->key.ms;
+    uint64_t high = item->rest >> HELD_TIME_SHIFT & 1;
+    return (int64_t)((uint64_t)held->origin_ms + (high << 32 | item->time));
+}
+static inline unsigned held_flags(const struct held_array *held, size_t index)
+{
+    const struct held_packed *item = held->items + held->start + index;
+    if ((item->rest & HELD_WHOLE) == HELD_WHOLE)
+        return held__whole(held, item)->flags;
+    return item->rest >> HELD_FLAGS_SHIFT & HELD_FLAGS;
+}
 
 void held_get(const struct held_array *held, size_t index, struct held *ret);
-int64_t held_ms(const struct held_array *held, size_t index);
 void held_key(const struct held_array *held, size_t index, struct reading_key *ret);
-unsigned held_flags(const struct held_array *held, size_t index);
 /* All others stay as they were put. */
 void held_set_flag(struct held_array *held, size_t index, enum held_flag flag, bool set);
 

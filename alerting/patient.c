@@ -357,6 +357,7 @@ void patient_refer(struct engine *engine, struct patient *patient, const struct 
 
 void patient_judge(struct engine *engine, struct patient *patient, struct series *series)
 {
+    series_look_behind(series, &patient->names);
     for (uint64_t left = series->tracks; left != 0; left &= left - 1) {
         struct track *track = patient->tracks[__builtin_ctzll(left)];
         if (track->days != NULL)

@@ -34,7 +34,7 @@ uint32_t names_intern(struct names *names, struct slice name)
         return 0;
     for (size_t i = names->count; i > 0; i--) {
         const char *known = names->items[i - 1];
-        if (known != NULL && strlen(known) == name.size && memcmp(known, name.data, name.size) == 0)
+        if (known != NULL && strncmp(known, name.data, name.size) == 0 && known[name.size] == '\0')
             return (uint32_t)i;
     }
     size_t place = free_place(names);
@@ -141,6 +141,8 @@ static int compare_to_reading(const struct series *series, const struct names *n
 static bool is_of_key(const struct series *series, size_t index, const struct reading_key *key)
 {
     struct reading_key own;
+    if (held_ms(&series->held, index) != key->ms)
+        return false;
     held_key(&series->held, index, &own);
     return reading_key_equal(&own, key);
 }
@@ -318,9 +320,7 @@ bool series_next(const struct series *series, size_t *index, struct instant *ret
         struct reading_key key;
         held_key(&series->held, low, &key);
         bool member = (held_flags(&series->held, low) & HELD_MEMBER) != 0;
-        for (++*index;
-             *index < count && held_ms(&series->held, *index) == key.ms && is_of_key(series, *index, &key);
-             ++*index)
+        for (++*index; *index < count && is_of_key(series, *index, &key); ++*index)
             member |= (held_flags(&series->held, *index) & HELD_MEMBER) != 0;
         if (member) {
             lay_out(series, low, *index, ret);
@@ -421,6 +421,15 @@ size_t series_behind_tip(const struct series *series, const struct names *names)
     return index;
 }
 
+void series_look_behind(struct series *series, const struct names *names)
+{
+    size_t index = series_behind_tip(series, names);
+    while (index < series_count(series) && !(held_flags(&series->held, index) & HELD_MEMBER))
+        index++;
+    series->behind = (uint32_t)index;
+    series->behind_ms = index < series_count(series) ? held_ms(&series->held, index) : INT64_MAX;
+}
+
 bool series__is_judged(const struct series *series, const struct names *names, const struct reading_key *key)
 {
     return series->has_tip && compare_keys(names, key, &series->tip) <= 0;
@@ -428,11 +437,12 @@ bool series__is_judged(const struct series *series, const struct names *names, c
 
 void series_settle(struct series *series)
 {
-    struct held newest;
-    if (series_newest(series, &newest)) {
-        series->has_tip = true;
-        series->tip = newest.key;
-    }
+    for (size_t i = series_count(series); i > 0; i--)
+        if (held_flags(&series->held, i - 1) & HELD_MEMBER) {
+            series->has_tip = true;
+            held_key(&series->held, i - 1, &series->tip);
+            break;
+        }
     for (size_t i = series_count(series); i > 0 && held_ms(&series->held, i - 1) >= series->brought_ms; i--)
         held_set_flag(&series->held, i - 1, HELD_NEW, false);
     series_unchanged(series);

@@ -37,12 +37,14 @@ struct series_mark { /* an amendment that takes part, to see at a glance what it
 struct series {
     enum parameter parameter;
     bool has_tip, dirty, changed; /* changed: this unit changed the members */
-    uint64_t tracks; /* of the patient that judge it, a bit each: patient_link() */
+    uint64_t tracks;              /* of the patient that judge it, a bit each: patient_link() */
     struct reading_key tip;
     int64_t cut_ms;                         /* everything measured before it was let go, INT64_MIN at first */
     int64_t brought_ms;                     /* the first of what this unit brought, INT64_MAX without */
     int64_t changed_from_ms, changed_to_ms; /* members changed between them; INT64_MAX, INT64_MIN: nowhere */
     int64_t meant_until_ms; /* what was let go and is held on need not be looked at before this is cut */
+    int64_t behind_ms;      /* scratch of the unit: the first member behind the tip, INT64_MAX without */
+    uint32_t behind;        /* its index */
     struct held_array held;
     struct series_mark *marks;
     size_t marks_count, marks_capacity;
@@ -99,7 +101,9 @@ static inline void series_item(const struct series *series, size_t index, struct
 void series_drop(struct series *series, size_t count, int64_t cut_ms);
 /* The first item that nothing has moved over. */
 size_t series_first(const struct series *series);
-/* Index of the first item behind the tip; end of the unit of decision: all members are judged. */
+/* Index of the first item behind the tip, and `behind`, with which judging begins; end of the unit of
+ * decision: all members are judged. */
+void series_look_behind(struct series *series, const struct names *names);
 size_t series_behind_tip(const struct series *series, const struct names *names);
 void series_settle(struct series *series);
 

@@ -376,6 +376,25 @@ static void watch_device_clocks(struct engine *engine, struct track *track, cons
         }
 }
 
+/* The day that an arrival fills. Most are of the day at hand of the zone at hand: the last day found is kept
+ * for the engine, since zones are looked up slowly. */
+static int64_t day_of_arrival(struct engine *engine, const struct track *track, const struct arrival *arrival)
+{
+    const struct patient *patient = patient_of(track);
+    const struct zone *zone = patient->zones_count == 1 ? patient->zones[0].zone : NULL;
+    struct day_at_hand *at_hand = &engine->day_at_hand;
+    int start_min = day_start_min(track);
+    if (arrival->day_only)
+        return day_local(patient, arrival->measured_at_ms);
+    if (zone != NULL && zone == at_hand->zone && start_min == at_hand->start_min &&
+        arrival->measured_at_ms >= at_hand->begin_ms && arrival->measured_at_ms < at_hand->end_ms)
+        return at_hand->day;
+    int64_t day = day_of(patient, arrival->measured_at_ms, start_min);
+    *at_hand = (struct day_at_hand){zone, start_min, day, day_begin_ms(patient, day, start_min),
+                                    day_begin_ms(patient, day + 1, start_min)};
+    return day;
+}
+
 void silence_receive(struct engine *engine, struct track *track)
 {
     struct silence *silence = track->silence;
@@ -386,9 +405,7 @@ void silence_receive(struct engine *engine, struct track *track)
         const struct arrival *arrival = &engine->arrivals[i];
         if (!arrival->first_of_key || !listens_to(rule, arrival->parameter))
             continue;
-        fill_day(silence, arrival->day_only
-                              ? day_local(patient_of(track), arrival->measured_at_ms)
-                              : day_of(patient_of(track), arrival->measured_at_ms, day_start_min(track)));
+        fill_day(silence, day_of_arrival(engine, track, arrival));
         counts |= is_sign(silence, rule, arrival);
     }
     if (rule != NULL && rule->max_gap_ms > 0)

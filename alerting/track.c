@@ -273,7 +273,7 @@ static void judge_side(struct engine *engine, struct track *track, enum rule_sid
     struct notes *notes = &engine->notes;
     struct episode *open = ledger_open_episode(&judged->ledger);
     struct instant instant;
-    size_t index = series_behind_tip(series, &track->patient->names);
+    size_t index = series->behind;
     notes->count = 0;
     while (series_next(series, &index, &instant)) {
         step(&walk, &instant);
@@ -296,12 +296,8 @@ static void judge_side(struct engine *engine, struct track *track, enum rule_sid
 /* New instants before an end of the rule that the clock has passed are late for it. */
 static bool is_late(const struct track *track, const struct series *series)
 {
-    struct instant instant;
-    size_t index = series_behind_tip(series, &track->patient->names);
-    if (!series_next(series, &index, &instant))
-        return false;
     for (unsigned side = 0; side < SIDE_COUNT; side++)
-        if (track->side[side] != NULL && instant.key.ms < track->side[side]->tip.at_ms)
+        if (track->side[side] != NULL && series->behind_ms < track->side[side]->tip.at_ms)
             return true;
     return false;
 }

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "alerting/engine.h"
 #include "alerting/state.h"
@@ -191,23 +190,13 @@ static int64_t fill_round(struct work *work, int64_t round)
     return at_ms + 2000;
 }
 
-/* Processor time of this thread: what else runs on the machine takes none of it, but caches. */
-static double spent_ns(void)
-{
-    struct rusage usage;
-    ensure(getrusage(RUSAGE_THREAD, &usage) == 0);
-    return ((double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e6 +
-            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec)) *
-           1e3;
-}
-
 /* `unit` readings a unit of decision: one request of one patient. */
 static double decide_round(struct work *work, int64_t now_ms, unsigned unit)
 {
     size_t count = (size_t)work->patients * SERIES;
     for (size_t i = 0; i < count; i++)
         work->heads[i].next = i % unit == unit - 1 ? READING_CHAIN_END : (uint32_t)i + 1;
-    double begun = spent_ns();
+    int64_t begun = clock_thread_ns();
     for (size_t i = 0; i < count && i < ENGINE_FORESIGHT * unit; i += unit)
         engine_foresee(work->engine, work->heads, (uint32_t)i);
     for (size_t i = 0; i < count; i += unit) {
@@ -216,7 +205,7 @@ static double decide_round(struct work *work, int64_t now_ms, unsigned unit)
         struct patient *patient = engine_patient(work->engine, work->heads[i].patient_id);
         engine_decide(work->engine, patient, work->heads, work->tail, (uint32_t)i, now_ms);
     }
-    double spent = (spent_ns() - begun) / (double)count;
+    double spent = (double)(clock_thread_ns() - begun) / (double)count;
     for (size_t i = 0; i < count; i++)
         ensure(work->heads[i].verdict == VERDICT_ACCEPTED);
     return spent;
@@ -265,7 +254,7 @@ static double touch_round(struct work *work, unsigned unit)
 {
     size_t count = (size_t)work->patients * SERIES;
     uint64_t sum = 0;
-    double begun = spent_ns();
+    int64_t begun = clock_thread_ns();
     for (size_t i = 0; i < count; i++) {
         const struct reading *reading = &work->heads[i];
         const struct patient *patient = engine_patient(work->engine, reading->patient_id);
@@ -273,7 +262,7 @@ static double touch_round(struct work *work, unsigned unit)
         if (i % unit == 0)
             sum += touch(patient, sizeof *patient);
     }
-    double spent = (spent_ns() - begun) / (double)count;
+    double spent = (double)(clock_thread_ns() - begun) / (double)count;
     work->sum += sum;
     return spent;
 }

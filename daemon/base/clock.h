@@ -8,6 +8,9 @@
 /* CLOCK_MONOTONIC in nanoseconds. */
 int64_t clock_monotonic_ns(void);
 
+/* Processor time of the calling thread in nanoseconds, for measurements. */
+int64_t clock_thread_ns(void);
+
 /* CLOCK_MONOTONIC in milliseconds. */
 int64_t clock_monotonic_ms(void);
 
