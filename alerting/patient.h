@@ -46,8 +46,8 @@ void patient_judge(struct engine *engine, struct patient *patient, struct series
 /* Timers: the earliest that the patient waits for, INT64_MAX without; sets it. */
 int64_t patient_due_ms(const struct patient *patient);
 void patient_schedule(struct engine *engine, struct patient *patient);
-/* After a request: what it touched may be due earlier. What is due later now stays where it is in the heap, for
- * that costs nothing before its time comes (engine.c). */
+/* After a request: what it touched may be due earlier. What is due later now stays where it is in the heap,
+ * for that costs nothing before its time comes (engine.c). */
 void patient_schedule_touched(struct engine *engine, struct patient *patient);
 /* Decides the earliest thing due. */
 void patient_expire(struct engine *engine, struct patient *patient);
