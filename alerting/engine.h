@@ -34,6 +34,9 @@ struct engine_step {
     int64_t measured_ms, received_ms, value;
     uint8_t comparator, status;
     bool again, breach;
+    const char
+        *compared;   /* "extreme", "reference", "slope" (per minute), "counted"; NULL: with limits alone */
+    int64_t against; /* what of that; millionths, but for counted */
     const char *decided;    /* "raised", "escalated", "deescalated", "cleared"; NULL: nothing changed */
     enum priority priority; /* of the episode that is open behind it; NONE without */
 };

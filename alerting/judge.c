@@ -83,6 +83,14 @@ void judge_step(enum rule_kind kind, struct judge_state *state, const struct jud
     drop_blank(state, kind);
 }
 
+struct judge_compared judge_compared(enum rule_kind kind, const struct judge_state *state,
+                                     const struct judge_input *input)
+{
+    const struct judge_compared nothing = {COMPARED_NOTHING, 0};
+    bool says = input->rule != NULL && kinds[kind]->compared != NULL;
+    return says ? kinds[kind]->compared(state->own, input) : nothing;
+}
+
 bool judge_has_side(const struct rule *rule, enum rule_side side)
 {
     return kinds[rule->kind] != NULL && kinds[rule->kind]->has_side(rule, side);

@@ -61,6 +61,20 @@ bool judge_is_blank(const struct judge_state *state, enum rule_kind kind);
 /* One instant. */
 void judge_step(enum rule_kind kind, struct judge_state *state, const struct judge_input *input,
                 struct judge_outcome *ret);
+/* What the instant that was stepped over last was held against; for explanations alone. */
+enum compared_with {
+    COMPARED_NOTHING,
+    COMPARED_EXTREME,   /* of the window of `change` */
+    COMPARED_REFERENCE, /* the patient's, in force then */
+    COMPARED_SLOPE,     /* millionths a minute, rounded towards zero */
+    COMPARED_COUNT,     /* occurrences counted, as they are */
+};
+struct judge_compared {
+    enum compared_with with;
+    int64_t value;
+};
+struct judge_compared judge_compared(enum rule_kind kind, const struct judge_state *state,
+                                     const struct judge_input *input);
 /* The sides that a rule has. */
 bool judge_has_side(const struct rule *rule, enum rule_side side);
 /* How far it looks back for readings; 0: no further than its runs. */

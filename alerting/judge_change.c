@@ -87,6 +87,16 @@ static void step(struct judge_state *state, const struct judge_input *input, str
     remember(own, input->side, instant_number(input->instant));
 }
 
+static struct judge_compared compared(const void *state, const struct judge_input *input)
+{
+    const struct change_own *own = state;
+    const struct window_item *extreme =
+        own == NULL ? NULL
+                    : extreme_from(&own->window, input->instant->key.ms - input->rule->change.within_ms);
+    return extreme == NULL ? (struct judge_compared){COMPARED_NOTHING, 0}
+                           : (struct judge_compared){COMPARED_EXTREME, extreme->value};
+}
+
 static bool has_side(const struct rule *rule, enum rule_side side)
 {
     return rule->change.difference.has[side];
@@ -133,6 +143,7 @@ const struct judge_kind judge_change = {
     .has_side = has_side,
     .window_ms = window_ms,
     .step = step,
+    .compared = compared,
     .end = end,
     .is_blank = is_blank,
     .copy = copy,

@@ -96,6 +96,12 @@ static void step(struct judge_state *state, const struct judge_input *input, str
     decide(state, input, occurred, ret);
 }
 
+static struct judge_compared compared(const void *own, const struct judge_input *input)
+{
+    size_t n = occurrences_counted(own, input->instant->key.ms, input->rule->occurrences.within_ms);
+    return (struct judge_compared){COMPARED_COUNT, (int64_t)n};
+}
+
 static bool has_side(const struct rule *rule, enum rule_side side)
 {
     return rule->occurrences.bound.has[side];
@@ -147,6 +153,7 @@ const struct judge_kind judge_occurrences = {
     .has_side = has_side,
     .window_ms = window_ms,
     .step = step,
+    .compared = compared,
     .end = end,
     .is_blank = is_blank,
     .copy = copy,

@@ -101,7 +101,8 @@ struct judge_kind {
     bool (*has_side)(const struct rule *rule, enum rule_side side);
     int64_t (*window_ms)(const struct rule *rule); /* NULL: none */
     void (*step)(struct judge_state *state, const struct judge_input *input, struct judge_outcome *ret);
-    void (*end)(void *own);                            /* the rule ends */
+    struct judge_compared (*compared)(const void *own, const struct judge_input *input); /* NULL: nothing */
+    void (*end)(void *own);                                                              /* the rule ends */
     bool (*is_blank)(const struct judge_state *state); /* its own says nothing */
     void (*copy)(void *to, const void *from);          /* arrays behind a copied struct; NULL: none */
     void (*deinit)(void *own);                         /* likewise */

@@ -174,6 +174,19 @@ static void step(struct judge_state *state, const struct judge_input *input, str
     judge_tally(state, &own->tally, input, ret);
 }
 
+/* The one division, and it decides nothing. */
+static struct judge_compared compared(const void *state, const struct judge_input *input)
+{
+    const struct rate_own *own = state;
+    const __int128 ms_per_minute = 60000, n = own == NULL ? 0 : (__int128)own->summed;
+    __int128 run = own == NULL ? 0 : n * own->xx - own->x * own->x;
+    if (run == 0 || own->summed < input->rule->rate.readings || instant_number(input->instant) == NULL)
+        return (struct judge_compared){COMPARED_NOTHING, 0};
+    __int128 rise = n * own->xy - own->x * own->y, whole = rise / run;
+    return (struct judge_compared){
+        COMPARED_SLOPE, (int64_t)(whole * ms_per_minute + (rise - whole * run) * ms_per_minute / run)};
+}
+
 static bool has_side(const struct rule *rule, enum rule_side side)
 {
     return rule->rate.per_minute.has[side];
@@ -218,6 +231,7 @@ const struct judge_kind judge_rate = {
     .has_side = has_side,
     .window_ms = window_ms,
     .step = step,
+    .compared = compared,
     .end = end,
     .is_blank = is_blank,
     .copy = copy,

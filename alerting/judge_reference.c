@@ -21,6 +21,14 @@ static void step(struct judge_state *state, const struct judge_input *input, str
     judge_tally(state, &own->tally, input, ret);
 }
 
+static struct judge_compared compared(const void *own, const struct judge_input *input)
+{
+    const struct reference *reference = references_at(input->references, input->parameter,
+                                                      input->rule->reference.name, input->instant->key.ms);
+    return reference == NULL ? (struct judge_compared){COMPARED_NOTHING, 0}
+                             : (struct judge_compared){COMPARED_REFERENCE, reference->value};
+}
+
 static bool has_side(const struct rule *rule, enum rule_side side)
 {
     return rule->reference.difference.has[side];
@@ -45,6 +53,7 @@ const struct judge_kind judge_reference = {
     .size = sizeof(struct reference_own),
     .has_side = has_side,
     .step = step,
+    .compared = compared,
     .end = end,
     .is_blank = is_blank,
     .each_key = each_key,

@@ -87,6 +87,7 @@ struct walk {
     struct judge_state *state;
     struct transition out[2]; /* of one step: the end of a rule, then what the instant decides */
     unsigned out_count;
+    struct judge_input input;     /* of the step */
     struct judge_outcome outcome; /* of the instant of the step */
 };
 
@@ -134,7 +135,7 @@ static void step(struct walk *walk, const struct instant *instant)
     const struct segment *segment = timeline_at(&walk->track->timeline, instant->key.ms);
     bool on =
         segment != NULL && segment->state == SEGMENT_ON && judge_has_side(segment->version->rule, walk->side);
-    struct judge_input input = {
+    walk->input = (struct judge_input){
         .rule = on ? segment->version->rule : NULL,
         .side = walk->side,
         .instant = instant,
@@ -142,7 +143,7 @@ static void step(struct walk *walk, const struct instant *instant)
         .parameter = (enum parameter)walk->track->parameter,
         .references = &walk->track->patient->references,
     };
-    judge_step((enum rule_kind)walk->track->kind, walk->state, &input, outcome);
+    judge_step((enum rule_kind)walk->track->kind, walk->state, &walk->input, outcome);
     if (outcome->kind == EVENT_COUNT)
         return;
     walk->out[walk->out_count++] = (struct transition){
@@ -208,7 +209,10 @@ static void show_step(struct engine *engine, const struct walk *walk, const stru
     const struct segment *segment = timeline_at(&walk->track->timeline, instant->key.ms);
     bool on = segment != NULL && segment->state == SEGMENT_ON;
     const struct judge_outcome *outcome = &walk->outcome;
-    const struct held *held = on && outcome->kind != EVENT_COUNT ? outcome->deciding : instant_first(instant);
+    static const char *const words[] = {NULL, "extreme", "reference", "slope", "counted"};
+    const struct held *held = on && outcome->deciding != NULL ? outcome->deciding : instant_first(instant);
+    struct judge_compared compared =
+        judge_compared((enum rule_kind)walk->track->kind, walk->state, &walk->input);
     const struct engine_step shown = {
         .patient_id = walk->track->side[walk->side]->ledger.patient->patient_id,
         .decided_ms = engine->unit.now_ms,
@@ -225,6 +229,8 @@ static void show_step(struct engine *engine, const struct walk *walk, const stru
         .status = held->status,
         .again = again,
         .breach = outcome->breach,
+        .compared = words[compared.with],
+        .against = compared.value,
         .decided = outcome->kind == EVENT_COUNT ? NULL : event_word(outcome->kind),
         .priority = walk->state->active,
     };

@@ -62,3 +62,54 @@ enum err loader_replay_starts(struct postgres *postgres, const struct loader_bat
     }
     return error;
 }
+
+static const char insert_resend[] =
+    "INSERT INTO vigie.late_resend (patient_id, parameter_id, measured_at, received_at, value, comparator, "
+    "readings, request_position, request_index) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+
+static bool same_place(const struct loader_batch *batch, uint32_t i, uint32_t j)
+{
+    return batch->dropped[i] && batch->dropped[j] && batch->places[i].request == batch->places[j].request &&
+           batch->readings[i].patient_id == batch->readings[j].patient_id &&
+           batch->readings[i].parameter == batch->readings[j].parameter;
+}
+
+/* Readings of a request are neighbours. */
+static uint32_t count_from(const struct loader_batch *batch, uint32_t first)
+{
+    uint32_t count = 0, end = first;
+    for (; end < batch->readings_count && batch->places[end].request == batch->places[first].request; end++)
+        count += same_place(batch, first, end);
+    return count;
+}
+
+static bool is_first(const struct loader_batch *batch, uint32_t index)
+{
+    for (uint32_t i = index; i > 0 && batch->places[i - 1].request == batch->places[index].request; i--)
+        if (same_place(batch, i - 1, index))
+            return false;
+    return true;
+}
+
+enum err loader_replay_resends(struct postgres *postgres, const struct loader_batch *batch,
+                               const int16_t *parameter_ids)
+{
+    enum err error = OK;
+    for (uint32_t i = 0; i < batch->readings_count && error == OK; i++) {
+        const struct reading *reading = &batch->readings[i];
+        if (!batch->dropped[i] || reading->quarantine != QUARANTINE_NONE || !is_first(batch, i))
+            continue;
+        struct sql_parameters parameters = {0};
+        sql_int8(&parameters, reading->patient_id);
+        sql_int2(&parameters, parameter_ids[reading->parameter]);
+        sql_time(&parameters, reading->measured_at_ms);
+        sql_time(&parameters, reading->received_at_ms);
+        sql_int8(&parameters, reading->value);
+        sql_text(&parameters, reading_comparator_text(reading->comparator));
+        sql_int4(&parameters, (int32_t)count_from(batch, i));
+        sql_int8(&parameters, (int64_t)batch->places[i].request);
+        sql_int2(&parameters, batch->places[i].index);
+        error = sql_run(postgres, insert_resend, &parameters, NULL);
+    }
+    return error;
+}

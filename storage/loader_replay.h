@@ -11,5 +11,8 @@
 MUST_CHECK enum err loader_replay_commands(struct postgres *postgres, const struct loader_batch *batch,
                                            uint32_t first, uint32_t end, struct buffer *copy);
 MUST_CHECK enum err loader_replay_starts(struct postgres *postgres, const struct loader_batch *batch);
+/* What was dropped as a resend of something older than a shard holds (migration 011). */
+MUST_CHECK enum err loader_replay_resends(struct postgres *postgres, const struct loader_batch *batch,
+                                          const int16_t *parameter_ids);
 
 #endif

@@ -408,6 +408,8 @@ static enum err write_rows(struct loader_writer *writer, struct loader_batch *ba
         error = write_commands(writer, batch);
     if (error == OK)
         error = loader_replay_starts(server(writer), batch);
+    if (error == OK)
+        error = loader_replay_resends(server(writer), batch, writer->session->parameter_ids);
     return error == OK ? write_events(writer, batch) : error;
 }
 

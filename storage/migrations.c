@@ -15,7 +15,8 @@
     MIGRATION(7, "007_silence_guard", silence_guard)                                                         \
     MIGRATION(8, "008_replay", replay)                                                                       \
     MIGRATION(9, "009_alert_life", alert_life)                                                               \
-    MIGRATION(10, "010_device_event", device_event)
+    MIGRATION(10, "010_device_event", device_event)                                                          \
+    MIGRATION(11, "011_late_resend", late_resend)
 
 #define MIGRATION_TEXT(number, file, symbol)                                                                 \
     extern const char migration_##symbol[];                                                                  \

@@ -24,6 +24,10 @@ enum phrase {
     PHRASE_RECEIVED,
     PHRASE_INSIDE,
     PHRASE_BREACH,
+    PHRASE_EXTREME,
+    PHRASE_REFERENCE,
+    PHRASE_SLOPE,
+    PHRASE_COUNTED,
     PHRASE_NO_RULE,
     PHRASE_LATE,
     PHRASE_EVENTS,
@@ -55,6 +59,10 @@ static const char *const phrases[PHRASES][2] = {
     [PHRASE_RECEIVED] = {"What was received:", "Ce qui a été reçu :"},
     [PHRASE_INSIDE] = {"no breach", "pas de dépassement"},
     [PHRASE_BREACH] = {"breach, % in a row", "dépassement, % de suite"},
+    [PHRASE_EXTREME] = {"% − % = %", "% − % = %"},
+    [PHRASE_REFERENCE] = {"% − % (reference) = %", "% − % (référence) = %"},
+    [PHRASE_SLOPE] = {"% a minute", "% par minute"},
+    [PHRASE_COUNTED] = {"% counted", "% comptées"},
     [PHRASE_NO_RULE] = {"no version in force: not judged", "aucune version en vigueur : non jugée"},
     [PHRASE_LATE] = {"received late, on ", "reçue en retard, le "},
     [PHRASE_EVENTS] = {"What was decided:", "Ce qui a été décidé :"},
@@ -221,7 +229,28 @@ static void tell_instant(const struct teller *teller, const char *text)
         fputs("?", teller->out);
 }
 
+/* A number as it is written in the language. */
+static struct number_text in_words(const struct teller *teller, int64_t millionths)
+{
+    struct number_text number;
+    number.text[decimal_format(millionths, number.text)] = '\0';
+    char *point = strchr(number.text, '.');
+    if (point != NULL && teller->language == LANGUAGE_FR)
+        *point = ',';
+    return number;
+}
+
 /* ---- the rule in words ---- */
+
+static void tell_number(const struct teller *teller, const json_t *value)
+{
+    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
+    char *point = text == NULL ? NULL : strchr(text, '.');
+    if (point != NULL && teller->language == LANGUAGE_FR)
+        *point = ',';
+    fputs(text == NULL ? "?" : text, teller->out);
+    free(text);
+}
 
 static void tell_value(const struct teller *teller, const json_t *value)
 {
@@ -236,9 +265,7 @@ static void tell_value(const struct teller *teller, const json_t *value)
             tell_value(teller, one);
         }
     } else {
-        char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
-        fputs(text == NULL ? "?" : text, teller->out);
-        free(text);
+        tell_number(teller, value);
     }
 }
 
@@ -313,15 +340,13 @@ static void tell_rule(const struct teller *teller)
 
 static void tell_measure(const struct teller *teller, const struct explained_step *step)
 {
-    char value[32];
     if (step->parameter >= PARAMETER_COUNT) {
         fprintf(teller->out, "  %s", word(teller, reading_phase_text((enum device_phase)step->value)));
         return;
     }
     const struct parameter_row *row = parameter_row((enum parameter)step->parameter);
-    decimal_format(step->value, value);
-    fprintf(teller->out, "  %s%s %s", reading_comparator_text((enum comparator)step->comparator), value,
-            row->unit);
+    fprintf(teller->out, "  %s%s %s", reading_comparator_text((enum comparator)step->comparator),
+            in_words(teller, step->value).text, row->unit);
     if (step->source == STEP_RECEIVED)
         fprintf(teller->out, "  %s", teller->language == LANGUAGE_FR ? row->fr : row->en);
     if (step->status != STATUS_FINAL)
@@ -331,8 +356,32 @@ static void tell_measure(const struct teller *teller, const struct explained_ste
                 word(teller, reading_quarantine_text((enum quarantine_reason)step->quarantine)));
 }
 
+static void tell_comparison(const struct teller *teller, const struct explained_step *step)
+{
+    static const struct {
+        const char *word;
+        enum phrase phrase;
+    } rows[] = {{"extreme", PHRASE_EXTREME},
+                {"reference", PHRASE_REFERENCE},
+                {"slope", PHRASE_SLOPE},
+                {"counted", PHRASE_COUNTED}};
+    for (size_t i = 0; step->compared != NULL && i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (strcmp(rows[i].word, step->compared) != 0)
+            continue;
+        fputs("  ", teller->out);
+        if (rows[i].phrase == PHRASE_COUNTED)
+            say(teller, PHRASE_COUNTED, in_digits(step->against).text, NULL, NULL);
+        else if (rows[i].phrase == PHRASE_SLOPE)
+            say(teller, PHRASE_SLOPE, in_words(teller, step->against).text, NULL, NULL);
+        else
+            say(teller, rows[i].phrase, in_words(teller, step->value).text,
+                in_words(teller, step->against).text, in_words(teller, step->value - step->against).text);
+    }
+}
+
 static void tell_judgement(const struct teller *teller, const struct explained_step *step)
 {
+    tell_comparison(teller, step);
     fputs("  ", teller->out);
     if (step->layer == NULL)
         fputs(phrase(teller, PHRASE_NO_RULE), teller->out);

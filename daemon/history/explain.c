@@ -155,6 +155,8 @@ static void take_step(void *context, const struct engine_step *step)
         .parameter = step->parameter,
         .comparator = step->comparator,
         .status = step->status,
+        .compared = step->compared,
+        .against = step->against,
         .breach = step->breach,
         .version = step->version,
         .in_force_from_ms = step->in_force_from_ms,

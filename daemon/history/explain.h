@@ -22,6 +22,8 @@ struct explained_step {
     int64_t measured_ms, received_ms, value;
     uint16_t parameter;
     uint8_t comparator, status, quarantine;
+    const char *compared; /* engine_step; NULL: with limits alone */
+    int64_t against;
     bool breach, late; /* late: something measured later had been received before */
     uint32_t run;      /* breaches in a row, this one included */
     int64_t version, in_force_from_ms;

@@ -56,6 +56,13 @@ static void judged_members(struct buffer *json, const struct explained_step *ste
         integer_member(json, "version", step->version);
         instant_member(json, "in_force_from", step->in_force_from_ms);
     }
+    if (step->compared != NULL) {
+        render_key(json, step->compared);
+        if (strcmp(step->compared, "counted") == 0)
+            render_integer(json, step->against);
+        else
+            render_decimal(json, step->against);
+    }
     boolean_member(json, "breach", step->breach);
     integer_member(json, "run", step->run);
     text_member(json, "decided", step->decided);

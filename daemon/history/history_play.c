@@ -59,6 +59,15 @@ static const char device_columns[] =
     "request_index "
     "FROM vigie.device_event WHERE ";
 
+/* Resends that were dropped: the engine counts them as it did. */
+static const char resend_columns[] =
+    "SELECT patient_id, '00000000-0000-0000-0000-000000000000', parameter_id::bigint, measured_at, "
+    "received_at, value, "
+    "comparator, NULL::bigint, '', 'final', 0::bigint, 0::bigint, NULL, NULL::timestamptz, 'time', '', "
+    "request_position, NULL, request_index FROM vigie.late_resend CROSS JOIN LATERAL generate_series(1, "
+    "readings) n "
+    "WHERE ";
+
 /* What the engine sets again by itself. */
 enum { FLAGS_OF_ENGINE = FLAG_SAME_INSTANT | FLAG_LATE_UNJUDGED | FLAG_CHECK_OLDER };
 
@@ -305,6 +314,9 @@ static enum err open_cursor(struct play *play)
     put_where(&sql, play);
     buffer_text(&sql, " UNION ALL ");
     buffer_text(&sql, device_columns);
+    put_where(&sql, play);
+    buffer_text(&sql, " UNION ALL ");
+    buffer_text(&sql, resend_columns);
     put_where(&sql, play);
     buffer_text(&sql, " ORDER BY patient_id, received_at, position, index");
     buffer_append(&sql, "", 1);

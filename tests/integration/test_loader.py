@@ -140,6 +140,9 @@ def test_older_duplicates_and_revisions():
         base.equal(site.sql("SELECT revision, status FROM vigie.reading ORDER BY 1"),
                    [(0, "final"), (1, "void"), (2, "corrected")], "versions")
         base.equal(site.one("SELECT count(*) FROM vigie.quarantine"), 1, "quarantined")
+        base.equal(site.sql("SELECT patient_id, value, readings, extract(epoch FROM received_at)::bigint * 1000"
+                            " FROM vigie.late_resend ORDER BY request_position"),
+                   [(1, 5, 1, T), (1, 5, 1, T), (1, 5, 1, T)], "resends, for the alert that counted them")
         base.equal(site.one("SELECT count(*) FROM (SELECT 1 FROM vigie.reading GROUP BY reading_id, revision"
                             " HAVING count(*) > 1) d"), 0, "pairs of id and revision that exist twice")
 

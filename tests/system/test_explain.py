@@ -2,6 +2,7 @@
 corrected data, merges, commands, restarts, every kind of rule. And it can say no: a reading that was tampered with."""
 import functools
 import json
+import random
 
 from tests.harness import base, check, site as sites
 from tests.harness.site import message
@@ -33,12 +34,14 @@ RULES = [
 def site():
     place = sites.Site("explain", settings={"node": {"test_clock": check.to_text(START)}})
     rows = sites.organization_rows() + [sites.rule_row(one) for one in RULES]
-    for ref in ("P-1", "P-2", "P-3"):
+    for ref in ("P-1", "P-2", "P-3", "R-1", "R-2"):
         rows += sites.patient_rows(ref, device=False)
     rows.append({"type": "reference", "patient": "P-1", "parameter": "body-weight", "name": "dry-weight", "value": 70,
                  "unit": "kg", "from": "2026-11-01T00:00:00Z", "author": "Dr Test"})
     place.node.import_rows(rows + [sites.system_row("sys-a", TOKEN)])
     live(place)
+    live_at_random(place, 5)
+    place.node.wait_drained("postgres")
     return place
 
 
@@ -94,6 +97,8 @@ def live(place):
                                     " WHERE state = 'open' AND ref = 'P-2' AND class = 'clinical'", database="vigie")
     base.check(open_ones, "an open episode to acknowledge")
     node.ctl("alert", "ack", open_ones[0][0], "--author", "Dr Test", "--note", "seen")
+    node.ctl("alert", "shelve", open_ones[0][0], "--until", check.to_text(t + DAY), "--reason", "seen at home")
+    node.ctl("alert", "handle", open_ones[0][0], "--author", "Dr Test", "--outcome", "relevant")
     node.stop()
     node.settings["node"]["test_clock"] = check.to_text(t + HOUR)  # an outage of an hour
     node.write_config()
@@ -104,7 +109,34 @@ def live(place):
     send(place, "P-3", reading("body-weight", 70, now - MINUTE))
     node.import_rows([{"type": "left", "patient": "P-2", "at": check.to_text(now), "reason": "moved"}])
     node.clock({"advance": "2h"})
-    node.wait_drained("postgres")
+
+
+def live_at_random(place, seed):
+    """Twenty days of two patients: uploads of several readings, late ones, resends, corrections and voids of what was
+    sent, versions of rules, restarts."""
+    draw, node, sent = random.Random(seed), place.node, []
+    steps = {"glucose-blood": (40, 110), "body-weight": (68, 76), "heart-rate": (60, 140)}
+    for step in range(240):
+        node.clock({"advance": "%dm" % draw.choice((1, 17, 95, 240))})
+        now = check.to_ms(node.clock()["now"])
+        patient, readings = draw.choice(("R-1", "R-2")), []
+        for _ in range(draw.randint(1, 4)):
+            code = draw.choice(sorted(steps))
+            late = draw.choice((1, 3, 20, 300, 3000, 30 * 1440)) * MINUTE
+            readings.append(reading(code, draw.randint(*steps[code]), now - late - draw.randint(0, 5) * MINUTE))
+        if sent and draw.random() < 0.3:
+            again_of, again = draw.choice(sent)
+            status = draw.choice((None, "corrected", "corrected", "void"))
+            if status:
+                again = dict(again, status=status, issued=check.to_text(now), value=again["value"] + draw.choice((0, -15)))
+            send(place, again_of, again)
+        send(place, patient, *readings)
+        sent += [(patient, one) for one in readings]
+        if step % 60 == 30:
+            node.import_rows([sites.rule_row(dict(sites.WEIGHT, rise=draw.choice((1, 3))), patient="R-2",
+                                             valid_from=check.to_text(now - draw.randint(0, 3) * DAY))])
+        if step % 100 == 99:
+            node.restart()
 
 
 def stored():
@@ -147,11 +179,14 @@ def test_every_episode_is_decided_again_to_the_byte():
             kinds.add((payload["rule"]["kind"], payload["rule"]["id"] if payload["class"] == "technical" else ""))
             reasons.add(payload["reason"])
             events.add(payload["event"])
-    wanted = {(kind, "") for kind in ("limit", "change", "occurrences", "reference", "rate", "silence", "event")}
+    wanted = {(kind, "") for kind in ("limit", "change", "occurrences", "reference", "rate", "silence", "event",
+                                         "daily", "variation", "baseline")}
     wanted |= {("technical", "technical." + name) for name in ("quarantine", "late-readings", "own-outage")}
     base.check(wanted <= kinds, "kinds that were met:", kinds)
     base.check({"merged", "corrected", "left"} <= reasons, "reasons that were met:", reasons)
-    base.check({"raised", "escalated", "cleared", "amended", "cancelled", "closed", "acknowledged"} <= events, events)
+    base.check({"raised", "escalated", "cleared", "amended", "cancelled", "closed", "acknowledged", "handled", "shelved",
+                "unshelved"} <= events, events)
+    base.check(len(stored()) > 100, "episodes:", len(stored()))
 
 
 def test_steps_name_what_each_reading_decided():
@@ -160,6 +195,15 @@ def test_steps_name_what_each_reading_decided():
     base.equal([(s["value"], s["breach"], s["run"], s["decided"]) for s in answer["steps"][:4]],
                [(100, False, 0, None), (60, True, 1, "raised"), (50, True, 2, "escalated"), (90, False, 0, "cleared")])
     base.equal([(s["layer"], s["version"], s["late"], s["status"]) for s in answer["steps"][:1]], [("line", 1, False, "final")])
+    text = ""
+    for other, payloads in stored().items():
+        first = json.loads(payloads[0])
+        kind = first["rule"]["kind"]
+        if kind == "occurrences" or (first["patient"] == "P-1" and kind in ("change", "reference", "rate")):
+            text += explain(other, "--lang", "fr")[1]
+    wanted = ("72,5 kg  72,5 − 70 = 2,5  dépassement", "72,5 − 70 (référence) = 2,5",
+                  "2,5 par minute", "2 comptées")
+    base.equal([shown for shown in wanted if shown not in text], [], "is not shown")
     status, french, _ = explain(episode, "--lang", "fr")
     base.equal(status, 0)
     for text in ("recalculé : identique à ce qui a été publié", "Dr Test", "Glycémie", "au-dessous de 70",

@@ -333,10 +333,66 @@ static void test_steps_are_shown(void)
     end();
 }
 
+/* What each kind held the readings against, of a weight that rises by 1 a day. */
+static struct {
+    const char *word;
+    int64_t against;
+} held[4][4];
+static int held_count[4];
+
+static void take_comparison(void *context, const struct engine_step *step)
+{
+    int kind = step->rule_id[2] - '0';
+    CU_ASSERT_FATAL(kind >= 0 && kind < 4 && held_count[kind] < 4);
+    held[kind][held_count[kind]].word = step->compared == NULL ? "" : step->compared;
+    held[kind][held_count[kind]++].against = step->against;
+}
+
+static void weigh_rule(int number, const char *rest)
+{
+    char text[1024];
+    snprintf(text, sizeof(text),
+             "{'command':'rule','layer':'patient','scope':17,'version':1,'author':'a','role':'physician',"
+             "'reason':'r','valid_from':null,'rule':{'id':'t.%d','line':'test','parameter':'heart-rate',"
+             "'unit':'/min',%s,'priority':'medium'}}",
+             number, rest);
+    command(EPOCH_MS + 10, text);
+}
+
+static void test_comparisons_are_shown(void)
+{
+    struct engine_out out = {.event = take_event, .step = take_comparison, .context = &again};
+    begin();
+    command(EPOCH_MS + 9,
+            "{'command':'reference','patient_id':17,'parameter':'heart-rate','name':'rest','value':50,"
+            "'unit':'/min','from':'2026-06-01T00:00:00Z','author':'a'}");
+    weigh_rule(0, "'kind':'change','rise':5,'within':'1h'");
+    weigh_rule(1, "'kind':'reference','rise':5,'reference':'rest'");
+    weigh_rule(2, "'kind':'rate','rise_per':2,'within':'1h','readings':2");
+    weigh_rule(3, "'kind':'occurrences','above':60,'times':2,'within':'1h','mode':'sample'");
+    request(EPOCH_MS + HOUR_MIN * MINUTE_MS, 3 * MINUTE_MS, (int[]){60, 61, 64}, 3, STATUS_FINAL);
+    struct feeder *feeder = feeder_new(&settings, &out);
+    feed(feeder);
+    for (int kind = 0; kind < 4; kind++)
+        CU_ASSERT_EQUAL(held_count[kind], 3);
+    CU_ASSERT_STRING_EQUAL(held[0][0].word, "");
+    CU_ASSERT(strcmp(held[0][2].word, "extreme") == 0 && held[0][2].against == 60000000);
+    CU_ASSERT(strcmp(held[1][0].word, "reference") == 0 && held[1][0].against == 50000000);
+    CU_ASSERT_STRING_EQUAL(held[2][0].word, "");
+    CU_ASSERT(strcmp(held[2][1].word, "slope") == 0 && held[2][1].against == 1000000);
+    CU_ASSERT(strcmp(held[2][2].word, "slope") == 0 && held[2][2].against == 2000000);
+    CU_ASSERT(strcmp(held[3][0].word, "counted") == 0 && held[3][0].against == 0);
+    CU_ASSERT(strcmp(held[3][2].word, "counted") == 0 && held[3][2].against == 2);
+    feeder_free(feeder);
+    free_log(&again);
+    end();
+}
+
 const struct unit_test suite_feeder[] = {
     {"followed to the byte", test_followed_to_the_byte},
     {"another past differs", test_another_past_differs},
     {"ticks when due", test_ticks_when_due},
     {"steps are shown", test_steps_are_shown},
+    {"comparisons are shown", test_comparisons_are_shown},
     {NULL, NULL},
 };
