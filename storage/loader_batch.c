@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/model/command.h"
-
 void loader_batch_init(struct loader_batch *batch, uint32_t shards)
 {
     ensure(shards <= SHARDS_MAX);
@@ -109,11 +107,8 @@ static void take_device(struct loader_batch *batch, uint32_t shard, const struct
     device->place = next_place(batch, shard, record->position, device->event.next);
 }
 
-/* What says only how far the registry has been sent decides nothing. */
 static void take_command(struct loader_batch *batch, uint32_t shard, const struct record *record)
 {
-    if (command_kind_of((const char *)record->data, record->size) == COMMAND_REGISTRY)
-        return;
     if (batch->commands_count == batch->commands_capacity) {
         batch->commands_capacity = batch->commands_capacity > 0 ? batch->commands_capacity * 2 : 64;
         batch->commands = grow(batch->commands, batch->commands_capacity, sizeof(*batch->commands));

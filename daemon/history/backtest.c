@@ -277,6 +277,8 @@ static bool is_wanted(void *context, const struct past_item *item)
 {
     const struct worker *worker = context;
     const struct backtest_options *options = worker->run->options;
+    if (item->json != NULL && command_kind_of(item->json, item->json_size) == COMMAND_REGISTRY)
+        return false; /* what waits for a physician is no alert of a rule */
     for (size_t i = 0; item->json != NULL && strcmp(item->layer, "line") == 0 && i < options->rules_count;
          i++)
         if (strcmp(options->rules[i].id, item->rule_id) == 0 &&

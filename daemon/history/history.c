@@ -154,7 +154,8 @@ static enum err read_shared(struct history *history, uint32_t shard)
     buffer_printf(&sql,
                   COMMAND_COLUMNS
                   "WHERE shard = %" PRIu32 " AND patient_id IS NULL AND episode_id IS NULL AND "
-                  "command = 'rule' UNION ALL " START_COLUMNS "WHERE shard = %" PRIu32 " ORDER BY 1, 2",
+                  "command IN ('rule', 'registry') UNION ALL " START_COLUMNS "WHERE shard = %" PRIu32
+                  " ORDER BY 1, 2",
                   shard, shard);
     enum err error = read_items(history, &sql, &history->shared[shard]);
     buffer_deinit(&sql);
@@ -184,7 +185,7 @@ static enum err read_own(struct history *history, const struct past *past, struc
 /* Whether a shared rule can ever concern the patient: of a line, an organisation or a team that it was of. */
 static bool concerns(const struct stored *own, const struct past_item *item)
 {
-    if (item->json == NULL)
+    if (item->json == NULL || command_kind_of(item->json, item->json_size) == COMMAND_REGISTRY)
         return true;
     for (size_t i = 0; i < own->count; i++) {
         const struct past_item *patient = &own->items[i];

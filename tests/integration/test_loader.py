@@ -186,9 +186,10 @@ def test_what_a_replay_needs():
         base.equal(site.sql("SELECT command, patient_id, episode_id::text, payload::text,"
                             " extract(epoch FROM decided_at)::bigint FROM vigie.journal_command ORDER BY position"),
                    [("rule", 1, None, rule, T // 1000),
+                    ("registry", None, None, '{"command":"registry","version":7}', T // 1000),
                     ("acknowledge", None, "01000000-0000-0000-0000-000000000000",
                      '{"command":"acknowledge","episode":"01000000-0000-0000-0000-000000000000"}', T // 1000)],
-                   "commands that say something")
+                   "commands")
         base.equal(site.one("SELECT count(*) FROM vigie.rejected"), 1, "the broken command is put aside")
         site.drive.say("stop")
         site.drive.say("tick 3600")

@@ -38,7 +38,12 @@ def site():
         rows += sites.patient_rows(ref, device=False)
     rows.append({"type": "reference", "patient": "P-1", "parameter": "body-weight", "name": "dry-weight", "value": 70,
                  "unit": "kg", "from": "2026-11-01T00:00:00Z", "author": "Dr Test"})
+    # a rule that waits for a physician, for one of them until there is one
+    rows.append(sites.rule_row(rule("waits", "limit", "heart-rate", "/min", requires_validation=True,
+                                    levels=[{"priority": "low", "above": 190}])))
     place.node.import_rows(rows + [sites.system_row("sys-a", TOKEN)])
+    place.node.import_rows([{"type": "confirmation", "patient": "P-3", "line": sites.LINE, "author": "Dr Test",
+                             "role": "physician", "from": check.to_text(START)}])
     live(place)
     live_at_random(place, 5)
     place.node.wait_drained("postgres")
@@ -181,7 +186,8 @@ def test_every_episode_is_decided_again_to_the_byte():
             events.add(payload["event"])
     wanted = {(kind, "") for kind in ("limit", "change", "occurrences", "reference", "rate", "silence", "event",
                                          "daily", "variation", "baseline")}
-    wanted |= {("technical", "technical." + name) for name in ("quarantine", "late-readings", "own-outage")}
+    wanted |= {("technical", "technical." + name) for name in ("quarantine", "late-readings", "own-outage",
+                                                             "rules-unconfirmed")}
     base.check(wanted <= kinds, "kinds that were met:", kinds)
     base.check({"merged", "corrected", "left"} <= reasons, "reasons that were met:", reasons)
     base.check({"raised", "escalated", "cleared", "amended", "cancelled", "closed", "acknowledged", "handled", "shelved",
