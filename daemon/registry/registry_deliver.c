@@ -216,7 +216,8 @@ static void take_commit(const struct registry_command *item, struct deliver_resu
     json_decref(reply);
 }
 
-static void take_refusal(const struct registry_command *item, struct deliver_result *result)
+static void take_refusal(struct deliver *deliver, const struct registry_command *item,
+                         struct deliver_result *result)
 {
     const struct buffer *reply = &item->command.reply;
     log_write(LOG_ERROR, "registry",
@@ -224,7 +225,8 @@ static void take_refusal(const struct registry_command *item, struct deliver_res
               "hint=correct the row in PostgreSQL",
               command_word(item->command.kind), item->shard, (int)reply->size,
               reply->size == 0 ? "" : reply->data);
-    result->refusals++;
+    if (item->row != NULL)
+        refused_add(&deliver->refused, item->row);
     if (result->refused)
         return;
     result->refused = true;
@@ -302,7 +304,7 @@ static void send_commands(struct deliver *deliver, const struct registry_command
             if (routes[item->shard].failed) { /* a refusal may be for want of what failed: both go again */
                 again = true;
             } else {
-                take_refusal(item, result);
+                take_refusal(deliver, item, result);
                 item->done = true;
             }
         }
@@ -314,6 +316,12 @@ static void send_commands(struct deliver *deliver, const struct registry_command
             "disk space");
         clock_sleep_ms(RETRY_MS);
     }
+}
+
+static void note_refused(struct deliver *deliver)
+{
+    refused_forget_replaced(&deliver->refused, deliver->rows);
+    atomic_store(&deliver->figures->refused, deliver->refused.count);
 }
 
 /* ---- changes ---- */
@@ -382,9 +390,11 @@ void deliver_changes(struct deliver *deliver, const struct row_changes *changes,
         registry_commands_add(&commands, &targets, &changes->items[i]);
     }
     registry_commands_sort(&commands);
+    refused_forget(&deliver->refused, changes);
     if (removal && commands.count > 0)
         post_snapshot(deliver); /* without the patients that are new: they wait for their shards */
     send_commands(deliver, &commands, result);
+    note_refused(deliver);
     if (snapshot)
         post_snapshot(deliver);
     registry_commands_deinit(&commands);
@@ -405,6 +415,7 @@ void deliver_everything(struct deliver *deliver, const int64_t *known, struct de
     }
     registry_commands_sort(&commands);
     send_commands(deliver, &commands, result);
+    note_refused(deliver);
     post_snapshot(deliver);
     registry_commands_deinit(&commands);
 }

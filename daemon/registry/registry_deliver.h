@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "daemon/registry/registry_commands.h"
+#include "daemon/registry/registry_refused.h"
 #include "daemon/registry/registry_service.h"
 
 struct deliver_snapshot {
@@ -29,13 +30,13 @@ struct deliver {
     const atomic_bool *stopping;        /* written by registry_service_stop() */
     int64_t serial;                     /* version of the newest snapshot */
     struct deliver_snapshot *snapshots; /* newest first */
+    struct registry_refused refused;
 };
 
 /* A change that a shard refused, or the valid_from that it moved: for the answer of an import. */
 struct deliver_result {
     unsigned refused_line;
     bool refused;
-    unsigned refusals;
     bool commits;        /* a commit was learnt: PostgreSQL lacks it */
     char refusal[700];   /* JSON object of the engine: found, expected, hint */
     struct buffer moved; /* JSON array: {"line","valid_from"} */

@@ -10,7 +10,7 @@ struct registry_figures {
     _Atomic int64_t version;   /* in force */
     _Atomic int64_t behind;    /* rule versions and patients in force that PostgreSQL lacks; 1 when only known
                                   that some do */
-    _Atomic int64_t refused;   /* changes found in PostgreSQL that are not in force, since the start */
+    _Atomic int64_t refused;   /* changes in PostgreSQL that a shard refused, not replaced since */
     _Atomic int64_t unserved;  /* 1: no registry yet, readings are refused with 503 */
     _Atomic int64_t snapshots; /* built since the start */
     _Atomic int64_t snapshot_us, change_us,

@@ -139,18 +139,12 @@ static void settle(struct registry_service *service, const struct row_changes *c
     service->quiet_since_ms = clock_monotonic_ms();
 }
 
-static void note_refused(struct registry_service *service, const struct deliver_result *result)
-{
-    atomic_fetch_add(&service->figures->refused, result->refusals);
-}
-
 static void deliver_and_settle(struct registry_service *service, struct row_changes *changes,
                                struct deliver_result *result)
 {
     int64_t began_ns = clock_monotonic_ns();
     deliver_changes(&service->deliver, changes, result);
     atomic_store(&service->figures->change_us, (clock_monotonic_ns() - began_ns) / 1000);
-    note_refused(service, result);
     service->commits_wait = service->commits_wait || result->commits;
     settle(service, changes);
     changes_keep(changes);
@@ -189,7 +183,6 @@ static void deliver_first(struct registry_service *service)
     choose_known(service, known);
     deliver_everything(&service->deliver, known, &result);
     service->is_served = true;
-    note_refused(service, &result);
     atomic_store(&service->figures->unserved, 0);
     service->commits_wait = result.commits;
     settle(service, &none);
@@ -601,6 +594,7 @@ static struct registry_service *service_new(const struct registry_options *optio
 static void service_free(struct registry_service *service)
 {
     deliver_free_snapshots(&service->deliver, true);
+    refused_deinit(&service->deliver.refused);
     rows_free(service->rows);
     postgres_close(service->postgres);
     admin_tokens_free(service->tokens);

@@ -269,6 +269,9 @@ def test_a_change_that_a_shard_refuses_is_counted():
     query("INSERT INTO vigie.rule_version (layer, scope, rule_id, version, line, author, role, reason, rule) VALUES "
           "('patient', 'Q-1', 'bad', 1, %s, 'Dr T', 'physician', 'test', '{\"id\": \"bad\", \"kind\": \"no such\"}')", sites.LINE)
     base.wait_for("it is counted", lambda: figure("refused_changes") == refused_before + 1, 5, 0.05)
+    query("INSERT INTO vigie.rule_version (layer, scope, rule_id, version, line, author, role, reason, rule) VALUES "
+          "('patient', 'Q-1', 'bad', 2, %s, 'Dr T', 'physician', 'test', %s)", sites.LINE, json.dumps(dict(sites.WEIGHT, id="bad")))
+    base.wait_for("a later version that is taken replaces it", lambda: figure("refused_changes") == refused_before, 5, 0.05)
 
 
 def test_who_may_say_what():
