@@ -237,4 +237,5 @@ def test_vital_signs_are_an_example_to_import():
     send(patient_of("vital-signs"), now + 1000, ("spo2", 87, "%"))
     send(patient_of("vital-signs"), now + 2000, ("spo2", 86, "%"))
     base.equal([(event["event"], event["rule"]["id"], event["priority"]) for event in events(patient_of("vital-signs"))],
-               [("raised", "vs.spo2", "high")])
+               [("raised", "technical.rules-unconfirmed", "medium"), ("cleared", "technical.rules-unconfirmed", "medium"),
+                ("raised", "vs.spo2", "high")])
