@@ -320,7 +320,8 @@ static void finalize_side(const struct day_source *source, struct track *track, 
     walk.outcome = (struct day_outcome){.kind = EVENT_COUNT};
     finalize_step(&walk, track);
     if (track->side[side] != NULL) /* what is over in the base is no part of a replay */
-        ledger_prune(&track->side[side]->ledger, source->engine, begin_ms + 1);
+        ledger_prune(&track->side[side]->ledger, source->engine, begin_ms + 1,
+                     walk.state->run > 0 ? walk.state->first : INT64_MAX);
 }
 
 /* What this unit publishes of an episode is told at its end, from the episode. */

@@ -348,7 +348,7 @@ static void let_go_alarm(struct engine *engine, struct track *track, struct devi
     /* What is open may have been raised before the cut, and closed by hand: it is held as long as it is open.
      */
     int64_t raised_ms = alarm->base_open.count > 0 ? alarm->base_open.items[0].at_ms : INT64_MAX;
-    ledger_prune(&alarm->ledger, engine, raised_ms < cut_ms ? raised_ms : cut_ms);
+    ledger_prune(&alarm->ledger, engine, raised_ms < cut_ms ? raised_ms : cut_ms, INT64_MAX);
 }
 
 static void let_go(struct engine *engine, struct patient *patient, int64_t cut_ms)

@@ -118,13 +118,19 @@ static int64_t held_until_ms(const struct episode *episode)
     return raised_ms > episode->newest_at_cancel_ms ? raised_ms : episode->newest_at_cancel_ms;
 }
 
-void ledger_prune(struct ledger *ledger, struct engine *engine, int64_t before_ms)
+static bool may_be_forgotten(const struct episode *episode, int64_t before_ms, int64_t begins_ms)
+{
+    if (held_until_ms(episode) >= before_ms || episode_is_shelved(episode))
+        return false;
+    return !episode->cancelled || episode->id_began.ms < begins_ms;
+}
+
+void ledger_prune(struct ledger *ledger, struct engine *engine, int64_t before_ms, int64_t begins_ms)
 {
     size_t kept = 0;
     for (size_t i = 0; i < ledger->count; i++) {
         struct episode *episode = ledger->items[i];
-        if (held_until_ms(episode) < before_ms && !episode_is_shelved(episode) &&
-            episode->unit != engine->unit.number)
+        if (episode->unit != engine->unit.number && may_be_forgotten(episode, before_ms, begins_ms))
             episode_free(engine, episode);
         else
             ledger->items[kept++] = episode;
@@ -430,6 +436,8 @@ void episode_identify(const struct ledger *ledger, const struct reading_key *beg
     id_add(&fields, sides[ledger->side]);
     id_add(&fields, ledger->patient == NULL ? ledger->detail : ledger->patient->ref);
     id_add(&fields, words[ledger->beginning]);
+    if (ledger->technical >= 0 && ledger->patient != NULL && ledger->detail != NULL)
+        id_add(&fields, ledger->detail);
     if (ledger->beginning == BEGAN_READING) {
         id_add(&fields, ledger->patient->ref);
         id_add(&fields, parameter_name(ledger));
@@ -444,6 +452,8 @@ void episode_identify(const struct ledger *ledger, const struct reading_key *beg
         id_add(&fields, names_text(&ledger->patient->names, began->device));
         id_add(&fields, names_text(&ledger->patient->names, began->sensor));
     } else {
+        if (ledger->technical >= 0 && ledger->parameter != PARAMETER_COUNT)
+            id_add(&fields, parameter_name(ledger));
         id_add_integer(&fields, began->ms);
     }
     id_add_integer(&fields, generation);

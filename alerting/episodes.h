@@ -59,8 +59,10 @@ void ledger_end_episode(struct engine *engine, struct ledger *ledger, struct epi
 struct pending *ledger_act(struct engine *engine, struct ledger *ledger, struct episode *episode,
                            enum event_kind kind);
 
-/* Forgets what ended before the instant; not what is on a shelf, or has an event in this unit. */
-void ledger_prune(struct ledger *ledger, struct engine *engine, int64_t before_ms);
+/* Forgets what ended before the instant; not what is on a shelf, or has an event in this unit. Nor what was
+ * cancelled and began at or after begins_ms, where an episode to come may begin (of days its number): its id
+ * would be made again. */
+void ledger_prune(struct ledger *ledger, struct engine *engine, int64_t before_ms, int64_t begins_ms);
 /* Between units: at most EPISODES_PER_RULE_MAX are held, the oldest beyond are frozen: what is open or on a
  * shelf stays. */
 void ledger_bound(struct ledger *ledger, struct engine *engine);

@@ -86,7 +86,8 @@ static void prune(struct engine *engine, struct patient *patient)
     size_t kept = 0;
     for (size_t i = 0; i < patient->technicals_count; i++) {
         struct technical *technical = patient->technicals[i];
-        ledger_prune(&technical->ledger, engine, engine->unit.now_ms - engine->settings.lookback_ms);
+        ledger_prune(&technical->ledger, engine, engine->unit.now_ms - engine->settings.lookback_ms,
+                     INT64_MAX);
         if (technical->ledger.count == 0 && technical->due_ms == INT64_MAX)
             technical_free(technical, engine);
         else
@@ -214,7 +215,7 @@ static struct ledger *node_ledger(struct engine *engine, int id)
 void technical_outage(struct engine *engine, int64_t from_ms, int64_t to_ms)
 {
     struct scene scene = {.engine = engine, .ledger = node_ledger(engine, TECHNICAL_OUTAGE)};
-    ledger_prune(scene.ledger, engine, to_ms - engine->settings.lookback_ms);
+    ledger_prune(scene.ledger, engine, to_ms - engine->settings.lookback_ms, INT64_MAX);
     struct transition transition = transition_of(from_ms, EVENT_RAISED, rows[TECHNICAL_OUTAGE].priority);
     ledger_step(&scene, &transition, &(struct reading_key){.ms = from_ms}, 0, false);
     transition = transition_of(to_ms, EVENT_CLEARED, rows[TECHNICAL_OUTAGE].priority);
@@ -226,7 +227,7 @@ void technical_condition(struct engine *engine, int id, enum priority priority,
 {
     struct scene scene = {.engine = engine, .ledger = node_ledger(engine, id)};
     int64_t now_ms = engine->unit.now_ms;
-    ledger_prune(scene.ledger, engine, now_ms - engine->settings.lookback_ms);
+    ledger_prune(scene.ledger, engine, now_ms - engine->settings.lookback_ms, INT64_MAX);
     const struct episode *open = ledger_open_episode(scene.ledger);
     enum priority before = open == NULL ? PRIORITY_NONE : open->story.items[open->story.count - 1].priority;
     if (priority == before)

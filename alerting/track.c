@@ -452,13 +452,28 @@ static void let_go_side(struct track *track, enum rule_side number, const struct
     let_go_step(side, &walk);
 }
 
+static void take_earliest(void *context, const struct reading_key *key)
+{
+    int64_t *earliest_ms = context;
+    if (key->ms < *earliest_ms)
+        *earliest_ms = key->ms;
+}
+
+/* Where an episode to come may begin at the earliest: at what the base names, a run that goes on. */
+static int64_t begins_ms(const struct track *track, const struct track_side *side)
+{
+    int64_t earliest_ms = INT64_MAX;
+    judge_each_key(side->base, track->kind, take_earliest, &earliest_ms);
+    return earliest_ms;
+}
+
 void track_let_go(struct engine *engine, struct track *track, const struct series *series, size_t count,
                   int64_t cut_ms)
 {
     for (unsigned i = 0; i < SIDE_COUNT; i++)
         if (track_has_side(track, i)) {
             let_go_side(track, (enum rule_side)i, series, count, cut_ms);
-            ledger_prune(&track->side[i]->ledger, engine, cut_ms);
+            ledger_prune(&track->side[i]->ledger, engine, cut_ms, begins_ms(track, track->side[i]));
         }
 }
 

@@ -284,7 +284,53 @@ static void test_words_are_bounded(void)
     fixture_close(f);
 }
 
+/* ---- ids ---- */
+
+static void ids_are_made_once(void)
+{
+    for (int i = 0; i < f->count; i++)
+        for (int j = i + 1; j < f->count; j++)
+            CU_ASSERT_STRING_NOT_EQUAL(event_text(f->events[i], "event_id"),
+                                       event_text(f->events[j], "event_id"));
+}
+
+/* What was cancelled is held as long as the run that began it goes on. */
+static void test_a_run_outlives_its_cancelled_episode(void)
+{
+    fixture_open_patient(f);
+    CU_ASSERT_EQUAL_FATAL(
+        fixture_rule(f, 0, 0,
+                     "{'id':'t.two','parameter':'heart-rate','unit':'/min','kind':'limit','count':2,"
+                     "'levels':[{'priority':'medium','above':100}],'text':{'fr':'f','en':'e'}}"),
+        OK);
+    OFFER("heart-rate", "110", 10);
+    OFFER("heart-rate", "110", 20);
+    VOID("110", 20, 21);
+    TRACE_IS("raised medium 20 | ~cancelled medium 20 (void)");
+    OFFER("heart-rate", "110", 40 * DAY_MIN); /* the run's second, long after its first was let go */
+    CU_ASSERT_PTR_NOT_NULL(strstr(fixture_trace(f), "raised medium 57600 (reinstated)"));
+    CU_ASSERT_STRING_EQUAL(event_text(fixture_last(f, "raised"), "episode_id"), episode(0));
+    ids_are_made_once();
+    fixture_close(f);
+}
+
+/* Alerts of one patient that begin at one instant differ by their parameter. */
+static void test_technical_ids_have_their_parameter(void)
+{
+    fixture_open_patient(f);
+    OFFER("body-weight", "70", 3 * DAY_MIN);
+    struct offer old[] = {{.parameter = "body-weight", .value = "71", .at = 10},
+                          {.parameter = "heart-rate", .value = "70", .at = 10}};
+    fixture_offer_all(f, old, 2, 3 * DAY_MIN + 1);
+    fixture_run(f, 4 * DAY_MIN + 2);
+    TRACE_IS("raised medium 5761 | raised medium 5761");
+    ids_are_made_once();
+    fixture_close(f);
+}
+
 SUITE(engine_life) = {
+    {"a run outlives its cancelled episode", test_a_run_outlives_its_cancelled_episode},
+    {"technical ids have their parameter", test_technical_ids_have_their_parameter},
     {"handled", test_handled},
     {"handled again", test_handled_again},
     {"a shelf ends by the clock", test_shelf_ends_by_the_clock},
