@@ -618,7 +618,7 @@ static void test_saved_and_loaded(void)
     f = &fixture;
 }
 
-const CU_TestInfo suite_engine_device[] = {
+SUITE(engine_device) = {
     {"kept as classified", test_kept_as_classified},
     {"priority by class", test_priority_by_class},
     {"id", test_id},
@@ -646,5 +646,5 @@ const CU_TestInfo suite_engine_device[] = {
     {"many at once", test_many_at_once},
     {"many names", test_many_names},
     {"saved and loaded", test_saved_and_loaded},
-    CU_TEST_INFO_NULL,
+    {NULL, NULL},
 };

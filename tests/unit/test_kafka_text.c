@@ -60,7 +60,7 @@ static void test_administrator_without_broker(void)
 {
     static const char *const wrong[] = {"no.such.property", "1", NULL};
     const struct kafka_endpoint nobody = {"127.0.0.1:1", NULL}, odd = {"127.0.0.1:1", wrong};
-    const struct kafka_topic_wish wish = {"t", 1, 1};
+    const struct kafka_topic_wish wish = {"t", 1, 1}, none = {"t", 0, 1}, alone = {"t", 1, 0};
     struct kafka_topic topic;
     char fault[KAFKA_FAULT_MAX] = "";
     CU_ASSERT_EQUAL(kafka_topic_check(&nobody, "t", 200, &topic, fault), ERR_UNAVAILABLE);
@@ -68,6 +68,8 @@ static void test_administrator_without_broker(void)
     CU_ASSERT_EQUAL(kafka_topic_create(&nobody, &wish, 200, fault), ERR_UNAVAILABLE);
     CU_ASSERT_EQUAL(kafka_topic_check(&odd, "t", 200, &topic, fault), ERR_CONFIG);
     CU_ASSERT_EQUAL(kafka_topic_create(&odd, &wish, 200, fault), ERR_CONFIG);
+    CU_ASSERT_EQUAL(kafka_topic_create(&nobody, &none, 200, fault), ERR_CONFIG);
+    CU_ASSERT_EQUAL(kafka_topic_create(&nobody, &alone, 200, fault), ERR_CONFIG);
 }
 
 /* ---- topics ---- */

@@ -5,6 +5,7 @@
 
 #include "alerting/exact_json.h"
 #include "alerting/rule_fields.h"
+#include "daemon/base/slab.h"
 #include "tests/unit/unit.h"
 
 static const struct rule_bounds bounds = {35LL * 86400000, 16LL * 86400000};
@@ -192,6 +193,28 @@ static void test_other_words(void)
     }
 }
 
+/* ---- JSON at its edges ---- */
+
+static void test_blanks_and_ends(void)
+{
+    static const char good[] =
+        "{\"a\" :\t1\t,\"b\":2\n,\"c\":3\r,\"d\":4 ,\"e\":[null,false,{\"f\":-1.5e-3}]}";
+    static const char *const bad[] = {"{\"a\\", "{\"a", "{\"a\":1\t:2}", "{1\n:2}", "{1\r:2}", "[1", "[-"};
+    char why[160];
+    json_t *json = NULL;
+    CU_ASSERT_EQUAL_FATAL(exact_json_load(good, sizeof good - 1, &json, why, sizeof why), OK);
+    char *text = exact_json_text(json);
+    CU_ASSERT_STRING_EQUAL(text, "{\"a\":1,\"b\":2,\"c\":3,\"d\":4,\"e\":[null,false,{\"f\":-1.5e-3}]}");
+    slab_give(text);
+    json_decref(json);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        json = NULL;
+        CU_ASSERT_EQUAL(exact_json_load(bad[i], strlen(bad[i]), &json, why, sizeof why), ERR_FORMAT);
+    }
+    CU_ASSERT_EQUAL(exact_json_load("[1\0]", 4, &json, why, sizeof why), ERR_FORMAT);
+    CU_ASSERT_EQUAL(exact_json_load("[\"\\", 3, &json, why, sizeof why), ERR_FORMAT);
+}
+
 /* ---- more that is refused ---- */
 
 static const struct {
@@ -273,5 +296,6 @@ SUITE(rule_act) = {
     {"one number is another act", test_one_number},
     {"other words are not", test_other_words},
     {"more that is refused", test_refused},
+    {"JSON at its edges", test_blanks_and_ends},
     {NULL, NULL},
 };
