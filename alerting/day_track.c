@@ -525,34 +525,34 @@ void day_track_schedule(struct track *track)
     days->due_ms = is_awaited(track, days->next_day) ? closing_ms(track, days->next_day) : INT64_MAX;
 }
 
-/* An end of the rule that the clock has passed lies at or behind the end of this day. */
-static bool is_late(const struct track *track, int64_t day)
-{
-    int64_t end_ms = day_track_begin_ms(track, day + 1);
-    for (unsigned side = 0; side < SIDE_COUNT; side++)
-        if (track_has_side(track, side) && track->days->tip[side].passed_ms >= end_ms)
-            return true;
-    return false;
-}
-
-static void close_day(const struct day_source *source, struct track *track, int64_t clock_ms)
+/* Takes the figures of the days due at or before the clock. How many they are. */
+static size_t take_due(const struct day_source *source, struct track *track, int64_t clock_ms)
 {
     struct days *days = track->days;
-    int64_t day = days->next_day;
-    finalize(source, track);
-    bool late = is_late(track, day);
-    struct day_figure figure = day_take(source, day, NULL);
-    day_figures_set(&days->figures, day, &figure);
-    days->next_day++;
-    if (late) {
-        struct again again = {.clock_ms = clock_ms, .marks = clear_marks(source->engine, days)};
-        source->engine->day_marks[again.marks - 1] = 1;
-        replay(source, track, &again);
+    size_t count = 0;
+    for (; days->due_ms <= clock_ms; count++) {
+        struct day_figure figure = day_take(source, days->next_day, NULL);
+        day_figures_set(&days->figures, days->next_day, &figure);
+        days->next_day++;
+        day_track_schedule(track);
     }
-    for (unsigned side = 0; side < SIDE_COUNT && !late; side++)
-        if (track_has_side(track, side))
-            close_side(source, track, (enum rule_side)side, day);
-    day_track_schedule(track);
+    return count;
+}
+
+/* One day closes, and no end of the rule lies between its end and the clock, passed or not. */
+static bool is_in_order(const struct track *track, int64_t day, int64_t clock_ms)
+{
+    int64_t end_ms = day_track_begin_ms(track, day + 1);
+    const struct segment *end = track_next_end(&track->timeline, end_ms - 1);
+    return end == NULL || end->from_ms > clock_ms;
+}
+
+static void close_again(const struct day_source *source, struct track *track, size_t closed, int64_t clock_ms)
+{
+    struct again again = {.clock_ms = clock_ms, .marks = clear_marks(source->engine, track->days)};
+    ensure(closed <= again.marks);
+    memset(source->engine->day_marks + again.marks - closed, 1, closed);
+    replay(source, track, &again);
 }
 
 static void pass_side(const struct day_source *source, struct track *track, enum rule_side side,
@@ -565,14 +565,23 @@ static void pass_side(const struct day_source *source, struct track *track, enum
         ledger_step(&scene, &walk.out[i], NULL, 0, false);
 }
 
-void day_track_expire(struct engine *engine, struct track *track, const struct series *series, int64_t due_ms)
+void day_track_expire(struct engine *engine, struct track *track, const struct series *series)
 {
     struct day_source source = {engine, track, series};
-    while (track->days->due_ms <= due_ms)
-        close_day(&source, track, due_ms);
-    for (unsigned side = 0; side < SIDE_COUNT; side++)
-        if (track->days->tip[side].active != PRIORITY_NONE)
-            pass_side(&source, track, (enum rule_side)side, due_ms);
+    struct days *days = track->days;
+    int64_t clock_ms = engine->unit.now_ms - 1;
+    finalize(&source, track);
+    size_t closed = take_due(&source, track, clock_ms);
+    if (closed > 1 || (closed == 1 && !is_in_order(track, days->next_day - 1, clock_ms))) {
+        close_again(&source, track, closed, clock_ms);
+        return;
+    }
+    for (unsigned side = 0; side < SIDE_COUNT; side++) {
+        if (closed == 1 && track_has_side(track, side))
+            close_side(&source, track, (enum rule_side)side, days->next_day - 1);
+        else if (closed == 0 && days->tip[side].active != PRIORITY_NONE)
+            pass_side(&source, track, (enum rule_side)side, clock_ms);
+    }
 }
 
 int64_t day_track_due_ms(const struct track *track)

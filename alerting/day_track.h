@@ -21,9 +21,9 @@ void day_track_deinit(struct track *track);
 
 /* A request changed the series: judges again the closed days that it changed. */
 void day_track_judge(struct engine *engine, struct track *track, const struct series *series);
-/* The clock: closes the days due at or before due_ms, ends what ended by then. Series NULL: there is none. */
-void day_track_expire(struct engine *engine, struct track *track, const struct series *series,
-                      int64_t due_ms);
+/* The clock: closes the days and ends what is due before the unit's time: what a tick decides is one
+ * difference, however much it brings. Series NULL: there is none. */
+void day_track_expire(struct engine *engine, struct track *track, const struct series *series);
 int64_t day_track_due_ms(const struct track *track);
 /* The versions changed, or the track is new. */
 void day_track_follow(struct engine *engine, struct track *track, const struct series *series);

@@ -421,7 +421,7 @@ void patient_expire(struct engine *engine, struct patient *patient)
         else if (track->kind == RULE_EVENT)
             device_pass(engine, track, due_ms);
         else if (track->days != NULL)
-            day_track_expire(engine, track, patient_series(patient, track->parameter), due_ms);
+            day_track_expire(engine, track, patient_series(patient, track->parameter));
         else
             track_pass(engine, track, patient_series(patient, track->parameter), due_ms);
     }
