@@ -297,6 +297,39 @@ static void test_zone_change(void)
     fixture_close(f);
 }
 
+/* Days of 25 and 23 hours. 2026-10-25 in Paris is [24th 22:00Z, 25th 23:00Z); 2027-03-28 [27th 23:00Z, 28th
+ * 22:00Z). */
+static void test_daylight_saving(void)
+{
+    static const struct {
+        int before; /* days from June 1st to the day */
+        double begin, end;
+        const char *day;
+    } rows[] = {{146, -120, 1380, "2026-10-25"}, {300, -60, 1320, "2027-03-28"}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        double midnight = rows[i].before * 1440.0, end = midnight + rows[i].end;
+        char expected[64];
+        fixture_open_patient(f);
+        fixture_tick(f, midnight - 3000);
+        CU_ASSERT_EQUAL_FATAL(fixture_rule(f, midnight - 2000, midnight - 2000,
+                                           KG(",'statistic':'count','above':2,'grace':'1h'")),
+                              OK);
+        OFFER("body-weight", "1", midnight + rows[i].begin - 0.001);
+        OFFER("body-weight", "1", midnight + rows[i].begin);
+        OFFER("body-weight", "1", midnight);
+        OFFER("body-weight", "1", end - 0.001);
+        fixture_run(f, end + 60);
+        TRACE_IS("");
+        fixture_run(f, end + 60.001);
+        snprintf(expected, sizeof expected, "raised medium %g", end);
+        TRACE_IS(expected);
+        const json_t *days = json_object_get(fixture_last(f, "raised"), "days");
+        CU_ASSERT_STRING_EQUAL(event_text(json_array_get(days, 0), "day"), rows[i].day);
+        CU_ASSERT_EQUAL(json_integer_value(json_object_get(json_array_get(days, 0), "readings")), 3);
+        fixture_close(f);
+    }
+}
+
 static void test_versions(void)
 {
     begin(KG(",'statistic':'max','above':80,'days':2"));
@@ -437,6 +470,7 @@ SUITE(engine_daily) = {
     {"outage", test_outage},
     {"fresh breach", test_fresh},
     {"zone change", test_zone_change},
+    {"daylight saving", test_daylight_saving},
     {"versions", test_versions},
     {"disabled", test_disabled},
     {"ended before closing", test_ended_before_closing},

@@ -29,7 +29,14 @@ static const char *const kinds[] = {
     "'count':#,'clear_count':#,'priority':'$'}",
     "{'id':'t.rule','parameter':'heart-rate','unit':'/min','kind':'rate','rise_per':0.03,'fall_per':0.05,"
     "'within':'45m','readings':3,'count':#,'clear_count':#,'priority':'$'}",
+    "{'id':'t.rule','parameter':'heart-rate','unit':'/min','kind':'daily','statistic':'median','above':96,"
+    "'below':93,'days':#,'missing':'skip','grace':'#h','priority':'$'}",
+    "{'id':'t.rule','parameter':'heart-rate','unit':'/min','kind':'variation','statistic':'mean','rise':1,"
+    "'fall':1,'min_readings':#,'grace':'#h','priority':'$'}",
+    "{'id':'t.rule','parameter':'heart-rate','unit':'/min','kind':'baseline','statistic':'max','rise':1,"
+    "'fall_percent':1,'over':5,'min_days':#,'days':#,'grace':'#h','priority':'$'}",
 };
+enum { FIRST_OF_DAYS = 6, DAYS_SLOWER = 40 }; /* of `kinds`; a few readings a day */
 
 static const char *a_rule(unsigned kind)
 {
@@ -50,7 +57,8 @@ static void happen(double minute, unsigned kind, bool both)
 {
     char value[16], rule[512];
     snprintf(rule, sizeof rule, "%s", a_rule(kind));
-    unsigned sort = roll(40), number = 90 + roll(11), late = roll(6) == 0 ? roll(50) : 0;
+    unsigned sort = roll(40), number = 90 + roll(11),
+             late = roll(6) == 0 ? roll(50) * (kind < FIRST_OF_DAYS ? 1 : DAYS_SLOWER) : 0;
     snprintf(value, sizeof value, "%s%u", roll(25) == 0 ? ">" : "", number);
     for (unsigned i = 0; i < (both ? 2u : 1u); i++) {
         struct fixture *f = i == 0 ? &living : &loaded;
@@ -73,15 +81,15 @@ static void happen(double minute, unsigned kind, bool both)
 
 static unsigned run(unsigned kind, uint64_t seed)
 {
-    double minute = 10;
+    double minute = 10, slower = kind < FIRST_OF_DAYS ? 1 : DAYS_SLOWER;
     dice = seed * 1000003 + kind;
     fixture_open_patient(&living);
     CU_ASSERT_EQUAL_FATAL(fixture_rule(&living, 0, 0, a_rule(kind)), OK);
-    for (unsigned i = 20 + roll(60); i > 0; i--, minute += 1 + roll(20))
+    for (unsigned i = 20 + roll(60); i > 0; i--, minute += slower * (1 + roll(20)))
         happen(minute, kind, false);
     int before = living.count;
     fixture_move(&living, &loaded);
-    for (unsigned i = 0; i < 25; i++, minute += 1 + roll(20))
+    for (unsigned i = 0; i < 25; i++, minute += slower * (1 + roll(20)))
         happen(minute, kind, true);
     CU_ASSERT_EQUAL_FATAL(living.count - before, loaded.count);
     for (int i = 0; i < loaded.count; i++)
