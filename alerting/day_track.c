@@ -227,20 +227,23 @@ static void take_fresh(struct scene *scene, const struct transition *fresh)
     scene->fresh = *fresh;
 }
 
-static struct transition breach_on(const struct day_source *source, int64_t day, int64_t first)
+/* A breaching day as an event shows it; false: no version judges it any more. */
+static bool breach_on(const struct day_source *source, int64_t day, int64_t first, struct transition *ret)
 {
     int64_t begin_ms = day_track_begin_ms(source->track, day);
     const struct segment *segment =
         segment_of(source->track, begin_ms, day_track_begin_ms(source->track, day + 1));
-    ensure(segment != NULL); /* it was judged */
-    return day_transition(source, day, first, segment);
+    if (segment == NULL || day_track_figure(source->track, day) == NULL)
+        return false;
+    *ret = day_transition(source, day, first, segment);
+    return true;
 }
 
 /* A day that this unit closed or judged again breaches, and its decision is live. */
 static void meet_decided(struct scene *scene, const struct day_source *source, int64_t day, int64_t first)
 {
-    struct transition fresh = breach_on(source, day, first);
-    if (scene_is_live(scene, &fresh, true))
+    struct transition fresh;
+    if (breach_on(source, day, first, &fresh) && scene_is_live(scene, &fresh, true))
         take_fresh(scene, &fresh);
 }
 
@@ -248,10 +251,11 @@ static void meet_decided(struct scene *scene, const struct day_source *source, i
  * ago. */
 static void meet_newest(struct scene *scene, const struct day_source *source, const struct day_state *state)
 {
-    if (scene->has_fresh || !state->data_breach || day_track_figure(source->track, state->data_day) == NULL)
+    struct transition fresh;
+    if (scene->has_fresh || !state->data_breach ||
+        !breach_on(source, state->data_day, state->data_day, &fresh))
         return;
     int64_t live_within_ms = parameter_row((enum parameter)source->track->parameter)->live_within_ms;
-    struct transition fresh = breach_on(source, state->data_day, state->data_day);
     if (closed_ms(scene->engine, source->track, &fresh) >= scene->engine->unit.now_ms - live_within_ms)
         take_fresh(scene, &fresh);
 }
@@ -493,7 +497,8 @@ static void meet_in_order(const struct day_source *source, struct track *track)
         if (tip->active == PRIORITY_NONE || !tip->data_breach)
             continue;
         struct scene scene = scene_of(source, track, (enum rule_side)side);
-        if (ledger_open_episode(scene.ledger)->paged >= (enum priority)tip->active)
+        const struct episode *open = ledger_open_episode(scene.ledger);
+        if (open == NULL || open->paged >= (enum priority)tip->active)
             continue;
         meet_newest(&scene, source, tip);
         ledger_live(&scene);

@@ -60,7 +60,8 @@ static int64_t end_ms(const struct ledger *ledger, const struct story *story)
 /* When the first reading of an episode was measured, of days when its first day began. */
 static int64_t first_ms(const struct ledger *ledger, const struct story *story)
 {
-    return ledger->beginning == BEGAN_DAY ? day_ledger_first_ms(ledger, story->began.ms) : story->began.ms;
+    bool of_days = ledger->beginning == BEGAN_DAY && ledger->technical < 0;
+    return of_days ? day_ledger_first_ms(ledger, story->began.ms) : story->began.ms;
 }
 
 static bool shares_instant(const struct ledger *ledger, const struct story *a, const struct story *b)
