@@ -166,6 +166,21 @@ static void test_skip(void)
     fixture_close(f);
 }
 
+/* Each gap is bridged for itself. */
+static void test_two_gaps(void)
+{
+    begin(KG(",'statistic':'mean','above':80,'days':3,'missing':'skip'"));
+    kg(2, "81");
+    kg(9, "81");
+    kg(16, "81");
+    fixture_run(f, CLOSE(16));
+    TRACE_IS("raised medium 22920");
+    CU_ASSERT_STRING_EQUAL(
+        event_text(json_array_get(json_object_get(fixture_last(f, "raised"), "days"), 0), "day"),
+        "2026-06-02");
+    fixture_close(f);
+}
+
 static void test_exact(void)
 {
     begin(KG(",'statistic':'mean','above':70.000001"));
@@ -318,6 +333,7 @@ static void test_daylight_saving(void)
         OFFER("body-weight", "1", midnight + rows[i].begin);
         OFFER("body-weight", "1", midnight);
         OFFER("body-weight", "1", end - 0.001);
+        OFFER("body-weight", "1", end); /* of the next day */
         fixture_run(f, end + 60);
         TRACE_IS("");
         fixture_run(f, end + 60.001);
@@ -380,6 +396,20 @@ static void test_ended_before_closing(void)
     fixture_close(f);
 }
 
+/* A day whose end is the rule's end is judged before it. */
+static void test_ends_with_the_day(void)
+{
+    begin(KG(",'statistic':'max','above':80,'days':2"));
+    kg(2, "81");
+    kg(3, "81");
+    CU_ASSERT_EQUAL(
+        fixture_rule(f, NOON(3), DAY(4), KG(",'statistic':'max','above':80,'days':2,'enabled':false")), OK);
+    kg(4, "81");
+    fixture_run(f, CLOSE(5));
+    TRACE_IS("raised medium 4200 | cleared medium 4200 (rule-disabled)");
+    fixture_close(f);
+}
+
 static void test_left(void)
 {
     begin(KG(",'statistic':'max','above':80"));
@@ -429,7 +459,31 @@ static void test_reach_back(void)
     fixture_close(f);
 }
 
-/* L behind its end a day is final; what was raised there is known still. */
+/* The first version of the patient layer reaches back under one of the line: with a longer grace, days that
+ * were closed are not any more. */
+static void test_longer_grace_behind(void)
+{
+    fixture_open_patient(f);
+    CU_ASSERT_EQUAL(fixture_command(f, COMMAND_RULE, 1,
+                                    "{'layer':'line','scope':'test','version':1,'author':'a','role':'system',"
+                                    "'reason':'r','rule':%s}",
+                                    KG(",'statistic':'max','above':80")),
+                    OK);
+    kg(2, "81");
+    kg(3, "81");
+    fixture_run(f, CLOSE(3));
+    TRACE_IS("raised medium 2760");
+    CU_ASSERT_EQUAL(
+        fixture_rule(f, CLOSE(3) + 1, DAY(3) - 5, KG(",'statistic':'max','above':82,'grace':'12h'")), OK);
+    TRACE_IS(""); /* under it the 3rd clears, but it closes six hours later */
+    fixture_run(f, DAY(4) + 719);
+    TRACE_IS("");
+    fixture_run(f, DAY(4) + 721);
+    TRACE_IS("cleared medium 4200");
+    fixture_close(f);
+}
+
+/* What was let go is final; what was raised there is known still. */
 static void test_final(void)
 {
     begin(KG(",'statistic':'max','above':80,'days':2"));
@@ -463,6 +517,7 @@ SUITE(engine_daily) = {
     {"count", test_count},
     {"break", test_break},
     {"skip", test_skip},
+    {"two gaps", test_two_gaps},
     {"exact mean", test_exact},
     {"late data", test_late},
     {"weekly upload", test_weekly},
@@ -474,9 +529,11 @@ SUITE(engine_daily) = {
     {"versions", test_versions},
     {"disabled", test_disabled},
     {"ended before closing", test_ended_before_closing},
+    {"ends with the day", test_ends_with_the_day},
     {"left", test_left},
     {"comparators", test_comparators},
     {"reach back", test_reach_back},
+    {"a longer grace behind", test_longer_grace_behind},
     {"final", test_final},
     {NULL, NULL},
 };
