@@ -58,6 +58,8 @@ static uint16_t abilities(const struct reading *reading)
         flags |= HELD_AMENDS;
     if (!test && reading->status != STATUS_VOID)
         flags |= HELD_SIGN;
+    if (late && !amends)
+        flags |= HELD_MUTE;
     return flags;
 }
 

@@ -245,7 +245,7 @@ static uint32_t pack_flags(unsigned flags)
 static bool pack(struct held_array *held, const struct held *reading, struct held_packed *ret)
 {
     uint64_t delay = (uint64_t)reading->received_ms - (uint64_t)reading->key.ms - (uint64_t)DELAY_FROM_MS;
-    if (reading->status > STATUS_FINAL || reading->flags & HELD_AMENDS ||
+    if (reading->status > STATUS_FINAL || reading->flags & ~(unsigned)HELD_FLAGS ||
         !pack_value(reading->value, &ret->value) || !reaches(held, reading->key.ms))
         return false;
     unsigned sender = sender_number(held, &reading->key);
@@ -323,7 +323,7 @@ const struct held *held__whole(const struct held_array *held, const struct held_
 void held_set_flag(struct held_array *held, size_t index, enum held_flag flag, bool set)
 {
     struct held_packed *item = at(held, index);
-    ensure(flag == HELD_MEMBER || flag == HELD_NEW);
+    ensure(flag == HELD_MEMBER || flag == HELD_NEW || (flag == HELD_AIMED && is_whole(item)));
     if (is_whole(item)) {
         uint16_t *flags = &held->rare->whole[item->value].flags;
         *flags = (uint16_t)(set ? *flags | flag : *flags & ~flag);

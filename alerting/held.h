@@ -29,6 +29,9 @@ enum held_flag {
     HELD_AMENDS = 1 << 2,   /* a correction or void that takes part */
     HELD_SIGN = 1 << 3,     /* a sign of life of its key: no void, not quarantined, no test data */
     HELD_NEW = 1 << 4,      /* brought by the unit of decision at hand */
+    HELD_MUTE =
+        1 << 5, /* says nothing to amendments: unjudged, or the preliminary of a held final's identity */
+    HELD_AIMED = 1 << 6, /* an amendment by identifier whose reading was let go: it means nothing else */
 };
 
 struct held { /* a held reading as one looks at it: a copy */

@@ -176,13 +176,14 @@ static size_t find_place(const struct series *series, const struct names *names,
     return low;
 }
 
-/* The same identity is held in the same or a higher rank. What may mean something else to a later amendment
- * (a preliminary with an identifier of its own, the original of a correction that came first) is a version,
- * not a duplicate: else the order of arrival would count. */
+/* The same identity is held in the same or a higher rank. The original of a correction that came first may
+ * mean something else to a later amendment: it is a version, not a duplicate, else the order of arrival would
+ * count.
+ */
 static bool is_duplicate(const struct held *held, const struct held *reading)
 {
     if (held->status == STATUS_FINAL && reading->status == STATUS_PRELIMINARY)
-        return reading->alias == 0 || reading->alias == held->alias;
+        return true;
     if (held->status != reading->status)
         return false;
     return reading->status <= STATUS_FINAL ||
@@ -269,6 +270,26 @@ void series_remove_oldest(struct series *series)
     held_remove(&series->held, oldest);
 }
 
+/* A final and a preliminary of one identity are one reading, with the final's identifier: what the
+ * preliminary was called is forgotten with it, as it is when it comes behind. It is held on to count
+ * versions. */
+static void mute_preliminary(struct series *series, const struct names *names, size_t low, size_t high,
+                             const struct held *final)
+{
+    struct held held;
+    for (size_t i = low; i < high; i++) {
+        series_item(series, i, &held);
+        if (held.status != STATUS_PRELIMINARY || held.value != final->value ||
+            held.comparator != final->comparator || held.flags & HELD_MUTE)
+            continue;
+        if (held.flags & HELD_MEMBER)
+            series__note_change(series, names, &held.key);
+        held.flags = (uint16_t)((held.flags & HELD_SIGN) | HELD_MUTE);
+        held_remove(&series->held, i);
+        held_put(&series->held, i, &held);
+    }
+}
+
 void series_insert(struct series *series, const struct names *names, const struct held *reading,
                    struct series_arrival *ret)
 {
@@ -285,6 +306,8 @@ void series_insert(struct series *series, const struct names *names, const struc
         held_set_flag(&series->held, place, HELD_NEW, true);
         series->brought_ms = reading->key.ms < series->brought_ms ? reading->key.ms : series->brought_ms;
     }
+    if (reading->status == STATUS_FINAL && reading->flags & HELD_ELIGIBLE)
+        mute_preliminary(series, names, low, high + 1, reading);
     if (reading->flags & HELD_AMENDS)
         mark(series, reading);
     if (series->marks_count > 0 && (!alone || is_marked(series, reading)))
@@ -374,13 +397,39 @@ static void choose_kept(struct series *series, size_t count, int64_t cut_ms, boo
         series->meant_until_ms = series__find_meant(series, count, kept);
 }
 
+/* The amendments that name the alias of a reading that is let go have had their reading. */
+static void aim(struct series *series, uint64_t alias)
+{
+    struct held held;
+    bool any = false;
+    for (size_t i = 0; i < series->marks_count && !any; i++)
+        any = series->marks[i].alias == alias;
+    for (size_t i = 0; any && i < series_count(series); i++) {
+        series_item(series, i, &held);
+        if (held.flags & HELD_AMENDS && held.alias == alias)
+            held_set_flag(&series->held, i, HELD_AIMED, true);
+    }
+}
+
+static void aim_amendments(struct series *series, size_t count)
+{
+    struct held held;
+    for (size_t i = 0; i < count; i++) {
+        series_item(series, i, &held);
+        if (held.alias != 0 && held.status <= STATUS_FINAL && !(held.flags & HELD_MUTE))
+            aim(series, held.alias);
+    }
+}
+
 void series_drop(struct series *series, size_t count, int64_t cut_ms)
 {
     size_t held_on = 0;
     bool *kept = zeroed(count * sizeof *kept);
     struct held *items = NULL;
-    if (series->marks_count > 0)
+    if (series->marks_count > 0) {
         choose_kept(series, count, cut_ms, kept);
+        aim_amendments(series, count);
+    }
     for (size_t i = 0; i < count; i++)
         held_on += kept[i];
     if (held_on > 0)
@@ -390,7 +439,7 @@ void series_drop(struct series *series, size_t count, int64_t cut_ms)
             series_item(series, i, &items[n++]);
     held_drop(&series->held, count);
     for (size_t i = 0; i < held_on; i++) {
-        items[i].flags = HELD_AMENDS;
+        items[i].flags &= HELD_AMENDS | HELD_AIMED;
         held_put(&series->held, i, &items[i]);
     }
     series->cut_ms = cut_ms;

@@ -2,8 +2,8 @@
  * sorts a series; which of them are its members ("winners") is decided here and only here, from the set
  * alone. Owner:   the patient's. Threads: the shard's alone. Holds:   `held` is sorted; members up to `tip`
  * have been judged, later ones wait for the end of the unit; `dirty` says that something up to the tip
- * changed, so that all is judged again. Choices: a final of a preliminary's identity, and the original of a
- * correction's, are versions, else order would count; an identifier that comes with a duplicate is forgotten
+ * changed, so that all is judged again. Choices: the original of a correction's identity is a version, else
+ * order would count; an identifier that comes with a duplicate is forgotten
  * with it. A void without a version time is never taken back. Amendments of one alias that no reading carries
  * are of one reading. */
 #ifndef VIGIE_ALERTING_SERIES_H

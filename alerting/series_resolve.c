@@ -30,9 +30,10 @@ struct resolution {
     size_t carriers_count, count;
 };
 
+/* A reading that amendments may mean. */
 static bool unmarked(const struct held *held)
 {
-    return held->status <= STATUS_FINAL;
+    return held->status <= STATUS_FINAL && !(held->flags & HELD_MUTE);
 }
 
 /* A final takes the place of a preliminary of its key unless both have identifiers and they differ. */
@@ -51,16 +52,21 @@ static bool is_displaced(const struct held *items, size_t low, size_t high, cons
     return false;
 }
 
+void series__note_change(struct series *series, const struct names *names, const struct reading_key *key)
+{
+    series->changed = true;
+    series->changed_from_ms = key->ms < series->changed_from_ms ? key->ms : series->changed_from_ms;
+    series->changed_to_ms = key->ms > series->changed_to_ms ? key->ms : series->changed_to_ms;
+    series->dirty |= series__is_judged(series, names, key);
+}
+
 static void set_member(struct series *series, const struct names *names, size_t index,
                        const struct held *held, bool member)
 {
     if (((held->flags & HELD_MEMBER) != 0) == member)
         return;
     held_set_flag(&series->held, index, HELD_MEMBER, member);
-    series->changed = true;
-    series->changed_from_ms = held->key.ms < series->changed_from_ms ? held->key.ms : series->changed_from_ms;
-    series->changed_to_ms = held->key.ms > series->changed_to_ms ? held->key.ms : series->changed_to_ms;
-    series->dirty |= series__is_judged(series, names, &held->key);
+    series__note_change(series, names, &held->key);
 }
 
 void series__resolve_key(struct series *series, const struct names *names, size_t low, size_t high)
@@ -163,7 +169,7 @@ static bool mean_alias(struct resolution *r, size_t amendment)
         readings++;
     }
     if (readings == 0 || (!one_key && here == 0))
-        return false;
+        return (items[amendment].flags & HELD_AIMED) != 0;
     for (size_t i = first; i < r->carriers_count && r->carriers[i].alias == alias; i++) {
         const struct held *held = &items[r->carriers[i].item];
         if (unmarked(held) && (one_key || reading_key_equal(&held->key, &items[amendment].key)))

@@ -12,6 +12,8 @@ void series__resolve_key(struct series *series, const struct names *names, size_
 int64_t series__find_meant(const struct series *series, size_t count, bool *meant);
 /* Members of the whole series. */
 void series__resolve_all(struct series *series, const struct names *names);
+/* A member of this key came or went. */
+void series__note_change(struct series *series, const struct names *names, const struct reading_key *key);
 /* True when members of this key have been judged: a change here is one of the past. */
 bool series__is_judged(const struct series *series, const struct names *names, const struct reading_key *key);
 

@@ -151,11 +151,11 @@ def test_a_full_pool_refuses_enrolment_and_never_a_reading():
         enrolled = site.cluster.query("SELECT count(*) FROM vigie.patient", database="vigie")
         base.equal(int(enrolled[0][0]), 1000, "patients after a refused import")
         https, start = site.node.https(TOKEN), int(time.time() * 1000) - DAY
-        for batch in range(30):
+        for batch in range(110):  # 13 bytes a reading
             body = [message("E-%d" % (number + 100 * (batch % 10)),
                             check.to_text(start + batch * 60000),
                             *[{"code": "29463-7", "value": 70, "unit": "kg",
-                               "time": check.to_text(start + batch * 60000 + moment * 100)} for moment in range(60)])
+                               "time": check.to_text(start + batch * 60000 + moment * 100)} for moment in range(95)])
                     for number in range(100)]
             answer = https.post("/v1/readings", body)
             base.equal(answer.status, 200, "readings of a full pool", answer)

@@ -462,7 +462,65 @@ static void test_amendments_outlive_their_own_time(void)
     fixture_close(f);
 }
 
+#define HR(v, t, ...)                                                                                        \
+    fixture_offer(f, (struct offer){.parameter = "heart-rate", .value = v, .at = t, __VA_ARGS__})
+
+/* What comes too late to be judged changes no decision, not even by what it is called. */
+static void test_an_unjudged_reading_is_no_aim(void)
+{
+    const int L = 16 * DAY_MIN;
+    begin();
+    HR("130", 100);
+    TRACE_IS("raised high 100");
+    HR("130", 100, .received = 200, .status = "void", .issued = 200, .alias = 5);
+    TRACE_IS("~cancelled high 100 (void)");
+    HR("70", 90, .received = 90 + L + 1, .alias = 5);
+    CU_ASSERT(f->flags & FLAG_LATE_UNJUDGED);
+    HR("80", 95 + L, .status = "void"); /* of nothing: all is looked at again */
+    CU_ASSERT_STRING_EQUAL(fixture_trace_of(f, "t.hr"), "");
+    fixture_close(f);
+}
+
+/* A void whose reading is let go before it means nothing else from then on. */
+static void test_amendments_keep_their_aim(void)
+{
+    const int line = 2 * 16 * DAY_MIN;
+    begin();
+    HR("130", 1 * DAY_MIN, .alias = 22);
+    TRACE_IS("raised high 1440");
+    HR("130", 2 * DAY_MIN, .received = 3 * DAY_MIN, .alias = 22, .status = "void", .issued = 3 * DAY_MIN);
+    TRACE_IS("~cancelled high 1440 (void)");
+    HR("125", 2 * DAY_MIN, .received = 4 * DAY_MIN);
+    TRACE_IS("~raised high 2880");
+    HR("124", 1 * DAY_MIN + line + 60);
+    TRACE_IS("live high 47580");
+    HR("80", 1 * DAY_MIN + line + 61, .status = "void"); /* of nothing: all is looked at again */
+    TRACE_IS("");
+    fixture_close(f);
+}
+
+/* A preliminary and a final of one identity are one reading, with the identifier of the final alone. */
+static void test_one_identity_has_one_identifier(void)
+{
+    static const struct offer three[] = {
+        {.parameter = "heart-rate", .value = "130", .at = 20, .status = "preliminary", .alias = 7},
+        {.parameter = "heart-rate", .value = "130", .at = 20},
+        {.parameter = "heart-rate", .value = "130", .at = 15, .status = "void", .issued = 30, .alias = 7},
+    };
+    static const int orders[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    for (size_t o = 0; o < sizeof orders / sizeof orders[0]; o++) {
+        begin();
+        for (int i = 0; i < 3; i++)
+            fixture_offer_all(f, &three[orders[o][i]], 1, 40 + i);
+        EPISODES_ARE("t.hr high 20--1 open high@20");
+        fixture_close(f);
+    }
+}
+
 SUITE(engine_late) = {
+    {"an unjudged reading is no aim", test_an_unjudged_reading_is_no_aim},
+    {"amendments keep their aim", test_amendments_keep_their_aim},
+    {"one identity has one identifier", test_one_identity_has_one_identifier},
     {"amendments outlive their own time", test_amendments_outlive_their_own_time},
     {"void by identifier against a correction by key", test_void_by_identifier_against_a_correction_by_key},
     {"a late breach raises", test_late_breach_raises},
