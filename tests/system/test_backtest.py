@@ -26,7 +26,9 @@ def below(limit, **more):
 @functools.lru_cache(None)
 def site():
     place = sites.Site("backtest", settings={"node": {"test_clock": check.to_text(START)}})
-    rows = sites.organization_rows() + [sites.rule_row(sites.SILENCE), sites.rule_row(dict(below(70), requires_validation=False))]
+    rows = sites.organization_rows() + [sites.rule_row(sites.SILENCE)]
+    # a candidate takes the place of every version of the line
+    rows += [sites.rule_row(dict(below(limit), requires_validation=False)) for limit in (69, 70)]
     for ref in PATIENTS:
         rows += sites.patient_rows(ref, device=False)
     # a patient whose own limit stands above the line's
