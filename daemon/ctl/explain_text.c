@@ -60,9 +60,9 @@ static const char *const phrases[PHRASES][2] = {
     [PHRASE_INSIDE] = {"no breach", "pas de dépassement"},
     [PHRASE_BREACH] = {"breach, % in a row", "dépassement, % de suite"},
     [PHRASE_EXTREME] = {"% − % = %", "% − % = %"},
-    [PHRASE_REFERENCE] = {"% − % (reference) = %", "% − % (référence) = %"},
-    [PHRASE_SLOPE] = {"% a minute", "% par minute"},
-    [PHRASE_COUNTED] = {"% counted", "% comptées"},
+    [PHRASE_REFERENCE] = {"against the reference, % − % = %", "par rapport à la référence, % − % = %"},
+    [PHRASE_SLOPE] = {"on the side of the rule, a minute: %", "dans le sens de la règle, par minute : %"},
+    [PHRASE_COUNTED] = {"% of %", "% sur %"},
     [PHRASE_NO_RULE] = {"no version in force: not judged", "aucune version en vigueur : non jugée"},
     [PHRASE_LATE] = {"received late, on ", "reçue en retard, le "},
     [PHRASE_EVENTS] = {"What was decided:", "Ce qui a été décidé :"},
@@ -356,26 +356,54 @@ static void tell_measure(const struct teller *teller, const struct explained_ste
                 word(teller, reading_quarantine_text((enum quarantine_reason)step->quarantine)));
 }
 
+/* What the rule allows of a comparison, as it is written; NULL when another version judged, or none is
+ * written. */
+static const json_t *allowed(const struct teller *teller, const struct explained_step *step, const char *rise,
+                             const char *fall)
+{
+    const json_t *rule = json_object_get(teller->of->last, "rule");
+    bool same_version = json_integer_value(json_object_get(rule, "version")) == step->version;
+    bool low = strcmp(teller->of->side, "low") == 0;
+    const json_t *value = json_object_get(json_object_get(rule, "parameters"), low ? fall : rise);
+    return same_version && json_is_number(value) ? value : NULL;
+}
+
+/* " > 2,0" of a breach, " ≤ 2,0" of none. */
+static void tell_allowed(const struct teller *teller, const struct explained_step *step, const json_t *limit)
+{
+    if (limit == NULL)
+        return;
+    fputs(step->breach ? " > " : " ≤ ", teller->out);
+    tell_number(teller, limit);
+}
+
+/* How far a value went on the side of the rule: up from what was low, or down from what was high. */
+static void tell_difference(const struct teller *teller, const struct explained_step *step,
+                            enum phrase number)
+{
+    bool low = strcmp(teller->of->side, "low") == 0;
+    int64_t difference = low ? step->against - step->value : step->value - step->against;
+    say(teller, number, in_words(teller, low ? step->against : step->value).text,
+        in_words(teller, low ? step->value : step->against).text, in_words(teller, difference).text);
+    tell_allowed(teller, step, allowed(teller, step, "rise", "fall"));
+}
+
 static void tell_comparison(const struct teller *teller, const struct explained_step *step)
 {
-    static const struct {
-        const char *word;
-        enum phrase phrase;
-    } rows[] = {{"extreme", PHRASE_EXTREME},
-                {"reference", PHRASE_REFERENCE},
-                {"slope", PHRASE_SLOPE},
-                {"counted", PHRASE_COUNTED}};
-    for (size_t i = 0; step->compared != NULL && i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (strcmp(rows[i].word, step->compared) != 0)
-            continue;
-        fputs("  ", teller->out);
-        if (rows[i].phrase == PHRASE_COUNTED)
-            say(teller, PHRASE_COUNTED, in_digits(step->against).text, NULL, NULL);
-        else if (rows[i].phrase == PHRASE_SLOPE)
-            say(teller, PHRASE_SLOPE, in_words(teller, step->against).text, NULL, NULL);
-        else
-            say(teller, rows[i].phrase, in_words(teller, step->value).text,
-                in_words(teller, step->against).text, in_words(teller, step->value - step->against).text);
+    if (step->compared == NULL)
+        return;
+    fputs("  ", teller->out);
+    if (strcmp(step->compared, "counted") == 0) {
+        const json_t *times = allowed(teller, step, "times", "times");
+        say(teller, PHRASE_COUNTED, in_digits(step->against).text,
+            times == NULL ? "?" : in_digits(json_integer_value(times)).text, NULL);
+    } else if (strcmp(step->compared, "slope") == 0) {
+        bool low = strcmp(teller->of->side, "low") == 0;
+        say(teller, PHRASE_SLOPE, in_words(teller, low ? -step->against : step->against).text, NULL, NULL);
+        tell_allowed(teller, step, allowed(teller, step, "rise_per", "fall_per"));
+    } else {
+        bool own = strcmp(step->compared, "reference") == 0;
+        tell_difference(teller, step, own ? PHRASE_REFERENCE : PHRASE_EXTREME);
     }
 }
 

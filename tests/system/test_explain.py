@@ -207,8 +207,8 @@ def test_steps_name_what_each_reading_decided():
         kind = first["rule"]["kind"]
         if kind == "occurrences" or (first["patient"] == "P-1" and kind in ("change", "reference", "rate")):
             text += explain(other, "--lang", "fr")[1]
-    wanted = ("72,5 kg  72,5 − 70 = 2,5  dépassement", "72,5 − 70 (référence) = 2,5",
-                  "2,5 par minute", "2 comptées")
+    wanted = ("72,5 kg  72,5 − 70 = 2,5 > 2,0  dépassement", "71 − 70 = 1 ≤ 2,0  pas",
+              "référence, 72,5 − 70 = 2,5 > 1,5", "par minute : 2,5 > 2", "2 sur 2  dépassement")
     base.equal([shown for shown in wanted if shown not in text], [], "is not shown")
     status, french, _ = explain(episode, "--lang", "fr")
     base.equal(status, 0)
