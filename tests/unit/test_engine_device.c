@@ -1,6 +1,7 @@
 /* engine_device: the kind `event`, RULES.md section 3: devices' own alarms, kept as their makers classified
  * them. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/unit/engine_fixture.h"
@@ -599,6 +600,67 @@ static void test_many_at_once(void)
     fixture_close(f);
 }
 
+/* 4,096 device episodes from minute `at` on, each of one or two messages. */
+static void tell_4096(double at, bool ended)
+{
+    static struct message all[4096];
+    static char names[4096][16];
+    unsigned count = 0;
+    for (unsigned i = 0; i < 4096; i++) {
+        snprintf(names[i], sizeof names[i], "%g-%u", at, i);
+        all[count++] = (struct message){"lead", PHASE_START, at + i / 100.0, names[i], NULL};
+        if (ended)
+            all[count++] = (struct message){"lead", PHASE_END, at + 50 + i / 100.0, names[i], NULL};
+        if (count == 4096) {
+            tell_all(all, count, at + 100);
+            count = 0;
+        }
+    }
+}
+
+/* What is open is never forgotten: a rule that has 4,096 of it watches no more, and says so. */
+static void test_no_more_are_watched(void)
+{
+    begin(RULE(CLASSES));
+    tell_4096(1, false);
+    CU_ASSERT_EQUAL(f->count, 4096);
+    tell("lead", PHASE_START, 200);
+    CU_ASSERT_EQUAL(f->count, 4097);
+    CU_ASSERT_STRING_EQUAL(event_text(f->events[4096], "class"), "technical");
+    fixture_close(f);
+}
+
+/* What is long past makes room. */
+static void test_spent_ones_make_room(void)
+{
+    begin(RULE(CLASSES));
+    tell_4096(1, true);
+    CU_ASSERT_EQUAL(f->count, 8192);
+    for (; f->count > 0; f->count--) { /* the fixture holds no more */
+        json_decref(f->events[f->count - 1]);
+        free(f->texts[f->count - 1]);
+    }
+    tell("lead", PHASE_START, 80 * DAY_MIN);
+    CU_ASSERT_EQUAL(f->count, 2); /* the first is silence */
+    CU_ASSERT_STRING_EQUAL(event_text(f->events[1], "class"), "device");
+    fixture_close(f);
+}
+
+/* An assignment that changes asks whether something came of the device. */
+static void test_received(void)
+{
+    begin(RULE(CLASSES));
+    tell("lead", PHASE_START, 100);
+    for (unsigned minute = 99; minute <= 101; minute++) {
+        fixture_command(f, COMMAND_RECEIVED, 200, "{'patient_id':17,'device':'I','from':'%s','to':'%s'}",
+                        fixture_time(minute), fixture_time(minute + 1));
+        CU_ASSERT_STRING_EQUAL(f->reply, minute == 100 ? "{\"received\":true}" : "{\"received\":false}");
+    }
+    fixture_command(f, COMMAND_RECEIVED, 200, "{'patient_id':17,'device':'J'}");
+    CU_ASSERT_STRING_EQUAL(f->reply, "{\"received\":false}");
+    fixture_close(f);
+}
+
 /* What was let go is told from what never came, after a start too. */
 static void test_saved_and_loaded(void)
 {
@@ -644,6 +706,9 @@ SUITE(engine_device) = {
     {"what is let go", test_let_go},
     {"bounds", test_bounds},
     {"many at once", test_many_at_once},
+    {"no more are watched", test_no_more_are_watched},
+    {"spent ones make room", test_spent_ones_make_room},
+    {"received", test_received},
     {"many names", test_many_names},
     {"saved and loaded", test_saved_and_loaded},
     {NULL, NULL},
