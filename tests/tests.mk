@@ -50,7 +50,7 @@ tsan: ## unit and system tests under ThreadSanitizer, without suppressions for o
 	    setarch $$(uname -m) -R $(PYTHON) tests/run.py $(SANITIZED_TESTS)
 # What reaches alerting/: the units, the publisher against its brokers, the doors that lead to the engine.
 COVER_UNDER ?= 95
-COVER_TESTS ?= unit $(addprefix tests/,integration/test_publisher.py $(addprefix system/test_,alert_topic.py explain.py backtest.py peers.py presets.py \
+COVER_TESTS ?= unit $(addprefix tests/,integration/test_publisher.py $(addprefix system/test_,alert_topic.py alert_commands.py backtest.py device_events.py explain.py peers.py presets.py \
     registry.py regulation.py rules_cases.py rules_check.py rules_random.py silence_clock.py snapshot.py vigiectl.py))
 cover: ## lines and branches that tests reach: build/cover/summary.txt; fails under COVER_UNDER (95) % of branches of alerting/
 	@sh tests/deps.sh test

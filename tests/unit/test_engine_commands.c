@@ -229,7 +229,36 @@ static void test_suspensions(void)
     fixture_close(f);
 }
 
+/* In force, disabled, and one that begins tomorrow; one that ended without another is not told. */
+static void test_show(void)
+{
+    fixture_open_patient(f);
+    CU_ASSERT_EQUAL(fixture_rule(f, 1, 1, WEIGHT), OK);
+    CU_ASSERT_EQUAL(fixture_command(f, COMMAND_SHOW, 2, "{'patient_id':17}"), OK);
+    CU_ASSERT_TRUE(reply_has("'id':'t.w','in_force':true") ||
+                   reply_has("'id':'test.silence','in_force':true"));
+    CU_ASSERT_EQUAL(fixture_rule(f, 3, 3,
+                                 "{'id':'t.w','kind':'change','parameter':'body-weight','unit':'kg','rise':2,"
+                                 "'within':'84h','priority':'low','enabled':false}"),
+                    OK);
+    CU_ASSERT_EQUAL(fixture_rule(f, 4, 4 + DAY_MIN,
+                                 "{'id':'a.later','kind':'change','parameter':'body-weight','unit':'kg',"
+                                 "'rise':2,'within':'84h','priority':'low'}"),
+                    OK);
+    CU_ASSERT_EQUAL(fixture_command(f, COMMAND_SHOW, 5, "{'patient_id':17}"), OK);
+    CU_ASSERT_TRUE(reply_has("'id':'a.later','in_force':false"));
+    CU_ASSERT_EQUAL(fixture_rule(f, 6, 6, "{'id':'a.later','inherit':true}"), OK);
+    CU_ASSERT_EQUAL(fixture_rule(f, 6, 6, "{'id':'t.w','inherit':true}"), OK);
+    fixture_command(f, COMMAND_LEFT, 7, "{'patient_id':17,'at':'%s'}", fixture_time(2 * DAY_MIN));
+    fixture_tick(f, 3 * DAY_MIN);
+    CU_ASSERT_EQUAL(fixture_command(f, COMMAND_SHOW, 3 * DAY_MIN, "{'patient_id':17}"), OK);
+    CU_ASSERT_FALSE(reply_has("a.later"));
+    CU_ASSERT_TRUE(reply_has("'left_at':'2026-06-03"));
+    fixture_close(f);
+}
+
 SUITE(engine_commands) = {
+    {"what is shown", test_show},
     {"every reason", test_reasons},
     {"texts too long for an event", test_long_text},
     {"suspensions beyond their bounds", test_suspensions},
