@@ -95,7 +95,7 @@ check: ## unit tests and lints, under a minute, no servers
 
 test: ## everything: installs what is missing, builds, runs every test against real servers
 	@sh tests/deps.sh test
-	@$(MAKE) --no-print-directory $(JOBS) all $(BUILD)/unit $(BUILD)/mock-broker $(BUILD)/crash-states $(BUILD)/malloc-trap.so $(BUILD)/sandbox
+	@$(MAKE) --no-print-directory $(JOBS) all $(BUILD)/unit $(BUILD)/mock-broker $(BUILD)/crash-states $(BUILD)/malloc-trap.so $(BUILD)/sandbox $(BUILD)/agree
 	@/usr/bin/python3 tests/run.py
 
 install: all ## DESTDIR install of programs, example configuration, presets, examples, unit, user and directories

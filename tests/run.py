@@ -30,6 +30,7 @@ GROUPS = {
     "lint":        (300, ["tests/lint/*.sh", "tests/lint/*.py"], "tests/harness/test_*.py"),
     "unit":        (300, [BUILD + "/unit"], None),
     "oracle":      (300, [], "tests/oracle/test_*.py"),
+    "reference":   (600, [], "tests/reference/test_*.py"),
     "crash":       (300, ["tests/crash/run.sh"], None),
     "fuzz":        (600, ["tests/fuzz/run.sh"], None),
     "integration": (300, [], "tests/integration/test_*.py"),

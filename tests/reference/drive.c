@@ -177,7 +177,7 @@ static void tick(struct drive *drive, int64_t now_ms, enum tick_kind kind)
 {
     int64_t up_ms = kind == TICK_RUNNING ? now_ms - drive->now_ms : 0;
     for (bool more = true; more; up_ms = 0, kind = TICK_RUNNING) {
-        topic_begin_unit(drive->topic, now_ms);
+        topic_begin_unit(drive->topic, now_ms, false);
         more = engine_tick(drive->engine, now_ms, up_ms, kind);
     }
     drive->now_ms = now_ms;
@@ -189,7 +189,7 @@ static void command(struct drive *drive, enum command_kind kind, const struct bu
     struct command one = {.kind = kind};
     drive->said_ms = drive->now_ms;
     buffer_append(&one.json, json->data, json->size);
-    topic_begin_unit(drive->topic, drive->now_ms);
+    topic_begin_unit(drive->topic, drive->now_ms, true);
     engine_command(drive->engine, &one, drive->now_ms);
     look_at_laws(drive);
     if (one.outcome != OK) {
@@ -404,7 +404,7 @@ static size_t tell_request(struct drive *drive, size_t first)
     drive->heard_ms = drive->now_ms;
     struct patient *patient = engine_patient(drive->engine, PATIENT_ID + act->patient);
     if (patient != NULL && drive->now_ms < drive->facts[act->patient].left_at) {
-        topic_begin_unit(drive->topic, drive->now_ms);
+        topic_begin_unit(drive->topic, drive->now_ms, true);
         engine_decide(drive->engine, patient, heads, tails, 0, drive->now_ms);
         look_at_laws(drive);
         for (uint32_t i = 0; i < count; i++) {
@@ -451,7 +451,7 @@ static void tell_message(struct drive *drive, const struct act *act)
     struct patient *patient = engine_patient(drive->engine, PATIENT_ID + act->patient);
     if (patient == NULL || drive->now_ms >= drive->facts[act->patient].left_at)
         return;
-    topic_begin_unit(drive->topic, drive->now_ms);
+    topic_begin_unit(drive->topic, drive->now_ms, true);
     engine_decide(drive->engine, patient, &head, tail, 0, drive->now_ms);
     look_at_laws(drive);
     fact.received_at = drive->now_ms;

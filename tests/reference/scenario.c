@@ -298,6 +298,7 @@ static void draw_references(struct maker *maker, int parameter)
                 (struct fact_dated){.parameter = parameter,
                                     .value = grid_value(maker, parameter, -2, 2),
                                     .from = act.at + MS_HOUR * PICK(&maker->dice, -150, -72, -24, 0, 0, 24)};
+            act.dated.from -= (act.dated.from - scenario->begin) % maker->pace; /* where readings are */
             add(maker, act);
         }
 }

@@ -34,9 +34,11 @@ struct topic {
     uint64_t events, unit;
     int64_t now_ms, unit_measured;
     char unit_rule[64];
+    const char *unit_event;
     int unit_rank, unit_side;
-    bool unit_began;
+    bool unit_began, ordered;
     int open[TOPIC_PATIENTS][TOPIC_RULES][BOTH + 1];
+    int owed; /* of this unit: `amended` that end or raise an open episode, without the event that says so */
     char broken[1024];
 };
 
@@ -195,7 +197,7 @@ static void check_order(struct topic *topic, const char *json, const json_t *eve
     const char *rule = text_of(json_object_get(event, "rule"), "id");
     int64_t measured = time_of(json_object_get(event, "measured_at"));
     int rank = kind != EVENT_CANCELLED;
-    if (topic->unit_began) {
+    if (topic->unit_began && topic->ordered) {
         int order = topic->unit_rank != rank ? topic->unit_rank - rank : 0;
         if (order == 0 && topic->unit_measured != measured)
             order = topic->unit_measured > measured ? 1 : -1;
@@ -204,10 +206,12 @@ static void check_order(struct topic *topic, const char *json, const json_t *eve
         if (order == 0)
             order = topic->unit_side - side;
         if (order > 0)
-            breaks(topic, json, "order within a unit");
+            breaks(topic, json, "order within a unit: after %s of %s at %lld", topic->unit_event,
+                   topic->unit_rule, (long long)topic->unit_measured);
     }
     topic->unit_began = true;
     topic->unit_rank = rank;
+    topic->unit_event = event_word((enum event_kind)kind);
     topic->unit_measured = measured;
     topic->unit_side = side == BOTH ? -1 : side;
     snprintf(topic->unit_rule, sizeof topic->unit_rule, "%s", rule);
@@ -261,6 +265,9 @@ static void check_state(struct topic *topic, const char *json, const json_t *eve
 /* At most one open episode of a rule, side and patient when a unit is over. */
 static void end_unit(struct topic *topic)
 {
+    if (topic->owed > 0)
+        breaks(topic, "", "an amended episode ended or rose, and no event of its own says so");
+    topic->owed = 0;
     for (int patient = 0; patient < TOPIC_PATIENTS; patient++)
         for (int number = 0; number < TOPIC_RULES; number++)
             for (int side = LOW; side <= HIGH; side++)
@@ -316,6 +323,14 @@ static void take(struct topic *topic, const struct alert_event *head, const char
         breaks(topic, json, "state or side is no word of the contract");
     else
         check_state(topic, json, event, known, kind);
+    bool ended = known->state_told == STATE_OPEN && known->state != STATE_OPEN;
+    bool rose =
+        known->state == STATE_OPEN && after > known->priority_told && known->merged_unit != topic->unit;
+    if (kind == EVENT_AMENDED)
+        topic->owed += ended || rose;
+    else if (known->last_event == EVENT_AMENDED &&
+             (kind == EVENT_ESCALATED || kind == EVENT_CLEARED || kind == EVENT_CLOSED))
+        topic->owed--;
     known->last_event = kind;
     if (kind == EVENT_CANCELLED && strcmp(text_of(event, "reason"), "merged") == 0 &&
         known->state_told == STATE_OPEN) {
@@ -325,11 +340,12 @@ static void take(struct topic *topic, const struct alert_event *head, const char
     }
 }
 
-void topic_begin_unit(struct topic *topic, int64_t now_ms)
+void topic_begin_unit(struct topic *topic, int64_t now_ms, bool ordered)
 {
     end_unit(topic);
     topic->now_ms = now_ms;
     topic->unit_began = false;
+    topic->ordered = ordered;
     topic->unit++;
 }
 

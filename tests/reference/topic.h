@@ -12,8 +12,9 @@ struct topic;
 struct topic *topic_new(void);
 void topic_free(struct topic *topic);
 
-/* A unit of decision begins: its events have an order. */
-void topic_begin_unit(struct topic *topic, int64_t now_ms);
+/* A unit of decision begins. Events of a request or command are in order; a tick decides one thing after the
+ * other, each at its time. */
+void topic_begin_unit(struct topic *topic, int64_t now_ms, bool ordered);
 void topic_take(struct topic *topic, const struct alert_event *head, const char *json, size_t size);
 
 /* The first law that was broken, empty when none was. */
