@@ -270,7 +270,7 @@ static void carry_suspension(struct engine *engine, struct fields *fields)
         return;
     if (is_too_long(&track->silence->suspensions, from_ms, until_ms))
         technical_suspended(engine, patient, until_ms);
-    silence_suspend(engine, track, from_ms, until_ms);
+    silence_suspend(engine, track, from_ms, until_ms, author, reason);
     patient_schedule(engine, patient);
     fields_answer(fields, fields->commit_ms, from_ms, moved);
 }

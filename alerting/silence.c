@@ -426,7 +426,8 @@ void silence_receive(struct engine *engine, struct track *track)
     reschedule(engine, track);
 }
 
-void silence_suspend(struct engine *engine, struct track *track, int64_t from_ms, int64_t until_ms)
+void silence_suspend(struct engine *engine, struct track *track, int64_t from_ms, int64_t until_ms,
+                     const char *author, const char *reason)
 {
     struct silence *silence = track->silence;
     bool already = spans_touch(&silence->suspensions, engine->unit.now_ms, engine->unit.now_ms + 1);
@@ -436,6 +437,8 @@ void silence_suspend(struct engine *engine, struct track *track, int64_t from_ms
         struct pending *pending = ledger_act(engine, ledger_of(track), open, EVENT_SUSPENDED);
         pending->basis.at_ms = engine->unit.now_ms;
         pending->until_ms = until_ms;
+        pending->author = author;
+        pending->reason = reason;
         silence->edge_ms = engine->unit.now_ms;
     }
     silence_schedule(engine, track);

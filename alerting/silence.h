@@ -15,8 +15,10 @@ void silence_schedule(struct engine *engine, struct track *track);
 void silence_receive(struct engine *engine, struct track *track);
 /* Decides the one thing that is due, at due_ms < limit. */
 void silence_expire(struct engine *engine, struct track *track);
-/* A suspension (its beginning at the command's commit or later): the event, if it begins now and one is open.
- */
-void silence_suspend(struct engine *engine, struct track *track, int64_t from_ms, int64_t until_ms);
+/* A suspension (its beginning at the command's commit or later): the event, if it begins now and one is open,
+ * which names author and reason (borrowed until the end of the unit); what begins later is a tick's and names
+ * none. */
+void silence_suspend(struct engine *engine, struct track *track, int64_t from_ms, int64_t until_ms,
+                     const char *author, const char *reason);
 
 #endif

@@ -188,9 +188,12 @@ static int act(struct ctl *ctl, const char *verb, int argc, char **argv)
     uint8_t episode[UUID_BYTES];
     if (ctl_parse(argc, argv, options, &arguments) != OK)
         return EX_USAGE;
-    if (arguments.count != 1 || uuid_parse(arguments.items[0], strlen(arguments.items[0]), episode) != OK)
-        return ctl_fail(ERR_USAGE, "arguments", arguments.count == 1 ? arguments.items[0] : "another number",
-                        "the id of one episode", "vigiectl alerts --open shows them");
+    if (arguments.count != 1)
+        return ctl_fail(ERR_USAGE, "arguments", "another number", "the id of one episode",
+                        "vigiectl alerts --open shows them");
+    if (uuid_parse(arguments.items[0], strlen(arguments.items[0]), episode) != OK)
+        return ctl_fail(ERR_NOT_FOUND, "episode", arguments.items[0], "the id of an episode",
+                        "vigiectl alerts --open shows them");
     return ask_of_episode(ctl, verb, episode, &words);
 }
 

@@ -58,9 +58,11 @@ int ctl_explain(struct ctl *ctl, int argc, char **argv)
     uint8_t episode[UUID_BYTES];
     if (ctl_parse(argc, argv, options, &arguments) != OK || read_language(lang, &language) != OK)
         return EX_USAGE;
-    if (arguments.count != 1 || uuid_parse(arguments.items[0], strlen(arguments.items[0]), episode) != OK)
-        return ctl_fail(ERR_USAGE, "arguments", arguments.count == 1 ? arguments.items[0] : "another number",
-                        "the id of one episode", "vigiectl alerts shows them");
+    if (arguments.count != 1)
+        return ctl_fail(ERR_USAGE, "arguments", "another number", "the id of one episode",
+                        "vigiectl alerts shows them");
+    if (uuid_parse(arguments.items[0], strlen(arguments.items[0]), episode) != OK)
+        return fail(ERR_NOT_FOUND, arguments.items[0], NULL); /* what is no id is the id of no episode */
     struct engine_settings settings = ctl_engine_settings(ctl->config);
     struct explanation *explanation = NULL;
     struct history *history = NULL;

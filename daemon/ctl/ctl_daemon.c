@@ -44,7 +44,10 @@ static void print_refusal(const struct ctl_call *call, const struct admin_reply 
     fprintf(stderr, "%s, found %s, expected %s, %s\n", what, found == NULL ? number : found,
             member(body, "expected",
                    is_unknown ? "a patient or an episode that exists" : "a request that the daemon accepts"),
-            member(body, "hint", is_unknown ? "check how it is written" : "see its log"));
+            member(body, "hint",
+                   is_unknown                                  ? "check how it is written"
+                   : json_object_get(body, "expected") != NULL ? "see --help behind the command"
+                                                               : "see its log"));
     json_decref(body);
 }
 

@@ -233,7 +233,7 @@ def test_unknown_episode_and_wrong_usage():
     status, _, errors = explain("00000000-0000-8000-8000-000000000000")
     base.equal(status, 66, errors)
     base.check("vigiectl alerts" in errors, errors)
-    base.equal(explain("P-1")[0], 64)
+    base.equal(explain("P-1")[0], 66, "what is no id is the id of no episode")
     base.equal(explain("00000000-0000-8000-8000-000000000000", "--lang", "de")[0], 64)
 
 

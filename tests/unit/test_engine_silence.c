@@ -180,7 +180,9 @@ static void test_suspended_and_resumed(void)
                         fixture_time(3900), fixture_time(4100)),
         OK);
     CU_ASSERT_PTR_NOT_NULL(strstr(f->reply, "\"moved\":true"));
-    SILENCE_IS("suspended high 4000");
+    SILENCE_IS("suspended high 4000 (r)");
+    CU_ASSERT_STRING_EQUAL(event_text(fixture_last(f, "suspended"), "author"), "N");
+    CU_ASSERT_STRING_EQUAL(event_text(fixture_last(f, "suspended"), "reason"), "r");
     fixture_close(f);
 }
 
