@@ -318,17 +318,18 @@ struct track *archive_track(struct archive *a, struct track *track)
     unsigned sides = track->sides;
     archive_unsigned(a, &sides, 1u << SIDE_COUNT);
     track->sides = (uint8_t)sides;
-    if (!a->writing && sides != 0 && track->days == NULL && !judges_readings((enum rule_kind)track->kind))
+    if (!a->writing && sides != 0 && !track_judges_days(track) &&
+        !judges_readings((enum rule_kind)track->kind))
         archive_fault(a);
     for (unsigned i = 0; i < SIDE_COUNT; i++)
         archive_side(a, track, i);
-    if (track->silence != NULL)
+    if (track->kind == RULE_SILENCE)
         archive_silence(a, track->silence);
     if (track->kind == RULE_EVENT)
         archive_alarms(a, track);
     if (!a->writing && !a->bad && !timeline_fits(track))
         archive_fault(a);
-    if (track->days != NULL)
+    if (track_judges_days(track))
         archive_day_track(a, track);
     return track;
 }

@@ -125,7 +125,7 @@ static void carry_patient(struct engine *engine, struct fields *fields)
     for (size_t i = 0; i < patient->tracks_count; i++)
         if (patient->tracks[i]->kind == RULE_SILENCE)
             silence_schedule(engine, patient->tracks[i]);
-        else if (patient->tracks[i]->days != NULL)
+        else if (track_judges_days(patient->tracks[i]))
             day_track_schedule(patient->tracks[i]);
     patient_schedule(engine, patient);
     bool given = field_instant(fields, "enrolled_at", INSTANT_NONE) != INSTANT_NONE;

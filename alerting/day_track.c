@@ -13,11 +13,6 @@
 
 enum { EVIDENCE_DAYS = 31 }; /* figures kept before the base: an event shows the days of a run */
 
-bool rule_kind_has_days(enum rule_kind kind)
-{
-    return kind == RULE_DAILY || kind == RULE_VARIATION || kind == RULE_BASELINE;
-}
-
 void day_track_init(struct track *track)
 {
     struct days *days = track->days = zeroed(sizeof *days);
@@ -30,7 +25,7 @@ void day_track_init(struct track *track)
 
 void day_track_deinit(struct track *track)
 {
-    if (track->days == NULL)
+    if (!track_judges_days(track))
         return;
     slab_give(track->days->figures.items);
     slab_give(track->days);

@@ -14,7 +14,6 @@
 
 #include "alerting/episodes.h"
 
-bool rule_kind_has_days(enum rule_kind kind);
 /* Makes track->days; frees them. */
 void day_track_init(struct track *track);
 void day_track_deinit(struct track *track);

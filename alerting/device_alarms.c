@@ -73,7 +73,7 @@ static void alarm_free(struct device_alarm *alarm, struct engine *engine)
 
 void device_alarms_free(struct track *track, struct engine *engine)
 {
-    if (track->alarms == NULL)
+    if (track->kind != RULE_EVENT || track->alarms == NULL)
         return;
     for (size_t i = 0; i < track->alarms->count; i++)
         alarm_free(track->alarms->items[i], engine);

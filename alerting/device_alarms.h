@@ -9,7 +9,7 @@
 
 static inline size_t device_alarms_count(const struct track *track)
 {
-    return track->alarms == NULL ? 0 : track->alarms->count;
+    return track->kind != RULE_EVENT || track->alarms == NULL ? 0 : track->alarms->count;
 }
 struct device_alarm *device_alarms_find(const struct track *track, uint32_t device, uint32_t episode);
 /* One that is not there; NULL when the rule has all alarms that it may have, which a technical alert tells.

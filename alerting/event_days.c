@@ -43,7 +43,7 @@ void event_days(struct buffer *json, const struct pending *pending)
         ledger->technical >= 0 ? NULL : patient_track(ledger->patient, ledger->rule_id);
     bool rests = basis->has_reading && basis->basis == BASIS_DAYS;
     int64_t total = 0, index = 0;
-    if (track == NULL || track->days == NULL)
+    if (track == NULL || !track_judges_days(track))
         return;
     for (int64_t day = basis->first.ms; rests && day <= basis->deciding.ms; day++)
         total += shown(track, basis, day) != NULL;

@@ -135,7 +135,7 @@ void patient_let_go(struct engine *engine, struct patient *patient, struct serie
     if (count == first)
         return;
     for (size_t i = 0; i < patient->tracks_count; i++)
-        if (patient->tracks[i]->parameter == series->parameter && patient->tracks[i]->days == NULL)
+        if (patient->tracks[i]->parameter == series->parameter && !track_judges_days(patient->tracks[i]))
             track_let_go(engine, patient->tracks[i], series, count, cut_ms);
     series_drop(series, count, cut_ms);
 }
@@ -270,7 +270,7 @@ static void follow_timeline(struct engine *engine, struct patient *patient, stru
         return;
     }
     const struct series *series = patient_series(patient, track->parameter);
-    if (track->days != NULL) {
+    if (track_judges_days(track)) {
         day_track_follow(engine, track, series);
         return;
     }
@@ -360,7 +360,7 @@ void patient_judge(struct engine *engine, struct patient *patient, struct series
     series_look_behind(series, &patient->names);
     for (uint64_t left = series->tracks; left != 0; left &= left - 1) {
         struct track *track = patient->tracks[__builtin_ctzll(left)];
-        if (track->days != NULL)
+        if (track_judges_days(track))
             day_track_judge(engine, track, series);
         else
             track_judge(engine, track, series);
@@ -372,7 +372,7 @@ static int64_t due_of(const struct track *track)
 {
     return track->kind == RULE_SILENCE ? track->silence->due_ms
            : track->kind == RULE_EVENT ? device_due_ms(track)
-           : track->days != NULL       ? day_track_due_ms(track)
+           : track_judges_days(track)  ? day_track_due_ms(track)
                                        : track_due_ms(track);
 }
 
@@ -420,7 +420,7 @@ void patient_expire(struct engine *engine, struct patient *patient)
             silence_expire(engine, track);
         else if (track->kind == RULE_EVENT)
             device_pass(engine, track, due_ms);
-        else if (track->days != NULL)
+        else if (track_judges_days(track))
             day_track_expire(engine, track, patient_series(patient, track->parameter));
         else
             track_pass(engine, track, patient_series(patient, track->parameter), due_ms);

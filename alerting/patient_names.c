@@ -2,6 +2,7 @@
  * has made up more than a thousand of them, and again when they have doubled. */
 #include <stdlib.h>
 
+#include "alerting/device_alarms.h"
 #include "alerting/grow.h"
 #include "alerting/patient.h"
 
@@ -78,7 +79,7 @@ static void name_track(bool *named, const struct track *track)
 {
     for (unsigned side = 0; side < SIDE_COUNT; side++)
         name_side(named, (enum rule_kind)track->kind, track->side[side]);
-    for (size_t i = 0; track->alarms != NULL && i < track->alarms->count; i++)
+    for (size_t i = 0; i < device_alarms_count(track); i++)
         name_alarm(named, track->alarms->items[i]);
 }
 

@@ -62,10 +62,22 @@ struct track {           /* a rule of a patient */
     uint8_t kind;       /* enum rule_kind */
     uint8_t sides;      /* 1 << side: some version has it */
     struct track_side *side[SIDE_COUNT];
-    struct silence *silence;      /* of that kind; its ledger is that of side[0] */
-    struct device_alarms *alarms; /* of the kind event; NULL: none yet */
-    struct days *days;            /* of kinds that judge days */
+    union {                           /* by kind */
+        struct silence *silence;      /* its ledger is that of side[0] */
+        struct device_alarms *alarms; /* of the kind event; NULL: none yet */
+        struct days *days;            /* of kinds that judge days */
+    };
 };
+static_assert(sizeof(struct track) <= 64, "every patient has one a rule, whether anything ever comes or not");
+
+static inline bool rule_kind_has_days(enum rule_kind kind)
+{
+    return kind == RULE_DAILY || kind == RULE_VARIATION || kind == RULE_BASELINE;
+}
+static inline bool track_judges_days(const struct track *track)
+{
+    return rule_kind_has_days((enum rule_kind)track->kind);
+}
 
 struct technical { /* an open or held technical alert */
     struct ledger ledger;

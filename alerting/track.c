@@ -40,7 +40,7 @@ struct track_side *track_side(struct track *track, unsigned number)
         .side = track->kind == RULE_SILENCE ? SIDE_NONE : (enum rule_side)number,
         .class = track->kind == RULE_SILENCE ? ALERT_SILENCE : ALERT_CLINICAL,
         .beginning = track->kind == RULE_SILENCE ? BEGAN_LAST_SEEN
-                     : track->days != NULL       ? BEGAN_DAY
+                     : track_judges_days(track)  ? BEGAN_DAY
                                                  : BEGAN_READING,
         .parameter = (enum parameter)track->parameter,
         .technical = -1,
@@ -71,9 +71,10 @@ void track_free(struct track *track, struct engine *engine)
 {
     for (unsigned i = 0; i < SIDE_COUNT; i++)
         side_free(track->side[i], (enum rule_kind)track->kind, engine);
-    if (track->silence != NULL)
+    if (track->kind == RULE_SILENCE) {
         spans_deinit(&track->silence->suspensions);
-    slab_give(track->silence);
+        slab_give(track->silence);
+    }
     device_alarms_free(track, engine);
     day_track_deinit(track);
     timeline_deinit(&track->timeline);

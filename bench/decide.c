@@ -20,6 +20,7 @@ static const char help[] =
     "\n"
     "  --patients N      default 100000, each with 4 series\n"
     "  --rounds N        readings of each series that are measured; default 8, after 16 that fill it\n"
+    "  --kinds all       a rule of every kind beside the silence, change and three limit rules\n"
     "  --json FILE       write the result as JSON; - is standard output\n";
 
 enum {
@@ -62,6 +63,23 @@ static const char *const rules[] = {
     "\"levels\":[{\"priority\":\"high\",\"below\":88}]}",
 };
 
+/* The other kinds, each on one of the series: --kinds all. */
+static const char *const further_rules[] = {
+    "{\"id\":\"b.lows\",\"line\":\"b\",\"kind\":\"occurrences\",\"parameter\":\"glucose-blood\",\"unit\":"
+    "\"mg/dL\",\"below\":70,\"times\":3,\"within\":\"14d\",\"priority\":\"medium\"}",
+    "{\"id\":\"b.dry-weight\",\"line\":\"b\",\"kind\":\"reference\",\"parameter\":\"body-weight\",\"unit\":"
+    "\"kg\",\"rise\":2.5,\"priority\":\"medium\"}",
+    "{\"id\":\"b.falling\",\"line\":\"b\",\"kind\":\"rate\",\"parameter\":\"spo2\",\"unit\":\"%\","
+    "\"fall_per\":1,\"within\":\"6h\",\"readings\":3,\"priority\":\"medium\"}",
+    "{\"id\":\"b.pressure-week\",\"line\":\"b\",\"kind\":\"daily\",\"parameter\":\"bp-systolic\",\"unit\":"
+    "\"mm[Hg]\",\"statistic\":\"mean\",\"above\":150,\"days\":7,\"priority\":\"low\"}",
+    "{\"id\":\"b.weight-day\",\"line\":\"b\",\"kind\":\"variation\",\"parameter\":\"body-weight\",\"unit\":"
+    "\"kg\",\"statistic\":\"median\",\"rise\":1.5,\"priority\":\"low\"}",
+    "{\"id\":\"b.spo2-usual\",\"line\":\"b\",\"kind\":\"baseline\",\"parameter\":\"spo2\",\"unit\":\"%\","
+    "\"statistic\":\"median\",\"fall\":4,\"over\":14,\"min_days\":5,\"priority\":\"low\"}",
+    "{\"id\":\"b.device\",\"line\":\"b\",\"kind\":\"event\",\"classes\":{\"*\":\"low\"}}",
+};
+
 struct result {
     double idle_bytes, active_bytes;  /* a patient: nothing held, one reading of each series */
     double held_bytes, dense_bytes;   /* a further reading, one of a dense series */
@@ -71,6 +89,7 @@ struct result {
 
 struct work {
     const char *json;
+    bool all_kinds;
     unsigned patients, rounds;
     struct slab *slab;
     struct engine *engine;
@@ -121,6 +140,18 @@ static void enrol(struct work *work, int64_t patient_id)
     order_engine(work, COMMAND_PATIENT, json);
 }
 
+static void order_rules(struct work *work, const char *const *list, size_t count, size_t version)
+{
+    char json[1024];
+    for (size_t i = 0; i < count; i++) {
+        snprintf(json, sizeof json,
+                 "{\"command\":\"rule\",\"layer\":\"line\",\"scope\":\"b\",\"version\":%zu,\"author\":\"a\","
+                 "\"role\":\"system\",\"reason\":\"r\",\"rule\":%s}",
+                 version + i, list[i]);
+        order_engine(work, COMMAND_RULE, json);
+    }
+}
+
 static void open_engine(struct work *work)
 {
     struct engine_settings settings = {
@@ -130,16 +161,11 @@ static void open_engine(struct work *work)
         .node = "bench",
     };
     struct engine_out out = {.event = on_event, .context = work};
-    char json[1024];
     work->engine = engine_new(&settings, &out);
     engine_tick(work->engine, BEGIN_MS, 0, TICK_START);
-    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
-        snprintf(json, sizeof json,
-                 "{\"command\":\"rule\",\"layer\":\"line\",\"scope\":\"b\",\"version\":%zu,\"author\":\"a\","
-                 "\"role\":\"system\",\"reason\":\"r\",\"rule\":%s}",
-                 i + 1, rules[i]);
-        order_engine(work, COMMAND_RULE, json);
-    }
+    order_rules(work, rules, sizeof rules / sizeof rules[0], 1);
+    if (work->all_kinds)
+        order_rules(work, further_rules, sizeof further_rules / sizeof further_rules[0], 100);
     uint64_t before = used_bytes(work);
     for (unsigned i = 1; i <= work->patients; i++)
         enrol(work, i);
@@ -414,11 +440,10 @@ static int measure(struct work *work)
 
 int bench_decide(int argc, char **argv)
 {
-    static const struct option table[] = {{"patients", required_argument, NULL, 'p'},
-                                          {"rounds", required_argument, NULL, 'r'},
-                                          {"json", required_argument, NULL, 'j'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option table[] = {
+        {"patients", required_argument, NULL, 'p'}, {"rounds", required_argument, NULL, 'r'},
+        {"kinds", required_argument, NULL, 'k'},    {"json", required_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0}};
     static struct work work = {.patients = 100000, .rounds = 8};
     for (int id; (id = getopt_long(argc, argv, "", table, NULL)) != -1;) {
         if (id == 'h') {
@@ -429,10 +454,12 @@ int bench_decide(int argc, char **argv)
             work.patients = (unsigned)strtoul(optarg, NULL, 10);
         else if (id == 'r')
             work.rounds = (unsigned)strtoul(optarg, NULL, 10);
+        else if (id == 'k')
+            work.all_kinds = strcmp(optarg, "all") == 0;
         else if (id == 'j')
             work.json = optarg;
-        if (id == '?' || work.patients == 0 || work.patients > 4000000 || work.rounds == 0 ||
-            work.rounds > 200) {
+        if (id == '?' || (id == 'k' && !work.all_kinds) || work.patients == 0 || work.patients > 4000000 ||
+            work.rounds == 0 || work.rounds > 200) {
             fprintf(stderr, "vigie-bench: wrong option, hint: vigie-bench decide --help\n");
             return 64;
         }
