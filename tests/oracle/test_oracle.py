@@ -248,7 +248,7 @@ MUTATIONS = [
     ("if breach is None:\n            continue", "breach = bool(breach)"),
     ("if old == 0:", "if False:"),
     ("delta * 100 * 1000000 > share", "delta * 100 * 1000000 >= share"),
-    ("clearing >= rule.get(\"clear_count\", 1)", "clearing >= 1"),
+    ("clearing >= needed", "clearing >= 1"),
     ("final.alias == reading.alias", "True"),
     ("amendment.status == \"void\",", "amendment.status != \"void\","),
     ("amendment.issued if amendment.issued is not None else FOREVER", "0"),
