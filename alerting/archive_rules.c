@@ -179,6 +179,7 @@ static void archive_version_itself(struct archive *a, struct rule_version *versi
     archive_instant(a, &version->commit_ms);
     archive_instant(a, &version->valid_from_ms);
     archive_bool(a, &version->moved);
+    archive_number(a, &version->ordinal);
     archive_owned(a, &version->author, false);
     archive_owned(a, &version->role, false);
     archive_owned(a, &version->reason, false);
@@ -215,7 +216,9 @@ static void read_definition(struct archive *a, struct rulebook *book, struct arc
             rule_version_free(version);
             break;
         }
+        uint64_t ordinal = version->ordinal;
         rulebook_add(book, scope, version);
+        version->ordinal = ordinal;
         number_version(versions, version);
         /* Two definitions of one rule, two rules in one, or not in their order. */
         const struct definition *last = book->items[book->count - 1];

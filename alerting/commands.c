@@ -192,8 +192,8 @@ static void carry_confirmation(struct engine *engine, struct fields *fields)
     }
     bool moved = asked_ms != INSTANT_NONE && asked_ms < fields->commit_ms;
     int64_t from_ms = asked_ms == INSTANT_NONE || moved ? fields->commit_ms : asked_ms;
-    struct confirmation confirmation = {from_ms, fields->commit_ms, asked_ms, line,
-                                        (char *)(uintptr_t)author};
+    struct confirmation confirmation = {from_ms, fields->commit_ms,        asked_ms, engine->rules.versions,
+                                        line,    (char *)(uintptr_t)author};
     if (!has_confirmation(patient, &confirmation)) {
         confirmation.line = words_keep(&engine->words, line);
         confirmation.author = copied(author);

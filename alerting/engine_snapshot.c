@@ -177,6 +177,7 @@ static void archive_confirmations(struct archive *a, struct patient *patient)
         archive_instant(a, &confirmation->from_ms);
         archive_instant(a, &confirmation->commit_ms);
         archive_instant(a, &confirmation->asked_ms);
+        archive_number(a, &confirmation->versions);
         archive_word(a, &confirmation->line);
         archive_owned(a, &confirmation->author, false);
         patient->confirmations_count = a->writing ? count : i + 1;

@@ -17,7 +17,7 @@
 
 #include "alerting/engine.h"
 
-enum { ENGINE_SNAPSHOT_FORMAT = 3 }; /* of these bytes; a reader refuses all others */
+enum { ENGINE_SNAPSHOT_FORMAT = 4 }; /* of these bytes; a reader refuses all others */
 
 struct archive;
 struct archive *engine_archive_new(struct engine *engine);

@@ -115,5 +115,5 @@ void rulebook_add(struct rulebook *book, const char *scope, struct rule_version 
     definition->versions = grow(definition->versions, definition->count + 1, &definition->capacity,
                                 sizeof definition->versions[0]);
     definition->versions[definition->count++] = version;
-    book->versions++;
+    version->ordinal = ++book->versions;
 }

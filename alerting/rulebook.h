@@ -27,6 +27,7 @@ struct rule_version {
     struct rule *rule;
     enum rule_layer layer;
     int64_t number, commit_ms, valid_from_ms;
+    uint64_t ordinal;     /* the how-manieth version of its book: the order of commits of one millisecond */
     bool moved;           /* valid_from was moved to the commit (or cut) */
     bool needs_physician; /* it or an earlier version of its layer requires validation */
     char *author, *role, *reason;
@@ -64,6 +65,8 @@ struct membership { /* from a commit on */
 struct confirmation {
     int64_t from_ms, commit_ms;
     int64_t asked_ms; /* `from` as it was given: the same confirmation again has the same */
+    uint64_t
+        versions; /* of the shared book at its commit: what came later in that millisecond is not confirmed */
     const char *line; /* a word of the engine */
     char *author;
 };

@@ -57,7 +57,9 @@ static bool is_confirmed(const struct rule_subject *subject, const struct rule_v
 {
     for (size_t i = 0; i < subject->confirmations_count; i++) {
         const struct confirmation *c = &subject->confirmations[i];
-        if (c->from_ms <= ms && version->commit_ms <= c->commit_ms && strcmp(c->line, line) == 0)
+        bool committed_by_then = version->commit_ms != c->commit_ms ? version->commit_ms < c->commit_ms
+                                                                    : version->ordinal <= c->versions;
+        if (c->from_ms <= ms && committed_by_then && strcmp(c->line, line) == 0)
             return true;
     }
     return false;

@@ -253,6 +253,21 @@ static void test_confirmation(void)
     fixture_close(f);
 }
 
+/* What comes behind the confirmation in its own millisecond is not confirmed; what comes before it is. */
+static void test_confirmation_of_one_millisecond(void)
+{
+    fixture_open_patient(f);
+    CU_ASSERT_EQUAL(layer_rule(1, "line", "test", 1, ABOVE("100", ",'requires_validation':true")), OK);
+    CU_ASSERT_EQUAL(confirm(1, "physician"), OK);
+    CU_ASSERT_EQUAL(layer_rule(1, "line", "test", 2, ABOVE("150", "")), OK);
+    OFFER("heart-rate", "110", 2);
+    TRACE_IS("raised medium 2");
+    CU_ASSERT_EQUAL(confirm(3, "physician"), OK);
+    OFFER("heart-rate", "110", 4);
+    TRACE_IS("cleared medium 4");
+    fixture_close(f);
+}
+
 static void test_patient_version_stands_for_confirmation(void)
 {
     fixture_open_patient(f);
@@ -466,6 +481,7 @@ SUITE(engine_versions) = {
     {"disabled", test_disabled},
     {"disabled now", test_disabled_now},
     {"confirmation", test_confirmation},
+    {"confirmation of one millisecond", test_confirmation_of_one_millisecond},
     {"a patient's version stands for it", test_patient_version_stands_for_confirmation},
     {"team rules never wait", test_team_rules_never_wait},
     {"in force from enrolment", test_in_force_from_enrolment},
