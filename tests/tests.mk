@@ -97,6 +97,18 @@ campaign-silence: ## SILENCE_SEEDS (10) random months of silence; the table goes
 	   echo "Commit $$(git rev-parse --short HEAD), $$(date -u +%Y-%m-%d), $$(nproc) cores."; echo; \
 	   sed 's/^/    /' build/campaign-silence.txt; } >build/campaign-silence.md && mv build/campaign-silence.md tests/campaigns/silence.md
 
+REFERENCE_SCENARIOS ?= 114000
+.PHONY: campaign-reference
+campaign-reference: ## engine and reference evaluator on 10^8 readings: REFERENCE_SCENARIOS (114000) seeds; the table goes to tests/campaigns/reference.md
+	@$(MAKE) --no-print-directory $(BUILD)/agree
+	@half=$$(($(REFERENCE_SCENARIOS) / 2)); for first in 1000000 5000000; do \
+	   $(BUILD)/agree --seed $$first --count $$half --checks 1 --go-on --quiet >build/campaign-reference.$$first & done; wait
+	@{ sed '/^## Last run/q' tests/campaigns/reference.md; echo; \
+	   echo "Commit $$(git rev-parse --short HEAD), $$(date -u +%Y-%m-%d), $$(nproc) cores, $(REFERENCE_SCENARIOS) seeds: half from 1000000 on, half from 5000000 on."; echo; \
+	   cat build/campaign-reference.1000000 build/campaign-reference.5000000 | tr -s ';' '\n' | sed 's/^ */    /'; } \
+	   >build/campaign-reference.md && mv build/campaign-reference.md tests/campaigns/reference.md
+	@! grep -q FAILED tests/campaigns/reference.md
+
 .PHONY: campaign-slow
 campaign-slow: ## 5,000 dribbling connections and a flood of handshakes; the table goes to tests/campaigns/slow.md
 	@sh tests/deps.sh test

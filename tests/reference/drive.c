@@ -227,6 +227,9 @@ static void enrol(struct drive *drive, int patient)
     char ref[16];
     const struct scenario *scenario = drive->scenario;
     struct facts *facts = &drive->facts[patient];
+    int64_t enrolled_at = scenario->enrolled_at[patient]; /* nobody was silent long before we knew of him */
+    if (enrolled_at != NO_TIME && enrolled_at < drive->now_ms - MS_HOUR)
+        enrolled_at = drive->now_ms - MS_HOUR;
     snprintf(ref, sizeof ref, "P-%d", patient);
     put_patient(&json, patient);
     put_text(&json, "ref", ref);
@@ -234,12 +237,11 @@ static void enrol(struct drive *drive, int patient)
     put_text(&json, "line", "test");
     put_text(&json, "team", "T");
     put_text(&json, "time_zone", fact_zone_names[scenario->zone[patient]]);
-    put_time(&json, "enrolled_at", scenario->enrolled_at[patient]);
+    put_time(&json, "enrolled_at", enrolled_at);
     render_close(&json, '}');
     command(drive, COMMAND_PATIENT, &json);
     buffer_deinit(&json);
-    facts->enrolled_at =
-        scenario->enrolled_at[patient] == NO_TIME ? drive->now_ms : scenario->enrolled_at[patient];
+    facts->enrolled_at = enrolled_at == NO_TIME ? drive->now_ms : enrolled_at;
     drive->enrolled[patient] = true;
 }
 
@@ -551,14 +553,20 @@ static size_t tell(struct drive *drive, size_t at)
 /* Patients are enrolled after what is said of all at that time, and before what is said of them. */
 static void enrol_due(struct drive *drive, const struct act *before)
 {
-    for (int patient = 0; patient < drive->scenario->patients; patient++) {
-        int64_t commit = drive->scenario->enrolled_commit[patient];
-        bool due =
-            before == NULL || before->at > commit || (before->at == commit && before->patient == patient);
-        if (drive->enrolled[patient] || !due)
-            continue;
-        advance(drive, commit);
-        enrol(drive, patient);
+    for (;;) {
+        int next = -1;
+        for (int patient = 0; patient < drive->scenario->patients; patient++) {
+            int64_t commit = drive->scenario->enrolled_commit[patient];
+            bool due =
+                before == NULL || before->at > commit || (before->at == commit && before->patient == patient);
+            if (!drive->enrolled[patient] && due &&
+                (next < 0 || commit < drive->scenario->enrolled_commit[next]))
+                next = patient;
+        }
+        if (next < 0)
+            return;
+        advance(drive, drive->scenario->enrolled_commit[next]);
+        enrol(drive, next);
     }
 }
 

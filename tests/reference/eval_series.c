@@ -131,8 +131,8 @@ static void mean_one(const struct pool *pool, size_t mark, reading_p target, str
     }
 }
 
-/* The plain readings that a mark means, as tokens; each of them loses to it. */
-static void mean(const struct pool *pool, size_t mark, struct tokens *tokens, bool *lost)
+/* The plain readings that a mark means, as tokens; each of them loses to it. True when it means its key. */
+static bool mean(const struct pool *pool, size_t mark, struct tokens *tokens, bool *lost)
 {
     reading_p of = pool->mark[mark];
     size_t first = 0, end = 0, own = 0;
@@ -153,6 +153,7 @@ static void mean(const struct pool *pool, size_t mark, struct tokens *tokens, bo
             continue; /* several: the one with its key */
         mean_one(pool, mark, list[i], tokens, lost);
     }
+    return !by_name;
 }
 
 /* Later version time wins, none at all (of a void) above all; then the void, then the greater value. */
@@ -173,27 +174,62 @@ static int sort_tokens(const void *left, const void *right)
     return order != 0 ? order : (a->low > b->low) - (a->low < b->low);
 }
 
+static size_t root_of(size_t *parent, size_t mark)
+{
+    while (parent[mark] != mark)
+        mark = parent[mark];
+    return mark;
+}
+
+/* Those that share a token amend one reading; of those that stand at one key only if one of them means it: a
+ * correction that came there by an identifier is no version of what another identifier names. */
+static void join_token(const struct token *token, size_t count, const bool *by_key_of, size_t *parent)
+{
+    bool joined = token[0].kind != 2;
+    for (size_t i = 0; i < count; i++)
+        joined = joined || by_key_of[token[i].mark];
+    for (size_t i = 1; i < count && joined; i++)
+        parent[root_of(parent, token[i].mark)] = root_of(parent, token[0].mark);
+}
+
+/* Of all amendments that mean any part of a reading one wins. */
+static void choose_marks(const struct pool *pool, size_t *parent, bool *lost_mark)
+{
+    size_t *best = calloc(pool->marks + 1, sizeof *best);
+    ensure(best != NULL);
+    for (size_t i = 0; i < pool->marks; i++) {
+        size_t *of = &best[root_of(parent, i)];
+        *of = *of == 0 || beats(pool->mark[i], pool->mark[*of - 1]) ? i + 1 : *of;
+    }
+    for (size_t i = 0; i < pool->marks; i++)
+        lost_mark[i] = best[root_of(parent, i)] != i + 1;
+    free(best);
+}
+
 static void judge_marks(const struct pool *pool, bool *lost_plain, bool *lost_mark)
 {
     struct tokens tokens = {.count = 0};
+    bool *by_key_of = calloc(pool->marks + 1, sizeof *by_key_of);
+    size_t *parent = calloc(pool->marks + 1, sizeof *parent);
+    ensure(by_key_of != NULL && parent != NULL);
     for (size_t i = 0; i < pool->marks; i++) {
         reading_p of = pool->mark[i];
+        parent[i] = i;
         if (of->alias != 0)
             add_token(&tokens, (struct token){1, of->alias, of->source, i});
         add_token(&tokens,
                   (struct token){2, (uint64_t)of->measured_at, (uint64_t)of->device << 8 | of->sensor, i});
-        mean(pool, i, &tokens, lost_plain);
+        by_key_of[i] = mean(pool, i, &tokens, lost_plain);
     }
     qsort(tokens.token, tokens.count, sizeof *tokens.token, sort_tokens);
     for (size_t i = 0, end; i < tokens.count; i = end) {
-        size_t best = i;
-        for (end = i; end < tokens.count && sort_tokens(&tokens.token[i], &tokens.token[end]) == 0; end++)
-            if (beats(pool->mark[tokens.token[end].mark], pool->mark[tokens.token[best].mark]))
-                best = end;
-        for (size_t k = i; k < end; k++)
-            if (tokens.token[k].mark != tokens.token[best].mark)
-                lost_mark[tokens.token[k].mark] = true;
+        for (end = i; end < tokens.count && sort_tokens(&tokens.token[i], &tokens.token[end]) == 0;)
+            end++;
+        join_token(&tokens.token[i], end - i, by_key_of, parent);
     }
+    choose_marks(pool, parent, lost_mark);
+    free(parent);
+    free(by_key_of);
     free(tokens.token);
 }
 

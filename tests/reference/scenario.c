@@ -245,6 +245,8 @@ static void draw_versions(struct maker *maker, int number, enum fact_kind kind)
             ? some_time(maker, scenario->begin, scenario->begin + (scenario->end - scenario->begin) / 3)
             : scenario->begin;
     unsigned layers = 0; /* that define the rule so far */
+    if (kind == BASELINE)
+        commit = scenario->begin; /* days from before a new rule are held for so long only */
     int more = silence ? (int)PICK(dice, 0, 1, 2) : (int)PICK(dice, 0, 0, 1, 2, 4);
     for (int i = 0; i <= more; i++) {
         int patient =
@@ -258,7 +260,7 @@ static void draw_versions(struct maker *maker, int number, enum fact_kind kind)
         act.version.valid_from = dice_chance(dice, 50) || (silence && i == 0)
                                      ? commit
                                      : commit + MS_HOUR * PICK(dice, -900, -200, -24, -1, 1, 5, 24, 100);
-        if (silence && act.version.valid_from < commit)
+        if ((silence || kind == BASELINE) && act.version.valid_from < commit)
             act.version.valid_from =
                 commit; /* what was silent before a version's commit is no matter of it */
         add(maker, act);
