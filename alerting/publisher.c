@@ -332,6 +332,7 @@ static struct publisher *new_publisher(const struct publisher_options *options)
         calloc(1, sizeof(*publisher) + options->shards * sizeof(publisher->shards[0]));
     ensure(publisher != NULL);
     publisher->options = *options;
+    publisher->bell.fd = -1;
     publisher->idle = !kafka_conf_names_broker(&(struct kafka_endpoint){options->bootstrap, options->extra});
     publisher_cursor_load(&publisher->cursor, options->state_dir, options->shards);
     publisher->template = kafka_topic_is_template(options->topic);

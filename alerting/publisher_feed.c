@@ -178,10 +178,9 @@ static bool fall_behind(struct publisher *publisher, const struct stream *stream
                   "topic is missing topic=%s shard=%" PRIu32 " hint=\"vigiectl kafka create\"", topic,
                   stream->options.shard);
     }
-    if (stream->position < behind->position) {
-        behind->position = stream->position;
-        behind->decided_at_ms = stream->event.decided_at_ms;
-    }
+    ensure(stream->position < behind->position); /* or it was passed over */
+    behind->position = stream->position;
+    behind->decided_at_ms = stream->event.decided_at_ms;
     publisher->dirty = publisher->urgent = true;
     return true;
 }
@@ -226,7 +225,7 @@ uint32_t publisher__missing_topics(const struct publisher *publisher)
 static void report_trouble(struct publisher *publisher, const struct stream *stream)
 {
     /* publisher_archive.h speaks for PostgreSQL */
-    if (stream->trouble != ERR_BUSY && !stream->archived && publisher__may_complain(publisher))
+    if (!stream->archived && publisher__may_complain(publisher))
         log_write(LOG_ERROR, "kafka",
                   "cannot read the journal shard=%" PRIu32 " position=%" PRIu64
                   " error=%s hint=\"vigiectl journal "

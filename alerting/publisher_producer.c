@@ -239,10 +239,9 @@ enum err producer_new(const struct producer_options *options, struct producer **
     enum err error = kafka_conf_new(&options->endpoint, true, &conf, fault);
     if (error != OK)
         return error;
-    if (options->alone &&
-        rd_kafka_conf_set(conf, "batch.num.messages", "1", fault, KAFKA_FAULT_MAX) != RD_KAFKA_CONF_OK) {
-        rd_kafka_conf_destroy(conf);
-        return ERR_CONFIG;
+    if (options->alone) {
+        rd_kafka_conf_res_t code = rd_kafka_conf_set(conf, "batch.num.messages", "1", fault, KAFKA_FAULT_MAX);
+        ensure(code == RD_KAFKA_CONF_OK);
     }
     struct producer *producer = calloc(1, sizeof(*producer));
     ensure(producer != NULL);
