@@ -3,8 +3,8 @@
  * here, by the linker, to get at the publisher's handle and count how many were made. */
 #include <dirent.h>
 #include <dlfcn.h>
-#include <librdkafka/rdkafka.h>
-#include <librdkafka/rdkafka_mock.h>
+#include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "alerting/kafka_admin.h"
-#include "alerting/publisher.h"
 #include "alerting/publisher_cursor.h"
 #include "alerting/publisher_flight.h"
 #include "daemon/base/clock.h"
@@ -22,40 +21,51 @@
 #include "daemon/model/alert_event.h"
 #include "tests/harness/fatal_producer.h"
 #include "tests/harness/test_keys.h"
+#include "tests/unit/publisher_fixture.h"
 #include "tests/unit/unit.h"
 
-enum { SHARDS = 2, PARTITIONS = 3, EVENTS_MAX = 2000, WAIT_MS = 20000 };
+enum { EVENTS_MAX = 2000, WAIT_MS = 20000 };
 
-static _Atomic int producers_made; /* but the mock cluster's own */
+_Atomic int cluster_producers_made; /* but the mock cluster's own */
+_Atomic int cluster_producers_refused;
+_Atomic int cluster_threads_refused;
 
 rd_kafka_t *rd_kafka_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *fault, size_t size)
 {
     rd_kafka_t *(*real)(rd_kafka_type_t, rd_kafka_conf_t *, char *, size_t);
     *(void **)&real = dlsym(RTLD_NEXT, "rd_kafka_new");
     bool counts = type == RD_KAFKA_PRODUCER && conf != NULL;
+    if (counts && cluster_producers_refused > 0) {
+        cluster_producers_refused--;
+        snprintf(fault, size, "as a test");
+        return NULL;
+    }
     rd_kafka_t *handle = real(type, conf, fault, size);
     if (counts && handle != NULL)
-        producers_made++;
+        cluster_producers_made++;
     return handle;
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument)
+{
+    int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+    *(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+    if (cluster_threads_refused > 0) {
+        cluster_threads_refused--;
+        return EAGAIN;
+    }
+    return real(thread, attributes, run, argument);
+}
+
+void cluster_make_fatal(void)
+{
+    fatal_wanted = true;
 }
 
 /* --- a cluster, two journals, a publisher
  * ------------------------------------------------------------------- */
 
-struct fixture {
-    char state_dir[96], journal_directory[128];
-    rd_kafka_t *owner;
-    rd_kafka_mock_cluster_t *cluster;
-    const char *bootstrap, *topic;
-    struct journal *journals[SHARDS];
-    struct counters *counters;
-    struct sink_figures figures;
-    struct publisher_figures more;
-    struct publisher *publisher;
-    uint32_t written; /* events, over all shards */
-};
-
-static void remove_tree(const char *path)
+void cluster_remove_tree(const char *path)
 {
     DIR *listing = opendir(path);
     if (listing == NULL)
@@ -66,15 +76,15 @@ static void remove_tree(const char *path)
             continue;
         snprintf(inner, sizeof(inner), "%.200s/%.255s", path, entry->d_name);
         if (unlink(inner) != 0)
-            remove_tree(inner);
+            cluster_remove_tree(inner);
     }
     closedir(listing);
     rmdir(path);
 }
 
-static void open_journals(struct fixture *fixture)
+static void open_journals(struct cluster_fixture *fixture)
 {
-    for (uint32_t shard = 0; shard < SHARDS; shard++) {
+    for (uint32_t shard = 0; shard < CLUSTER_SHARDS; shard++) {
         char directory[160];
         snprintf(directory, sizeof(directory), "%s/%u", fixture->journal_directory, shard);
         struct journal_options options = {
@@ -83,20 +93,20 @@ static void open_journals(struct fixture *fixture)
     }
 }
 
-static void close_journals(struct fixture *fixture)
+static void close_journals(struct cluster_fixture *fixture)
 {
-    for (uint32_t shard = 0; shard < SHARDS; shard++)
+    for (uint32_t shard = 0; shard < CLUSTER_SHARDS; shard++)
         journal_close(fixture->journals[shard]);
 }
 
-static void setup(struct fixture *fixture, const char *topic, bool make_topic)
+void cluster_setup(struct cluster_fixture *fixture, const char *topic, bool make_topic)
 {
-    *fixture = (struct fixture){.topic = topic};
+    *fixture = (struct cluster_fixture){.topic = topic};
     snprintf(fixture->state_dir, sizeof(fixture->state_dir), "%s/vigie-publisher-%d",
              access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", (int)getpid());
     snprintf(fixture->journal_directory, sizeof(fixture->journal_directory), "%s/journal",
              fixture->state_dir);
-    remove_tree(fixture->state_dir);
+    cluster_remove_tree(fixture->state_dir);
     CU_ASSERT_EQUAL_FATAL(mkdir(fixture->state_dir, 0700), 0);
     char fault[512];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -106,13 +116,13 @@ static void setup(struct fixture *fixture, const char *topic, bool make_topic)
     CU_ASSERT_PTR_NOT_NULL_FATAL(fixture->cluster);
     fixture->bootstrap = rd_kafka_mock_cluster_bootstraps(fixture->cluster);
     if (make_topic)
-        rd_kafka_mock_topic_create(fixture->cluster, topic, PARTITIONS, 1);
+        rd_kafka_mock_topic_create(fixture->cluster, topic, CLUSTER_PARTITIONS, 1);
     fixture->counters = aligned_alloc(64, sizeof(*fixture->counters));
     memset(fixture->counters, 0, sizeof(*fixture->counters));
     open_journals(fixture);
 }
 
-static void start(struct fixture *fixture)
+void publisher_begin(struct cluster_fixture *fixture)
 {
     static const char *const extra[] = {"topic.metadata.refresh.interval.ms", "1000", NULL};
     struct publisher_options options = {
@@ -121,7 +131,7 @@ static void start(struct fixture *fixture)
         .extra = extra,
         .node_name = "node-1",
         .state_dir = fixture->state_dir,
-        .shards = SHARDS,
+        .shards = CLUSTER_SHARDS,
         .journals = fixture->journals,
         .journal_directory = fixture->journal_directory,
         .counters = fixture->counters,
@@ -130,30 +140,30 @@ static void start(struct fixture *fixture)
         .conninfo = "host=127.0.0.1 port=1",
         .node = 1,
     };
-    producers_made = 0;
+    cluster_producers_made = 0;
     CU_ASSERT_EQUAL_FATAL(publisher_start(&options, &fixture->publisher), OK);
 }
 
-static void stop(struct fixture *fixture)
+void publisher_end(struct cluster_fixture *fixture)
 {
     publisher_stop(fixture->publisher);
     fixture->publisher = NULL;
 }
 
-static void teardown(struct fixture *fixture)
+void cluster_teardown(struct cluster_fixture *fixture)
 {
-    stop(fixture);
+    publisher_end(fixture);
     close_journals(fixture);
     rd_kafka_mock_cluster_destroy(fixture->cluster);
     rd_kafka_destroy(fixture->owner);
     free(fixture->counters);
-    remove_tree(fixture->state_dir);
+    cluster_remove_tree(fixture->state_dir);
 }
 
 /* --- events
  * -------------------------------------------------------------------------------------------------- */
 
-static void make_event(uint32_t serial, struct alert_event *event, char json[256])
+void cluster_make_event(uint32_t serial, struct alert_event *event, char json[256])
 {
     *event = (struct alert_event){
         .patient_id = serial % 7 + 1,
@@ -170,13 +180,13 @@ static void make_event(uint32_t serial, struct alert_event *event, char json[256
 }
 
 /* Turns of a tick, four readings and an event; shards in turn. */
-static void write_events(struct fixture *fixture, uint32_t count)
+void cluster_write(struct cluster_fixture *fixture, uint32_t count)
 {
     for (uint32_t left = count; left > 0; left--) {
-        struct journal *journal = fixture->journals[fixture->written % SHARDS];
+        struct journal *journal = fixture->journals[fixture->written % CLUSTER_SHARDS];
         struct alert_event event;
         char json[256], reading[200] = "reading";
-        make_event(fixture->written++, &event, json);
+        cluster_make_event(fixture->written++, &event, json);
         struct journal_bytes parts[] = {{&event, sizeof(event)}, {json, (uint32_t)strlen(json)}};
         for (int index = 0; index < 4; index++)
             journal_append(journal, RECORD_READING, &(struct journal_bytes){reading, sizeof(reading)}, 1);
@@ -188,7 +198,7 @@ static void write_events(struct fixture *fixture, uint32_t count)
 }
 
 /* Figures are told once a round, so a lag of 0 may be an old one: count what was delivered first. */
-static bool delivers(struct fixture *fixture, uint64_t wanted)
+bool cluster_delivers(struct cluster_fixture *fixture, uint64_t wanted)
 {
     for (int waited = 0; waited < WAIT_MS; waited += 10) {
         if (atomic_load(&fixture->counters->value[COUNTER_SINK_RECORDS]) >= wanted &&
@@ -199,7 +209,7 @@ static bool delivers(struct fixture *fixture, uint64_t wanted)
     return false;
 }
 
-static bool lag_becomes(struct fixture *fixture, uint64_t wanted)
+bool cluster_lag_becomes(struct cluster_fixture *fixture, uint64_t wanted)
 {
     for (int waited = 0; waited < WAIT_MS; waited += 10) {
         if (atomic_load(&fixture->figures.records_lag) == wanted)
@@ -254,7 +264,7 @@ static void take_message(const rd_kafka_message_t *message, struct harvest *harv
         harvest->wrong++;
         return;
     }
-    make_event(serial, &event, json);
+    cluster_make_event(serial, &event, json);
     bool good = message->len == strlen(json) && memcmp(message->payload, json, message->len) == 0 &&
                 message->key_len == event.key_size && memcmp(message->key, event.key, event.key_size) == 0;
     harvest->wrong += !good || !headers_are_good(message, &event);
@@ -262,7 +272,7 @@ static void take_message(const rd_kafka_message_t *message, struct harvest *harv
 }
 
 /* Reads a topic from its beginning until `wanted` different events came and nothing more does. */
-static struct harvest harvest_topic(struct fixture *fixture, const char *topic, unsigned wanted)
+static struct harvest harvest_topic(struct cluster_fixture *fixture, const char *topic, unsigned wanted)
 {
     struct harvest harvest = {.total = 0};
     char fault[512];
@@ -272,8 +282,8 @@ static struct harvest harvest_topic(struct fixture *fixture, const char *topic, 
     rd_kafka_conf_set(conf, "group.id", "test", fault, sizeof(fault));
     rd_kafka_conf_set(conf, "auto.offset.reset", "earliest", fault, sizeof(fault));
     rd_kafka_t *consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, fault, sizeof(fault));
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(PARTITIONS);
-    for (int partition = 0; partition < PARTITIONS; partition++)
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(CLUSTER_PARTITIONS);
+    for (int partition = 0; partition < CLUSTER_PARTITIONS; partition++)
         rd_kafka_topic_partition_list_add(list, topic, partition)->offset = RD_KAFKA_OFFSET_BEGINNING;
     rd_kafka_assign(consumer, list);
     int64_t until_ms = clock_monotonic_ms() + WAIT_MS;
@@ -297,7 +307,7 @@ static struct harvest harvest_topic(struct fixture *fixture, const char *topic, 
 }
 
 /* Serials [0, count) at least once, byte-equal; exactly once when `once`. */
-static void expect_all(struct fixture *fixture, uint32_t count, bool once)
+void cluster_expect_all(struct cluster_fixture *fixture, uint32_t count, bool once)
 {
     struct harvest harvest = harvest_topic(fixture, fixture->topic, count);
     unsigned missing = 0;
@@ -342,7 +352,7 @@ static void test_cursor(void)
     char directory[96], path[128];
     snprintf(directory, sizeof(directory), "/tmp/vigie-cursor-%d", (int)getpid());
     snprintf(path, sizeof(path), "%s/kafka.cursor", directory);
-    remove_tree(directory);
+    cluster_remove_tree(directory);
     mkdir(directory, 0700);
     publisher_cursor_load(&found, directory, 2);
     CU_ASSERT(found.position[0] == 0 && found.position[1] == 0);
@@ -359,37 +369,37 @@ static void test_cursor(void)
         text.data[at] ^= 1;
     }
     buffer_deinit(&text);
-    remove_tree(directory);
+    cluster_remove_tree(directory);
 }
 
 static void test_delivery_and_restart(void)
 {
-    struct fixture fixture;
-    setup(&fixture, "vigie.alerts", true);
-    write_events(&fixture, 300);
-    start(&fixture);
-    write_events(&fixture, 300);
-    CU_ASSERT(delivers(&fixture, 600));
+    struct cluster_fixture fixture;
+    cluster_setup(&fixture, "vigie.alerts", true);
+    cluster_write(&fixture, 300);
+    publisher_begin(&fixture);
+    cluster_write(&fixture, 300);
+    CU_ASSERT(cluster_delivers(&fixture, 600));
     CU_ASSERT_EQUAL(atomic_load(&fixture.figures.state), SINK_CONNECTED);
     CU_ASSERT_EQUAL(atomic_load(&fixture.figures.oldest_ms), INSTANT_NONE);
     CU_ASSERT_EQUAL(fixture.counters->value[COUNTER_SINK_RECORDS], 600);
-    expect_all(&fixture, 600, true);
+    cluster_expect_all(&fixture, 600, true);
 
-    stop(&fixture);
+    publisher_end(&fixture);
     close_journals(&fixture);
     open_journals(&fixture);
-    start(&fixture);
-    CU_ASSERT(delivers(&fixture, 600));
-    write_events(&fixture, 50);
-    CU_ASSERT(delivers(&fixture, 650));
+    publisher_begin(&fixture);
+    CU_ASSERT(cluster_delivers(&fixture, 600));
+    cluster_write(&fixture, 50);
+    CU_ASSERT(cluster_delivers(&fixture, 650));
     CU_ASSERT_EQUAL(fixture.counters->value[COUNTER_SINK_RECORDS], 650);
-    expect_all(&fixture, 650, true);
-    teardown(&fixture);
+    cluster_expect_all(&fixture, 650, true);
+    cluster_teardown(&fixture);
 }
 
 /* The mock makes every topic that is asked for, whatever the question says: missing is an answer set by hand.
  */
-static void set_missing(struct fixture *fixture, const char *topic, bool missing)
+void cluster_set_missing(struct cluster_fixture *fixture, const char *topic, bool missing)
 {
     rd_kafka_mock_topic_set_error(fixture->cluster, topic,
                                   missing ? RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
@@ -398,93 +408,93 @@ static void set_missing(struct fixture *fixture, const char *topic, bool missing
 
 static void test_missing_topic(void)
 {
-    struct fixture fixture;
-    setup(&fixture, "vigie.late", true);
-    set_missing(&fixture, "vigie.late", true);
-    write_events(&fixture, 20);
-    start(&fixture);
-    CU_ASSERT(lag_becomes(&fixture, 20));
+    struct cluster_fixture fixture;
+    cluster_setup(&fixture, "vigie.late", true);
+    cluster_set_missing(&fixture, "vigie.late", true);
+    cluster_write(&fixture, 20);
+    publisher_begin(&fixture);
+    CU_ASSERT(cluster_lag_becomes(&fixture, 20));
     clock_sleep_ms(2500);
     CU_ASSERT_EQUAL(atomic_load(&fixture.figures.records_lag), 20);
     CU_ASSERT_EQUAL(atomic_load(&fixture.figures.state), SINK_WAITING);
     CU_ASSERT_EQUAL(atomic_load(&fixture.figures.oldest_ms), INT64_C(1780000000000));
-    set_missing(&fixture, "vigie.late", false);
-    CU_ASSERT(delivers(&fixture, 20));
+    cluster_set_missing(&fixture, "vigie.late", false);
+    CU_ASSERT(cluster_delivers(&fixture, 20));
     CU_ASSERT_EQUAL(atomic_load(&fixture.figures.state), SINK_CONNECTED);
-    expect_all(&fixture, 20, true);
-    teardown(&fixture);
+    cluster_expect_all(&fixture, 20, true);
+    cluster_teardown(&fixture);
 }
 
 /* PITFALLS K6: a fatal producer is thrown away; what was in doubt comes again, byte-equal. */
 static void test_fatal_producer(void)
 {
-    struct fixture fixture;
-    setup(&fixture, "vigie.alerts", true);
-    start(&fixture);
-    write_events(&fixture, 100);
-    CU_ASSERT(delivers(&fixture, 100));
-    CU_ASSERT_EQUAL(producers_made, 1);
+    struct cluster_fixture fixture;
+    cluster_setup(&fixture, "vigie.alerts", true);
+    publisher_begin(&fixture);
+    cluster_write(&fixture, 100);
+    CU_ASSERT(cluster_delivers(&fixture, 100));
+    CU_ASSERT_EQUAL(cluster_producers_made, 1);
     fatal_wanted = true;
-    write_events(&fixture, 100);
-    CU_ASSERT(delivers(&fixture, 200));
-    CU_ASSERT_EQUAL(producers_made, 2);
-    expect_all(&fixture, 200, false);
-    teardown(&fixture);
+    cluster_write(&fixture, 100);
+    CU_ASSERT(cluster_delivers(&fixture, 200));
+    CU_ASSERT_EQUAL(cluster_producers_made, 2);
+    cluster_expect_all(&fixture, 200, false);
+    cluster_teardown(&fixture);
 }
 
 /* A report of failure: nothing is lost, the producer is made anew. */
 static void test_failed_report(void)
 {
-    struct fixture fixture;
-    setup(&fixture, "vigie.alerts", true);
-    start(&fixture);
-    write_events(&fixture, 10);
-    CU_ASSERT(delivers(&fixture, 10));
+    struct cluster_fixture fixture;
+    cluster_setup(&fixture, "vigie.alerts", true);
+    publisher_begin(&fixture);
+    cluster_write(&fixture, 10);
+    CU_ASSERT(cluster_delivers(&fixture, 10));
     rd_kafka_mock_push_request_errors(fixture.cluster, 0 /* Produce */, 1,
                                       RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
-    write_events(&fixture, 100);
-    CU_ASSERT(delivers(&fixture, 110));
-    CU_ASSERT(producers_made >= 2);
-    expect_all(&fixture, 110, false);
-    teardown(&fixture);
+    cluster_write(&fixture, 100);
+    CU_ASSERT(cluster_delivers(&fixture, 110));
+    CU_ASSERT(cluster_producers_made >= 2);
+    cluster_expect_all(&fixture, 110, false);
+    cluster_teardown(&fixture);
 }
 
 static void test_broker_away(void)
 {
-    struct fixture fixture;
-    setup(&fixture, "vigie.alerts", true);
-    start(&fixture);
-    write_events(&fixture, 10);
-    CU_ASSERT(delivers(&fixture, 10));
+    struct cluster_fixture fixture;
+    cluster_setup(&fixture, "vigie.alerts", true);
+    publisher_begin(&fixture);
+    cluster_write(&fixture, 10);
+    CU_ASSERT(cluster_delivers(&fixture, 10));
     rd_kafka_mock_broker_set_down(fixture.cluster, 1);
-    write_events(&fixture, 200);
-    CU_ASSERT(lag_becomes(&fixture, 200));
+    cluster_write(&fixture, 200);
+    CU_ASSERT(cluster_lag_becomes(&fixture, 200));
     clock_sleep_ms(1500);
     CU_ASSERT_EQUAL(atomic_load(&fixture.figures.records_lag), 200);
-    stop(&fixture); /* bounded, with the broker away */
-    start(&fixture);
-    CU_ASSERT(lag_becomes(&fixture, 200));
+    publisher_end(&fixture); /* bounded, with the broker away */
+    publisher_begin(&fixture);
+    CU_ASSERT(cluster_lag_becomes(&fixture, 200));
     rd_kafka_mock_broker_set_up(fixture.cluster, 1);
-    CU_ASSERT(delivers(&fixture, 210));
-    expect_all(&fixture, 210, false);
-    teardown(&fixture);
+    CU_ASSERT(cluster_delivers(&fixture, 210));
+    cluster_expect_all(&fixture, 210, false);
+    cluster_teardown(&fixture);
 }
 
 static void test_template(void)
 {
-    struct fixture fixture;
-    setup(&fixture, "alerts.{organization}", false);
-    rd_kafka_mock_topic_create(fixture.cluster, "alerts.CHU-X", PARTITIONS, 1);
-    rd_kafka_mock_topic_create(fixture.cluster, "alerts.A_2fB", PARTITIONS, 1);
-    start(&fixture);
-    write_events(&fixture, 40);
-    CU_ASSERT(delivers(&fixture, 40));
+    struct cluster_fixture fixture;
+    cluster_setup(&fixture, "alerts.{organization}", false);
+    rd_kafka_mock_topic_create(fixture.cluster, "alerts.CHU-X", CLUSTER_PARTITIONS, 1);
+    rd_kafka_mock_topic_create(fixture.cluster, "alerts.A_2fB", CLUSTER_PARTITIONS, 1);
+    publisher_begin(&fixture);
+    cluster_write(&fixture, 40);
+    CU_ASSERT(cluster_delivers(&fixture, 40));
     struct harvest even = harvest_topic(&fixture, "alerts.CHU-X", 20);
     struct harvest odd = harvest_topic(&fixture, "alerts.A_2fB", 20);
     for (uint32_t serial = 0; serial < 40; serial++)
         CU_ASSERT(even.seen[serial] == (serial % 2 == 0) && odd.seen[serial] == (serial % 2 == 1));
     CU_ASSERT(even.wrong == 0 && odd.wrong == 0);
-    teardown(&fixture);
+    cluster_teardown(&fixture);
 }
 
 static void test_names(void)
@@ -524,26 +534,26 @@ static void test_room(void)
 /* A topic that is missing holds back nobody else's; it catches up, also over a restart. */
 static void test_topic_behind(void)
 {
-    struct fixture fixture;
-    setup(&fixture, "alerts.{organization}", false);
-    rd_kafka_mock_topic_create(fixture.cluster, "alerts.CHU-X", PARTITIONS, 1);
-    rd_kafka_mock_topic_create(fixture.cluster, "alerts.A_2fB", PARTITIONS, 1);
-    set_missing(&fixture, "alerts.A_2fB", true);
-    start(&fixture);
-    write_events(&fixture, 400);
+    struct cluster_fixture fixture;
+    cluster_setup(&fixture, "alerts.{organization}", false);
+    rd_kafka_mock_topic_create(fixture.cluster, "alerts.CHU-X", CLUSTER_PARTITIONS, 1);
+    rd_kafka_mock_topic_create(fixture.cluster, "alerts.A_2fB", CLUSTER_PARTITIONS, 1);
+    cluster_set_missing(&fixture, "alerts.A_2fB", true);
+    publisher_begin(&fixture);
+    cluster_write(&fixture, 400);
     struct harvest even = harvest_topic(&fixture, "alerts.CHU-X", 200);
     CU_ASSERT(even.total == 200 && even.wrong == 0);
     CU_ASSERT_EQUAL(atomic_load(&fixture.more.topics_missing), 1);
-    CU_ASSERT(lag_becomes(&fixture, 200));
+    CU_ASSERT(cluster_lag_becomes(&fixture, 200));
     CU_ASSERT_EQUAL(atomic_load(&fixture.figures.oldest_ms), INT64_C(1780000000001));
-    stop(&fixture);
-    start(&fixture);
-    write_events(&fixture, 100);
+    publisher_end(&fixture);
+    publisher_begin(&fixture);
+    cluster_write(&fixture, 100);
     clock_sleep_ms(500);
-    set_missing(&fixture, "alerts.A_2fB", false);
-    CU_ASSERT(delivers(&fixture, 500));
-    write_events(&fixture, 100);
-    CU_ASSERT(delivers(&fixture, 600));
+    cluster_set_missing(&fixture, "alerts.A_2fB", false);
+    CU_ASSERT(cluster_delivers(&fixture, 500));
+    cluster_write(&fixture, 100);
+    CU_ASSERT(cluster_delivers(&fixture, 600));
     CU_ASSERT_EQUAL(atomic_load(&fixture.more.topics_missing), 0);
     even = harvest_topic(&fixture, "alerts.CHU-X", 300);
     struct harvest odd = harvest_topic(&fixture, "alerts.A_2fB", 300);
@@ -551,33 +561,33 @@ static void test_topic_behind(void)
     CU_ASSERT(even.wrong == 0 && odd.wrong == 0);
     for (uint32_t serial = 0; serial < 600; serial++)
         CU_ASSERT(even.seen[serial] == (serial % 2 == 0) && odd.seen[serial] == (serial % 2 == 1));
-    teardown(&fixture);
+    cluster_teardown(&fixture);
 }
 
 static void test_no_broker(void)
 {
-    struct fixture fixture;
-    setup(&fixture, "vigie.alerts", false);
+    struct cluster_fixture fixture;
+    cluster_setup(&fixture, "vigie.alerts", false);
     fixture.bootstrap = "";
-    write_events(&fixture, 5);
-    start(&fixture);
-    CU_ASSERT(lag_becomes(&fixture, 5));
+    cluster_write(&fixture, 5);
+    publisher_begin(&fixture);
+    CU_ASSERT(cluster_lag_becomes(&fixture, 5));
     CU_ASSERT_EQUAL(atomic_load(&fixture.figures.state), SINK_WAITING);
-    CU_ASSERT_EQUAL(producers_made, 0);
-    teardown(&fixture);
+    CU_ASSERT_EQUAL(cluster_producers_made, 0);
+    cluster_teardown(&fixture);
 }
 
 static void test_refused_property(void)
 {
-    struct fixture fixture;
+    struct cluster_fixture fixture;
     static const char *const extra[] = {"no.such.property", "1", NULL};
-    setup(&fixture, "vigie.alerts", false);
+    cluster_setup(&fixture, "vigie.alerts", false);
     struct publisher_options options = {.bootstrap = fixture.bootstrap,
                                         .topic = "vigie.alerts",
                                         .extra = extra,
                                         .node_name = "node-1",
                                         .state_dir = fixture.state_dir,
-                                        .shards = SHARDS,
+                                        .shards = CLUSTER_SHARDS,
                                         .journals = fixture.journals,
                                         .journal_directory = fixture.journal_directory,
                                         .counters = fixture.counters,
@@ -586,21 +596,22 @@ static void test_refused_property(void)
                                         .conninfo = ""};
     CU_ASSERT_EQUAL(publisher_start(&options, &fixture.publisher), ERR_CONFIG);
     fixture.publisher = NULL;
-    teardown(&fixture);
+    cluster_teardown(&fixture);
 }
 
 static void test_admin(void)
 {
-    struct fixture fixture;
+    struct cluster_fixture fixture;
     char fault[KAFKA_FAULT_MAX];
     struct kafka_topic topic;
-    setup(&fixture, "vigie.alerts", true);
+    cluster_setup(&fixture, "vigie.alerts", true);
     struct kafka_endpoint endpoint = {fixture.bootstrap, NULL}, nobody = {"127.0.0.1:1", NULL},
                           unset = {"", NULL};
     CU_ASSERT_EQUAL(kafka_topic_check(&endpoint, "vigie.alerts", 5000, &topic, fault), OK);
-    CU_ASSERT(topic.exists && topic.partitions == PARTITIONS && topic.replication == 1 && topic.brokers == 1);
+    CU_ASSERT(topic.exists && topic.partitions == CLUSTER_PARTITIONS && topic.replication == 1 &&
+              topic.brokers == 1);
     CU_ASSERT_EQUAL(topic.without_leader, 0);
-    set_missing(&fixture, "other", true);
+    cluster_set_missing(&fixture, "other", true);
     CU_ASSERT_EQUAL(kafka_topic_check(&endpoint, "other", 5000, &topic, fault), OK);
     CU_ASSERT(!topic.exists);
     CU_ASSERT_EQUAL(kafka_topic_check(&nobody, "other", 500, &topic, fault), ERR_UNAVAILABLE);
@@ -608,7 +619,7 @@ static void test_admin(void)
     struct kafka_topic_wish wish = {"made", 12, 1}, wrong = {"made", 0, 1};
     CU_ASSERT_EQUAL(kafka_topic_create(&nobody, &wish, 500, fault), ERR_UNAVAILABLE);
     CU_ASSERT_EQUAL(kafka_topic_create(&endpoint, &wrong, 500, fault), ERR_CONFIG);
-    teardown(&fixture);
+    cluster_teardown(&fixture);
 }
 
 SUITE(publisher) = {
