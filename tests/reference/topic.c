@@ -278,8 +278,6 @@ static void end_unit(struct topic *topic)
 
 static void take(struct topic *topic, const struct alert_event *head, const char *json, const json_t *event)
 {
-    if (number_of(text_of(json_object_get(event, "rule"), "id")) < 0)
-        return;
     struct known *known = known_of(topic, text_of(event, "episode_id"));
     char id[UUID_TEXT + 1];
     uuid_format(head->event_id, id);
@@ -303,8 +301,9 @@ static void take(struct topic *topic, const struct alert_event *head, const char
     check_event_id(topic, json, text_of(event, "event_id"), known);
     if (time_of(json_object_get(event, "decided_at")) > topic->now_ms)
         breaks(topic, json, "decided in the future");
-    if (kind !=
-        EVENT_LIVE) /* it says that a present priority pages, and follows the transitions that made it */
+    /* `live` follows the transitions that made its priority; what technical alerts rest on was measured at
+     * any time */
+    if (kind != EVENT_LIVE && number_of(text_of(rule, "id")) >= 0)
         check_order(topic, json, event, kind, side);
     snprintf(known->patient, sizeof known->patient, "%s", text_of(event, "patient"));
     snprintf(known->rule, sizeof known->rule, "%s", text_of(rule, "id"));
