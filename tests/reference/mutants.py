@@ -96,6 +96,10 @@ MUTANTS = [
     ("day_statistic.c", "(mean || points->readings > 0)", "mean", "nothing but comparators is no sum", "daily"),
     ("day_statistic.c", "if (lower->beyond != items[middle].beyond)", "if (lower->beyond > items[middle].beyond)",
      "a median between both kinds is no data", "daily"),
+    ("judge_tally.c", "ret->began = tally->run.first;", "ret->began = input->instant->key;",
+     "the first reading of the run began it", "calm:change,rate,reference"),
+    ("judge_limit.c", "ret->began = run_of(own->run, PRIORITY_LOW)->first;", "ret->began = run_of(own->run, held)->first;",
+     "the run is that of readings that breach any level", "calm:limit"),
     ("device.c", "state->active == PRIORITY_NONE || state->last.phase != PHASE_END", "state->active == PRIORITY_NONE || state->last.phase == PHASE_START",
      "an alarm is over at its end", "event"),
     ("device.c", "if (priority != state->active)\n        tell(", "if (priority > state->active)\n        tell(",
@@ -115,7 +119,9 @@ def last_command(target, changed):
 
 
 def agree(program, kinds):
-    return output_of([program, "--quiet", "--seed", str(SEED), "--count", str(COUNT), "--readings", str(READINGS),
+    """Kinds after "calm:" are told in order, and ids are recomputed."""
+    _, calm, kinds = kinds.rpartition("calm:")
+    return output_of([program] + (["--calm"] if calm else []) + [ "--quiet", "--seed", str(SEED), "--count", str(COUNT), "--readings", str(READINGS),
                       "--kinds", kinds, "--checks", "3"], timeout=120)
 
 

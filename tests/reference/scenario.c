@@ -38,6 +38,7 @@ struct maker {
     struct dice dice;
     struct scenario *scenario;
     unsigned readings, comparator_percent;
+    bool calm;
     int64_t pace;
     uint32_t aliases, serials, episodes;
     int parameter[RULES_MAX]; /* parameters in use */
@@ -237,7 +238,7 @@ static void draw_versions(struct maker *maker, int number, enum fact_kind kind)
     struct fact_rule rule;
     draw_rule(maker, kind, &rule);
     bool silence = kind == SILENCE;
-    bool asks = !silence && dice_chance(dice, 12);
+    bool asks = !silence && !maker->calm && dice_chance(dice, 12);
     enum fact_layer layer = silence ? LAYER_LINE : (enum fact_layer)PICK(dice, 0, 0, 1, 2, 3, 3);
     int64_t commit =
         silence ? scenario->begin
@@ -248,6 +249,10 @@ static void draw_versions(struct maker *maker, int number, enum fact_kind kind)
     if (kind == BASELINE)
         commit = scenario->begin; /* days from before a new rule are held for so long only */
     int more = silence ? (int)PICK(dice, 0, 1, 2) : (int)PICK(dice, 0, 0, 1, 2, 4);
+    if (maker->calm) {
+        more = 0;
+        commit = scenario->begin;
+    }
     for (int i = 0; i <= more; i++) {
         int patient =
             layer == LAYER_PATIENT ? (int)dice_roll(dice, (uint64_t)scenario->patients) : ALL_PATIENTS;
@@ -260,7 +265,7 @@ static void draw_versions(struct maker *maker, int number, enum fact_kind kind)
         act.version.valid_from = dice_chance(dice, 50) || (silence && i == 0)
                                      ? commit
                                      : commit + MS_HOUR * PICK(dice, -900, -200, -24, -1, 1, 5, 24, 100);
-        if ((silence || kind == BASELINE) && act.version.valid_from < commit)
+        if ((silence || kind == BASELINE || maker->calm) && act.version.valid_from < commit)
             act.version.valid_from =
                 commit; /* what was silent before a version's commit is no matter of it */
         add(maker, act);
@@ -300,7 +305,10 @@ static void draw_references(struct maker *maker, int parameter)
                 (struct fact_dated){.parameter = parameter,
                                     .value = grid_value(maker, parameter, -2, 2),
                                     .from = act.at + MS_HOUR * PICK(&maker->dice, -150, -72, -24, 0, 0, 24)};
-            act.dated.from -= (act.dated.from - scenario->begin) % maker->pace; /* where readings are */
+            if (maker->calm)
+                act.dated.from = act.at;
+            else
+                act.dated.from -= (act.dated.from - scenario->begin) % maker->pace; /* where readings are */
             add(maker, act);
         }
 }
@@ -375,6 +383,10 @@ static void add_versions(struct maker *maker, int patient, struct fact_reading r
 static void add_one(struct maker *maker, int patient, struct fact_reading reading, int64_t delay)
 {
     struct dice *dice = &maker->dice;
+    if (maker->calm) {
+        add_reading(maker, patient, reading, 0, false);
+        return;
+    }
     if (dice_chance(dice, maker->comparator_percent))
         reading.comparator = (uint8_t)PICK(dice, 1, 2);
     if (dice_chance(dice, 40))
@@ -417,13 +429,14 @@ static void draw_readings(struct maker *maker, int patient, int parameter, unsig
             t += 4 * MS_DAY;
         struct fact_reading reading = {
             .parameter = (uint8_t)parameter, .status = FINAL, .issued = NO_TIME, .source = 1};
-        reading.measured_at = t + (dice_chance(dice, 10) ? PICK(dice, -1, 1, 999, -30000) : 0);
+        reading.measured_at =
+            t + (!maker->calm && dice_chance(dice, 10) ? PICK(dice, -1, 1, 999, -30000) : 0);
         reading.value = draw_value(maker, parameter, &walk);
         reading.device = (uint8_t)dice_roll(dice, 2);
         int64_t upload = 7 * MS_DAY - (t - maker->scenario->begin + 70 * MS_DAY) % (7 * MS_DAY);
         int64_t delay = draw_delay(maker, weekly ? upload : 0);
         add_one(maker, patient, reading, delay);
-        if (dice_chance(dice, 8)) { /* a tie in time across devices and sensors */
+        if (!maker->calm && dice_chance(dice, 8)) { /* a tie in time across devices and sensors */
             uint8_t device = reading.device;
             reading.device ^= (uint8_t)dice_roll(dice, 2);
             reading.sensor = (uint8_t)(device == reading.device || dice_chance(dice, 50));
@@ -519,7 +532,7 @@ static void regroup(struct scenario *scenario, struct dice *dice)
 {
     uint32_t request[PATIENTS_MAX + 1] = {0}, next = 0;
     int64_t last[PATIENTS_MAX + 1];
-    unsigned joins = (unsigned)PICK(dice, 0, 50, 90, 98);
+    unsigned joins = (unsigned)PICK(dice, 0, 50, 90, 98) * !scenario->calm;
     for (int i = 0; i <= PATIENTS_MAX; i++)
         last[i] = NO_TIME;
     scenario_sort(scenario);
@@ -555,10 +568,13 @@ struct scenario *scenario_make(const struct scenario_wish *wish)
 {
     struct scenario *scenario = calloc(1, sizeof *scenario);
     ensure(scenario != NULL);
-    struct maker maker = {
-        .dice = {wish->seed * 0x2545f4914f6cdd1dull + 1}, .scenario = scenario, .readings = wish->readings};
+    struct maker maker = {.dice = {wish->seed * 0x2545f4914f6cdd1dull + 1},
+                          .scenario = scenario,
+                          .readings = wish->readings,
+                          .calm = wish->calm};
     struct dice *dice = &maker.dice;
     scenario->seed = wish->seed;
+    scenario->calm = wish->calm;
     scenario->patients = (int)PICK(dice, 1, 1, 1, 2, 3);
     bool small = dice_chance(dice, 50);
     scenario->lookback = MS_DAY * (small ? 10 : 35);
@@ -587,7 +603,7 @@ struct scenario *scenario_make(const struct scenario_wish *wish)
     }
     draw_rules(&maker, wish->kinds);
     for (int patient = 0; patient < scenario->patients; patient++)
-        for (int i = 0; i < maker.parameters; i++)
+        for (int i = 0; i < maker.parameters && (i == 0 || !maker.calm); i++)
             draw_readings(&maker, patient, maker.parameter[i], each);
     draw_life(&maker);
     regroup(scenario, dice);

@@ -44,6 +44,7 @@ struct act {
 
 struct scenario {
     uint64_t seed;
+    bool calm;
     int patients;
     int64_t begin, end, enrolled_at[PATIENTS_MAX],
         enrolled_commit[PATIENTS_MAX]; /* enrolled_at NO_TIME: the commit */
@@ -59,6 +60,7 @@ struct scenario_wish {
     uint64_t seed;
     unsigned readings; /* about */
     unsigned kinds;    /* bits of fact_kind */
+    bool calm;         /* nothing that changes what an episode began with once it is told */
 };
 
 struct scenario *scenario_make(const struct scenario_wish *wish);

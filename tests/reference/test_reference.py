@@ -27,6 +27,13 @@ def test_the_engine_agrees_on_a_million_readings():
     check(readings >= 1000000, "%d readings are too few" % readings)
 
 
+def test_ids_are_those_of_the_beginnings():
+    result = subprocess.run([os.path.join(mutants.BUILD, "agree"), "--calm", "--seed", "1", "--count", "2000"],
+                            capture_output=True, text=True)
+    print(result.stdout.splitlines()[-1])
+    check(result.returncode == 0, "ids: " + result.stdout[-3000:])
+
+
 def test_mutants_of_the_engine_are_caught():
     lines, good = mutants.run(list(range(len(mutants.MUTANTS))))
     print(lines[-1])
