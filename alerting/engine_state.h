@@ -86,8 +86,7 @@ struct engine {
 /* By IANA name, loaded once; NULL: the system does not have it. */
 const struct zone *engine_zone(struct engine *engine, const char *name);
 
-/* Timers: one a patient, at the earliest of what it waits for. */
+/* Timers: one a patient, at the earliest of what it waits for. INT64_MAX: for nothing. */
 void timers_set(struct engine *engine, struct patient *patient, int64_t due_ms);
-void timers_remove(struct engine *engine, struct patient *patient);
 
 #endif

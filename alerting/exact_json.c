@@ -129,21 +129,36 @@ static void render_array(struct buffer *buffer, const json_t *value)
     render_close(buffer, ']');
 }
 
+static void render_by_type(struct buffer *buffer, const json_t *value)
+{
+    switch (json_typeof(value)) {
+    case JSON_STRING:
+        render_string(buffer, json_string_value(value), json_string_length(value));
+        break;
+    case JSON_OBJECT:
+        render_object(buffer, value);
+        break;
+    case JSON_ARRAY:
+        render_array(buffer, value);
+        break;
+    case JSON_TRUE:
+    case JSON_FALSE:
+        render_boolean(buffer, json_is_true(value));
+        break;
+    default:
+        render_null(buffer);
+    }
+}
+
 void exact_json_render(struct buffer *buffer, const json_t *value)
 {
     const char *number = exact_json_number(value);
-    if (number != NULL)
-        render_raw(buffer, number, strlen(number));
-    else if (json_is_string(value))
-        render_string(buffer, json_string_value(value), json_string_length(value));
-    else if (json_is_object(value))
-        render_object(buffer, value);
-    else if (json_is_array(value))
-        render_array(buffer, value);
-    else if (json_is_boolean(value))
-        render_boolean(buffer, json_is_true(value));
-    else
+    if (value == NULL)
         render_null(buffer);
+    else if (number != NULL)
+        render_raw(buffer, number, strlen(number));
+    else
+        render_by_type(buffer, value);
 }
 
 char *exact_json_text(const json_t *value)

@@ -38,6 +38,19 @@ static void sift_down(struct engine *engine, size_t index)
     put(engine, index, patient);
 }
 
+static void take_out(struct engine *engine, struct patient *patient)
+{
+    size_t index = patient->heap_index;
+    patient->due_ms = INT64_MAX;
+    patient->heap_index = UINT32_MAX;
+    struct patient *last = engine->heap[--engine->heap_count];
+    if (last == patient)
+        return;
+    put(engine, index, last);
+    sift_up(engine, last->heap_index);
+    sift_down(engine, last->heap_index);
+}
+
 void timers_set(struct engine *engine, struct patient *patient, int64_t due_ms)
 {
     if (patient->heap_index == UINT32_MAX) {
@@ -48,25 +61,10 @@ void timers_set(struct engine *engine, struct patient *patient, int64_t due_ms)
         patient->due_ms = due_ms;
         put(engine, engine->heap_count++, patient);
     } else if (due_ms == INT64_MAX) {
-        timers_remove(engine, patient);
+        take_out(engine, patient);
         return;
     }
     patient->due_ms = due_ms;
     sift_up(engine, patient->heap_index);
     sift_down(engine, patient->heap_index);
-}
-
-void timers_remove(struct engine *engine, struct patient *patient)
-{
-    size_t index = patient->heap_index;
-    patient->due_ms = INT64_MAX;
-    if (index == UINT32_MAX)
-        return;
-    patient->heap_index = UINT32_MAX;
-    struct patient *last = engine->heap[--engine->heap_count];
-    if (last == patient)
-        return;
-    put(engine, index, last);
-    sift_up(engine, last->heap_index);
-    sift_down(engine, last->heap_index);
 }

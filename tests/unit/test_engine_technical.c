@@ -230,6 +230,26 @@ static void test_condition(void)
     fixture_close(f);
 }
 
+/* They go on behind a snapshot: the same episodes, the same priorities. */
+static void test_condition_goes_on(void)
+{
+    static struct fixture before;
+    fixture_open(&before);
+    fixture_command(&before, COMMAND_CONDITION, 2, "{'alert':'technical.disk','priority':'low'}");
+    fixture_command(&before, COMMAND_CONDITION, 3, "{'alert':'technical.sink-kafka','priority':'high'}");
+    CU_ASSERT_EQUAL_FATAL(before.count, 2);
+    fixture_move(&before, f);
+    CU_ASSERT_EQUAL(tell(4, "low"), OK); /* it is known to be low */
+    CU_ASSERT_EQUAL(tell(5, "high"), OK);
+    fixture_command(f, COMMAND_CONDITION, 6, "{'alert':'technical.sink-kafka','priority':''}");
+    ALERT_IS("technical.", "escalated high 5 | cleared high 6");
+    for (int i = 0; i < 2; i++)
+        CU_ASSERT_STRING_EQUAL(event_text(f->events[i], "episode_id"),
+                               event_text(before.events[i], "episode_id"));
+    fixture_close(&before);
+    fixture_close(f);
+}
+
 static void test_clock_accept(void)
 {
     fixture_open(f);
@@ -291,6 +311,7 @@ static void test_suspension_too_long(void)
 
 SUITE(engine_technical) = {
     {"a condition of the node", test_condition},
+    {"a condition goes on behind a snapshot", test_condition_goes_on},
     {"a confirmed clock ends its alert", test_clock_accept},
     {"device clock", test_device_clock},
     {"a suspension that is too long", test_suspension_too_long},
