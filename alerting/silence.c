@@ -140,6 +140,7 @@ static bool days_are_due(const struct engine *engine, const struct track *track,
 /* -------------------------------------------------------------------------------------------------- due when
  */
 
+/* A segment that the watch has left raises no more: what it raised, its end has closed. */
 static int64_t gap_due_ms(const struct engine *engine, struct track *track)
 {
     const struct silence *silence = track->silence;
@@ -148,7 +149,8 @@ static int64_t gap_due_ms(const struct engine *engine, struct track *track)
     for (size_t i = 0; i < track->timeline.count; i++) {
         const struct segment *segment = &track->timeline.items[i];
         int64_t end_ms = i + 1 < track->timeline.count ? segment[1].from_ms : INT64_MAX;
-        if (segment->state != SEGMENT_ON || segment->version->rule->silence.max_gap_ms == 0)
+        if (segment->state != SEGMENT_ON || end_ms <= silence->segment_ms ||
+            segment->version->rule->silence.max_gap_ms == 0)
             continue;
         int64_t due_ms = spans_reach(&engine->outages, &silence->suspensions, silence->last_seen_ms,
                                      segment->version->rule->silence.max_gap_ms);

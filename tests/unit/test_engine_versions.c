@@ -468,7 +468,143 @@ static void test_late_before_a_past_end(void)
     fixture_close(f);
 }
 
+static void move(double minute, const char *line, const char *team)
+{
+    CU_ASSERT_EQUAL(fixture_command(f, COMMAND_PATIENT, minute,
+                                    "{'patient_id':17,'ref':'P-1','organization':'O','line':'%s','team':'%s',"
+                                    "'time_zone':'Europe/Paris','enrolled_at':null}",
+                                    line, team),
+                    OK);
+}
+
+static void open_next_line(void)
+{
+    CU_ASSERT_EQUAL(layer_rule(1, "line", "next", 1,
+                               "{'id':'next.silence','line':'next','kind':'silence','max_gap':'31d',"
+                               "'parameters':['spo2'],'priority':'low'}"),
+                    OK);
+}
+
+/* Silence is watched until the line changes: a team without the rule takes none away. */
+static void test_silence_of_the_team_left(void)
+{
+    fixture_open_patient(f);
+    open_next_line();
+    CU_ASSERT_EQUAL(layer_rule(1, "team", "O/T", 1,
+                               "{'id':'team.silence','line':'test','kind':'silence','max_gap':'1d',"
+                               "'parameters':['heart-rate'],'priority':'high'}"),
+                    OK);
+    move(10, "test", "U");
+    fixture_run(f, 2 * DAY_MIN);
+    CU_ASSERT_STRING_EQUAL(fixture_check(fixture_trace_of(f, "team.silence"), "raised high 1441"),
+                           "raised high 1441");
+    move(2 * DAY_MIN, "next", "U");
+    CU_ASSERT_STRING_EQUAL(
+        fixture_check(fixture_trace_of(f, "team.silence"), "closed high 2880 (rule-ended)"),
+        "closed high 2880 (rule-ended)");
+    fixture_run(f, 9 * DAY_MIN);
+    CU_ASSERT_STRING_EQUAL(fixture_check(fixture_trace_of(f, "team.silence"), ""), "");
+    fixture_close(f);
+}
+
+/* An open episode ends with the line that wanted it, and does not begin again. */
+static void test_silent_and_moved(void)
+{
+    fixture_open_patient(f);
+    open_next_line();
+    fixture_run(f, 32 * DAY_MIN);
+    CU_ASSERT_STRING_EQUAL(fixture_check(fixture_trace_of(f, "test.silence"), "raised medium 44640"),
+                           "raised medium 44640");
+    move(32 * DAY_MIN, "next", "U");
+    CU_ASSERT_STRING_EQUAL(
+        fixture_check(fixture_trace_of(f, "test.silence"), "closed medium 46080 (rule-ended)"),
+        "closed medium 46080 (rule-ended)");
+    fixture_run(f, 35 * DAY_MIN);
+    CU_ASSERT_STRING_EQUAL(fixture_check(fixture_trace_of(f, "test.silence"), ""), "");
+    fixture_close(f);
+}
+
+/* One id, two rules of different parameters, in lines that a patient was in one after the other: what was in
+ * force under the id says what the id means for this patient, and goes on; the other one is never in force.
+ */
+static void test_id_of_another_rule(void)
+{
+    fixture_open_patient(f);
+    open_next_line();
+    CU_ASSERT_EQUAL(fixture_rule(f, 2, 2, ABOVE("100", "")), OK);
+    CU_ASSERT_EQUAL(
+        layer_rule(2, "line", "next", 1,
+                   "{'id':'t.hr','line':'next','parameter':'body-weight','unit':'kg','kind':'limit',"
+                   "'levels':[{'priority':'high','above':80}],'text':{'fr':'f','en':'e'}}"),
+        OK);
+    move(3, "next", "T");
+    CU_ASSERT_EQUAL(fixture_rule(f, 4, 4, "{'id':'t.hr','inherit':true}"), OK);
+    OFFER("body-weight", "90", 5);
+    TRACE_IS("");
+    OFFER("heart-rate", "110", 6);
+    TRACE_IS("raised medium 6");
+    fixture_close(f);
+}
+
+/* Words alone are of the version that is confirmed, not of one that waits, nor of one confirmed for another
+ * line. */
+static void test_words_of_what_waits(void)
+{
+    fixture_open_patient(f);
+    CU_ASSERT_EQUAL(layer_rule(1, "line", "test", 1, ABOVE("100", ",'requires_validation':true")), OK);
+    CU_ASSERT_EQUAL(fixture_command(f, COMMAND_CONFIRMATION, 2,
+                                    "{'patient_id':17,'line':'next','from':'%s','author':'Dr A','role':"
+                                    "'physician'}",
+                                    fixture_time(2)),
+                    OK);
+    OFFER("heart-rate", "110", 3);
+    TRACE_IS("");
+    CU_ASSERT_EQUAL(confirm(4, "physician"), OK);
+    CU_ASSERT_EQUAL(layer_rule(5, "line", "test", 2, ABOVE("120", "")), OK);              /* waits */
+    CU_ASSERT_EQUAL(layer_rule(6, "line", "test", 3, ABOVE("120", ",'source':'s'")), OK); /* so does it */
+    OFFER("heart-rate", "110", 7);
+    TRACE_IS("raised medium 7");
+    OFFER("heart-rate", "90", 8);
+    TRACE_IS("cleared medium 8");
+    CU_ASSERT_EQUAL(
+        layer_rule(9, "line", "test", 4, ABOVE("100", ",'requires_validation':true,'source':'s'")),
+        OK); /* as confirmed */
+    OFFER("heart-rate", "110", 10);
+    CU_ASSERT_EQUAL(
+        json_integer_value(json_object_get(json_object_get(fixture_last(f, "raised"), "rule"), "version")),
+        4);
+    fixture_close(f);
+}
+
+/* What waits for a physician replaces nothing; once confirmed, the latest valid_from is in force. */
+static void test_waiting_replaces_nothing(void)
+{
+    fixture_open_patient(f);
+    CU_ASSERT_EQUAL(layer_rule(1, "line", "test", 1, ABOVE("100", ",'requires_validation':true")), OK);
+    CU_ASSERT_EQUAL(confirm(2, "physician"), OK);
+    CU_ASSERT_EQUAL(layer_rule_from(3, 100, 2, ABOVE("100", ",'requires_validation':true,'source':'s'")), OK);
+    CU_ASSERT_EQUAL(layer_rule_from(4, 50, 3, ABOVE("130", "")), OK); /* sooner, but it waits */
+    OFFER("heart-rate", "110", 60);
+    TRACE_IS("raised medium 60");
+    OFFER("heart-rate", "90", 61);
+    TRACE_IS("cleared medium 61");
+    OFFER("heart-rate", "110", 101);
+    TRACE_IS("raised medium 101");
+    CU_ASSERT_EQUAL(
+        json_integer_value(json_object_get(json_object_get(fixture_last(f, "raised"), "rule"), "version")),
+        2);
+    CU_ASSERT_EQUAL(confirm(110, "physician"), OK);
+    OFFER("heart-rate", "115", 111);
+    TRACE_IS("");
+    fixture_close(f);
+}
+
 SUITE(engine_versions) = {
+    {"silence of the team that was left", test_silence_of_the_team_left},
+    {"silent, then moved to another line", test_silent_and_moved},
+    {"an id of another rule", test_id_of_another_rule},
+    {"words of what waits", test_words_of_what_waits},
+    {"what waits replaces nothing", test_waiting_replaces_nothing},
     {"the most specific layer", test_most_specific_layer},
     {"other scopes do not count", test_other_scopes_do_not_count},
     {"the version at the measured time", test_version_at_measured_time},
