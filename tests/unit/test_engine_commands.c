@@ -196,11 +196,85 @@ static void test_long_text(void)
     memset(text, '\\', 2002); /* 1,001 of them: 2,002 rendered */
     CU_ASSERT_EQUAL(fixture_command(f, COMMAND_LEFT, 1, "{'patient_id':17,'reason':'%s'}", text),
                     ERR_REFUSED);
+    for (unsigned i = 0; i < 334; i++) /* 2,004 rendered */
+        snprintf(text + 6 * i, sizeof text - 6 * i, "\\u%04x", 2 + i % 30);
+    CU_ASSERT_EQUAL(fixture_command(f, COMMAND_LEFT, 1, "{'patient_id':17,'reason':'%s'}", text),
+                    ERR_REFUSED);
     memset(text, 'x', sizeof text);
     memset(text, 'x', 2000);
     text[2000] = '\0';
     CU_ASSERT_EQUAL(fixture_command(f, COMMAND_LEFT, 1, "{'patient_id':17,'reason':'%s'}", text), OK);
     fixture_close(f);
+}
+
+/* A quote is as long as it is written: \", two bytes of an event. */
+static void test_quotes_count_twice(void)
+{
+    static char text[4096];
+    fixture_open_patient(f);
+    for (unsigned i = 0; i < 1001; i++)
+        memcpy(text + 2 * i, "\\'", 3); /* \' becomes \" */
+    CU_ASSERT_EQUAL(fixture_command(f, COMMAND_LEFT, 1, "{'patient_id':17,'reason':'%s'}", text),
+                    ERR_REFUSED);
+    text[2000] = '\0';
+    CU_ASSERT_EQUAL(fixture_command(f, COMMAND_LEFT, 1, "{'patient_id':17,'reason':'%s'}", text), OK);
+    fixture_close(f);
+}
+
+/* Texts and parameters of a rule stand in every event: 4,096 bytes as they are written. */
+static void test_large_rule(void)
+{
+    static char classes[4096];
+    size_t size = 0;
+    fixture_open_patient(f);
+    for (unsigned i = 0; i < 60; i++)
+        size += (size_t)snprintf(classes + size, sizeof classes - size, "'c%030u':'low',", i);
+    for (unsigned quotes = 100; quotes <= 490; quotes += 390) {
+        char words[1000];
+        for (unsigned i = 0; i < quotes; i++)
+            memcpy(words + 2 * i, "\\'", 3);
+        enum err outcome = fixture_command(
+            f, COMMAND_RULE, 1,
+            "{'layer':'patient','scope':17,'version':%u,'author':'Dr A','role':'physician','reason':'r',"
+            "'rule':{'id':'t.e','kind':'event','classes':{%s'*':'low'},'text':{'fr':'%s','en':'%s'}}}",
+            quotes, classes, words, words);
+        CU_ASSERT_EQUAL(outcome, quotes == 100 ? OK : ERR_REFUSED);
+        CU_ASSERT_EQUAL(reply_has("more than 4,096 bytes with the parameters"), quotes != 100);
+    }
+    fixture_close(f);
+}
+
+static void keep_text(void *context, const struct alert_event *event, const char *json, uint32_t size)
+{
+    (void)event;
+    buffer_clear(context);
+    buffer_append(context, json, size);
+    buffer_append(context, "", 1);
+}
+
+/* Nobody may take an event of a test for a patient's. */
+static void test_mode_is_told(void)
+{
+    for (int on = 0; on < 2; on++) {
+        struct buffer text = {0};
+        struct engine_settings settings = {.lookback_ms = 35 * DAY_MIN * MINUTE_MS,
+                                           .lookback_continuous_ms = 16 * DAY_MIN * MINUTE_MS,
+                                           .node = "node-1",
+                                           .test_mode = on};
+        struct engine_out out = {.event = keep_text, .context = &text};
+        struct engine *engine = engine_new(&settings, &out);
+        struct command command = {.kind = COMMAND_CONDITION};
+        engine_tick(engine, EPOCH_MS, 0, TICK_START);
+        buffer_text(&command.json, "{\"alert\":\"technical.disk\",\"priority\":\"low\"}");
+        engine_command(engine, &command, EPOCH_MS);
+        CU_ASSERT_EQUAL(command.outcome, OK);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(text.data);
+        CU_ASSERT_EQUAL(strstr(text.data, "\"test\":true") != NULL, on);
+        buffer_deinit(&command.json);
+        buffer_deinit(&command.reply);
+        buffer_deinit(&text);
+        engine_free(engine);
+    }
 }
 
 /* Thirty-one days in sixty-two are a nurse's, more are a physician's and raise an alert. */
@@ -258,6 +332,9 @@ static void test_show(void)
 }
 
 SUITE(engine_commands) = {
+    {"a quote counts twice", test_quotes_count_twice},
+    {"a rule that is too large", test_large_rule},
+    {"test mode is told", test_mode_is_told},
     {"what is shown", test_show},
     {"every reason", test_reasons},
     {"texts too long for an event", test_long_text},
