@@ -53,7 +53,9 @@ static const struct ctl_command commands[] = {
     {"rules check", "FILE...", "check rules, presets or import files without loading them",
      "A file is a preset, one rule, an array of rules, or NDJSON of an import. Each fault is one line with "
      "file and row,\n"
-     "key, found and expected. Exit 65 when anything is refused.\n",
+     "key, found and expected. Exit 65 when anything is refused. The page RULES.md beside the README "
+     "(installed in\n"
+     "/usr/share/doc/vigie) has an example of each kind.\n",
      true, ctl_rules_check},
     {"rules show", "PATIENT [--json]", "the rules in force for a patient, each with its layer",
      "Asks the running daemon: what its shard judges by now, with layer (patient, team, organization or "
@@ -181,7 +183,7 @@ static void print_usage(FILE *out)
             "  --version\n\n",
             default_config);
     for (unsigned i = 0; i < COMMANDS; i++)
-        fprintf(out, "  %-15s %s\n", commands[i].words, commands[i].summary);
+        fprintf(out, "  %-17s %s\n", commands[i].words, commands[i].summary);
     fprintf(out,
             "\nExit status: 0, or one of sysexits.h; errors are one line: what, found, expected, hint.\n");
 }
