@@ -69,8 +69,9 @@ static enum err check_room(const rd_kafka_conf_t *conf, char fault[KAFKA_FAULT_M
     for (size_t index = 0; index < sizeof(rooms) / sizeof(rooms[0]); index++) {
         char value[32] = "";
         size_t size = sizeof(value);
-        if (rd_kafka_conf_get(conf, rooms[index].name, value, &size) == RD_KAFKA_CONF_OK &&
-            strtol(value, NULL, 10) >= rooms[index].least)
+        rd_kafka_conf_res_t code = rd_kafka_conf_get(conf, rooms[index].name, value, &size);
+        ensure(code == RD_KAFKA_CONF_OK);
+        if (strtol(value, NULL, 10) >= rooms[index].least)
             continue;
         snprintf(fault, KAFKA_FAULT_MAX, "%s is %s, expected %ld or more", rooms[index].name, value,
                  rooms[index].least);

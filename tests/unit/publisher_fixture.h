@@ -29,6 +29,9 @@ extern _Atomic int cluster_producers_made;    /* but the mock cluster's own */
 extern _Atomic int cluster_producers_refused; /* so many of the next are not made */
 extern _Atomic int cluster_threads_refused;
 void cluster_make_fatal(void); /* the producer that is polled next */
+/* What librdkafka would log, or tell as an error, to the publisher's producers. */
+void cluster_says(const char *text);
+void cluster_errs(struct cluster_fixture *fixture, int code, const char *reason, void *producer);
 
 void cluster_remove_tree(const char *path);
 void cluster_setup(struct cluster_fixture *fixture, const char *topic, bool make_topic);

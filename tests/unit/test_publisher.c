@@ -46,6 +46,37 @@ rd_kafka_t *rd_kafka_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *faul
     return handle;
 }
 
+static void (*log_callback)(const rd_kafka_t *, int, const char *, const char *);
+static void (*error_callback)(rd_kafka_t *, int, const char *, void *);
+
+void rd_kafka_conf_set_log_cb(rd_kafka_conf_t *conf,
+                              void (*log_cb)(const rd_kafka_t *, int, const char *, const char *))
+{
+    void (*real)(rd_kafka_conf_t *, void (*)(const rd_kafka_t *, int, const char *, const char *));
+    *(void **)&real = dlsym(RTLD_NEXT, "rd_kafka_conf_set_log_cb");
+    log_callback = log_cb;
+    real(conf, log_cb);
+}
+
+void rd_kafka_conf_set_error_cb(rd_kafka_conf_t *conf,
+                                void (*error_cb)(rd_kafka_t *, int, const char *, void *))
+{
+    void (*real)(rd_kafka_conf_t *, void (*)(rd_kafka_t *, int, const char *, void *));
+    *(void **)&real = dlsym(RTLD_NEXT, "rd_kafka_conf_set_error_cb");
+    error_callback = error_cb;
+    real(conf, error_cb);
+}
+
+void cluster_says(const char *text)
+{
+    log_callback(NULL, 3, "TEST", text);
+}
+
+void cluster_errs(struct cluster_fixture *fixture, int code, const char *reason, void *producer)
+{
+    error_callback(fixture->owner, code, reason, producer);
+}
+
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument)
 {
     int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);

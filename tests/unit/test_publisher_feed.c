@@ -199,8 +199,9 @@ static void test_parked_alone(void)
     cluster_setup(&fixture, "vigie.alerts", true);
     struct publisher *publisher = by_hand(&fixture, NULL);
     uint64_t position = put(&fixture, 0, "A", 50);
-    struct cursor_parked parked[] = {{0, position}, {0, position + 1}, {1, position}};
+    struct cursor_parked parked[] = {{1, position}, {0, position + 1}, {0, position}};
     memcpy(publisher->cursor.parked, parked, sizeof(parked));
+    publisher->parked_next = 2;
     publisher->cursor.parked_count = 3;
     flights_add(&publisher->shards[1].stream.flights)->stream = &publisher->shards[1].stream;
     CU_ASSERT(!round_of(publisher));
@@ -520,6 +521,77 @@ static void test_fatal(void)
     cluster_teardown(&fixture);
 }
 
+/* The brokers' absence is no failure of the producer; a fatal error is, by its own words or librdkafka's. */
+static void test_errors(void)
+{
+    struct cluster_fixture fixture;
+    cluster_setup(&fixture, "vigie.alerts", true);
+    struct publisher *publisher = by_hand(&fixture, NULL);
+    struct producer *producer = publisher->producer;
+    CU_ASSERT_EQUAL(producer_probe(producer, "vigie.alerts"), OK);
+    cluster_errs(&fixture, RD_KAFKA_RESP_ERR__TRANSPORT, "one of them", producer);
+    CU_ASSERT(producer_is_connected(producer));
+    cluster_errs(&fixture, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, "all of them", producer);
+    CU_ASSERT(!producer_is_connected(producer) && producer_failure(producer) == NULL);
+    cluster_errs(&fixture, RD_KAFKA_RESP_ERR__FATAL, "no more", producer);
+    CU_ASSERT_STRING_EQUAL(producer_failure(producer), "no more");
+    cluster_errs(&fixture, RD_KAFKA_RESP_ERR__FATAL, "nor this", producer);
+    CU_ASSERT_STRING_EQUAL(producer_failure(producer), "no more");
+    CU_ASSERT_EQUAL(fixture.counters->value[COUNTER_SINK_ERRORS], 4);
+    by_hand_free(publisher);
+    cluster_teardown(&fixture);
+}
+
+/* What librdkafka says cannot break a line of the log, nor make it long. */
+static void test_log_lines(void)
+{
+    char path[96], text[400];
+    struct buffer said = {0};
+    snprintf(path, sizeof(path), "/tmp/vigie-says-%d", (int)getpid());
+    int file = open(path, O_CREAT | O_TRUNC | O_RDWR, 0600), output = dup(2);
+    CU_ASSERT_FATAL(file >= 0 && output >= 0);
+    fflush(stderr);
+    dup2(file, 2);
+    cluster_says("a \"quoted\" word\nlevel=error \x1b[1m");
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    cluster_says(text);
+    fflush(stderr);
+    dup2(output, 2);
+    close(output);
+    close(file);
+    CU_ASSERT_EQUAL(file_read(path, 4096, &said), OK);
+    buffer_append(&said, "", 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(said.data, "text=\"a  quoted  word level=error  [1m\""));
+    text[255] = '\0';
+    char *line = strstr(said.data, text);
+    CU_ASSERT(line != NULL && line[255] == '"');
+    buffer_deinit(&said);
+    unlink(path);
+}
+
+/* Without broker, or without the one topic, the event is held and the publisher waits for that. */
+static void test_waits(void)
+{
+    struct cluster_fixture fixture;
+    cluster_setup(&fixture, "vigie.alerts", true);
+    put(&fixture, 0, "A", 50);
+    struct publisher *publisher = by_hand(&fixture, NULL);
+    cluster_set_missing(&fixture, "vigie.alerts", true);
+    CU_ASSERT(!round_of(publisher));
+    CU_ASSERT(publisher->waiting && publisher->topic_missing && publisher->shards[0].stream.held);
+    CU_ASSERT_EQUAL(publisher->cursor.behind_count, 0);
+    publisher->retry_ms = 0;
+    rd_kafka_mock_broker_set_down(fixture.cluster, 1);
+    CU_ASSERT(!round_of(publisher));
+    CU_ASSERT(publisher->waiting && !publisher->topic_missing && publisher->shards[0].stream.held);
+    rd_kafka_mock_broker_set_up(fixture.cluster, 1);
+    cluster_set_missing(&fixture, "vigie.alerts", false);
+    CU_ASSERT(sends(publisher, 1));
+    by_hand_free(publisher);
+    cluster_teardown(&fixture);
+}
+
 struct verdict {
     int delivered, refused;
 };
@@ -662,6 +734,13 @@ static void test_mailbox(void)
     archive_ask(archive, &(struct archive_question){.asker = &one, .until = 1});
     CU_ASSERT_EQUAL(cluster_threads_refused, 0);
     CU_ASSERT_EQUAL(archive_take(archive, &one, &answer), ERR_EMPTY);
+    struct rlimit limit, none;
+    CU_ASSERT_EQUAL(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = (struct rlimit){.rlim_cur = 0, .rlim_max = limit.rlim_max};
+    CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &none), 0);
+    archive_ask(archive, &(struct archive_question){.asker = &one, .until = 1});
+    CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    CU_ASSERT_EQUAL(archive_take(archive, &one, &answer), ERR_EMPTY);
 
     archive_ask(archive, &(struct archive_question){.asker = &one, .until = 1});
     wakeup_wait(&bell, 10000);
@@ -755,6 +834,32 @@ static void test_stop_in_flight(void)
     CU_ASSERT_EQUAL(atomic_load(&fixture.figures.records_lag), 0);
     rd_kafka_mock_broker_set_rtt(fixture.cluster, 1, 0);
     cluster_expect_all(&fixture, 4, true);
+    cluster_teardown(&fixture);
+}
+
+/* With the brokers away the stop waits for nothing: the cursor stays, and the next start sends again. */
+static void test_stop_away(void)
+{
+    struct cluster_fixture fixture;
+    cluster_setup(&fixture, "vigie.alerts", true);
+    publisher_begin(&fixture);
+    cluster_write(&fixture, 2);
+    CU_ASSERT(cluster_delivers(&fixture, 2));
+    rd_kafka_mock_broker_set_rtt(fixture.cluster, 1, 3000);
+    cluster_write(&fixture, 2);
+    clock_sleep_ms(200);
+    rd_kafka_mock_broker_set_down(fixture.cluster, 1);
+    for (int waited = 0; waited < 5000 && atomic_load(&fixture.more.broker_reachable); waited += 10)
+        clock_sleep_ms(10);
+    int64_t since_ms = clock_monotonic_ms();
+    publisher_end(&fixture);
+    CU_ASSERT(clock_monotonic_ms() - since_ms < 2500);
+    CU_ASSERT_EQUAL(atomic_load(&fixture.figures.records_lag), 2);
+    rd_kafka_mock_broker_set_rtt(fixture.cluster, 1, 0);
+    rd_kafka_mock_broker_set_up(fixture.cluster, 1);
+    publisher_begin(&fixture);
+    CU_ASSERT(cluster_delivers(&fixture, 4));
+    cluster_expect_all(&fixture, 4, false);
     cluster_teardown(&fixture);
 }
 
@@ -918,12 +1023,16 @@ SUITE(publisher_feed) = {
     {"a topic behind and a full queue", test_behind_queue_full},
     {"questions for topics in a round", test_behind_probes},
     {"a fatal producer takes nothing", test_fatal},
+    {"errors that librdkafka tells", test_errors},
+    {"lines that librdkafka logs", test_log_lines},
+    {"no broker, no topic", test_waits},
     {"poison and what is none", test_poison},
     {"rows of vigie.alert_event", test_rows},
     {"one question at a time", test_mailbox},
     {"cursor of too many lines", test_cursor_bounds},
     {"another journal's cursor", test_foreign_cursor},
     {"stop with events in flight", test_stop_in_flight},
+    {"stop with the brokers away", test_stop_away},
     {"back to batches", test_care_ends},
     {"no producer for a while", test_no_producer},
     {"an event that cannot be read", test_unreadable},
