@@ -73,13 +73,8 @@ void archive_alarms(struct archive *a, struct track *track)
         uint32_t episode = a->writing ? track->alarms->items[i]->episode : 0;
         archive_name(a, &device);
         archive_name(a, &episode);
-        if (!a->writing && !a->bad) {
-            device_alarms_put(track, device, episode);
-            const struct device_alarm *last = track->alarms->items[i];
-            if (last->device != device || last->episode != episode ||
-                last->ledger.count > 0) /* out of order */
-                archive_fault(a);
-        }
+        if (!a->writing && !a->bad && device_alarms_put(track, device, episode) != track->alarms->items[i])
+            archive_fault(a); /* out of order, or twice the same */
         if (!a->bad)
             archive_alarm(a, track->alarms->items[i]);
     }
