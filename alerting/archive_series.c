@@ -173,6 +173,8 @@ static void archive_one(struct archive *a, struct series *series)
         archive_key(a, &series->tip);
     archive_marks(a, series);
     archive_items(a, series);
+    if (series_first(series) > 0) /* else nothing is held on, and nobody asks */
+        archive_instant(a, &series->meant_until_ms);
 }
 
 struct series *archive_series(struct archive *a, struct series *series)

@@ -193,9 +193,17 @@ static const char *const rules[] = {
     "{'id':'r.device','kind':'event','classes':{'lead':'low','*':'medium'}}",
     "{'id':'r.device','kind':'event','classes':{'*':'low'},'enabled':false}",
     "{'id':'r.alarm','kind':'event','classes':{'*':'high'}}",
+    "{'id':'r.daily','kind':'daily','parameter':'body-weight','unit':'kg','statistic':'max','above':%u,"
+    "'below':77,'days':2,'missing':'skip','grace':'6h','priority':'medium'}",
+    "{'id':'r.varies','kind':'variation','parameter':'heart-rate','unit':'/min','statistic':'mean','rise':%u,"
+    "'fall_percent':15,'grace':'1h','priority':'high'}",
+    "{'id':'r.usual','kind':'baseline','parameter':'body-weight','unit':'kg','statistic':'median','rise':%u,"
+    "'fall':2,'over':7,'min_days':3,'grace':'2h','priority':'low'}",
+    "{'id':'r.daily','kind':'daily','parameter':'body-weight','unit':'kg','statistic':'max','above':%u,"
+    "'enabled':false,'priority':'low'}",
 };
 enum { FIRST_OF_KINDS = 5 };
-static const unsigned rule_low[] = {82, 40, 20, 30, 0, 85, 77, 8, 30, 4, 20, 0, 0, 0, 0};
+static const unsigned rule_low[] = {82, 40, 20, 30, 0, 85, 77, 8, 30, 4, 20, 0, 0, 0, 0, 76, 5, 1, 80};
 
 static void add_rule(struct node *node, const char *layer, const char *scope, unsigned which)
 {
