@@ -510,6 +510,152 @@ static void test_final(void)
     fixture_close(f);
 }
 
+/* An episode that outlives the readings that raised it: it is known still, and counts on. */
+static void test_open_beyond_what_is_held(void)
+{
+    begin(KG(",'statistic':'max','above':80,'days':2"));
+    for (int day = 2; day <= 120; day++) { /* 70 days are held */
+        kg(day, "81");
+        fixture_run(f, CLOSE(day));
+    }
+    TRACE_IS("raised medium 4200");
+    LATE("body-weight", "85", NOON(119) + 1, CLOSE(120) + 60);
+    TRACE_IS("");
+    kg(121, "79");
+    fixture_run(f, CLOSE(121));
+    TRACE_IS("cleared medium 174120");
+    const json_t *event = fixture_last(f, "cleared");
+    CU_ASSERT_STRING_EQUAL(event_text(event, "raised_at"), fixture_time(4200));
+    CU_ASSERT_EQUAL(json_integer_value(json_object_get(event, "readings_in_breach")), 119);
+    LATE("body-weight", "82", NOON(121) + 1, CLOSE(121) + 60); /* judged again from what is final */
+    TRACE_IS("~amended medium 4200 (reopened) | live medium 174120");
+    EPISODES_ARE("t.kg high 4200--1 open medium@4200");
+    fixture_close(f);
+}
+
+/* What was raised and cleared is over; 100 days later nothing of it is told again. */
+static void test_over_beyond_what_is_held(void)
+{
+    begin(KG(",'statistic':'max','above':80,'days':2"));
+    for (int day = 2; day <= 130; day++) {
+        kg(day, day < 6 || day > 128 ? "81" : "79");
+        fixture_run(f, CLOSE(day));
+    }
+    TRACE_IS("raised medium 4200 | cleared medium 8520 | raised medium 187080");
+    LATE("body-weight", "82", NOON(128) + 1, CLOSE(130) + 60); /* a day earlier, one raising */
+    TRACE_IS("~amended medium 185640 (late-data)");
+    fixture_close(f);
+}
+
+/* The end of the rule lies ahead: it ends the episode by the clock, between two closings. */
+static void test_ends_by_the_clock(void)
+{
+    begin(KG(",'statistic':'max','above':80"));
+    kg(2, "81");
+    fixture_run(f, CLOSE(2));
+    TRACE_IS("raised medium 2760");
+    CU_ASSERT_EQUAL(fixture_rule(f, NOON(3), NOON(4), KG(",'statistic':'max','above':80,'enabled':false")),
+                    OK);
+    kg(3, "82");
+    fixture_run(f, NOON(4));
+    TRACE_IS("");
+    CU_ASSERT_EQUAL(engine_next_due_ms(f->engine), EPOCH_MS + (int64_t)NOON(4) * MINUTE_MS);
+    fixture_run(f, NOON(4) + 1);
+    TRACE_IS("cleared medium 4920 (rule-disabled)");
+    CU_ASSERT_EQUAL(json_integer_value(json_object_get(fixture_last(f, "cleared"), "readings_in_breach")), 2);
+    fixture_close(f);
+}
+
+/* One step of the clock over the end of the rule and the closing of the day that it lies in. */
+static void test_ends_within_a_step(void)
+{
+    for (int leaves = 0; leaves < 2; leaves++) {
+        begin(KG(",'statistic':'max','above':80"));
+        kg(2, "81");
+        kg(3, "82");
+        fixture_run(f, CLOSE(2));
+        TRACE_IS("raised medium 2760");
+        if (leaves) {
+            CU_ASSERT_EQUAL(fixture_command(f, COMMAND_LEFT, CLOSE(2) + 1,
+                                            "{'patient_id':17,'at':'%s','reason':'moved'}",
+                                            fixture_time(NOON(3) + 60)),
+                            OK);
+        } else {
+            CU_ASSERT_EQUAL(fixture_rule(f, CLOSE(2) + 1, NOON(3) + 60,
+                                         KG(",'statistic':'max','above':80,'enabled':false")),
+                            OK);
+            CU_ASSERT_EQUAL(fixture_rule(f, CLOSE(2) + 2, NOON(3) + 70, KG(",'statistic':'max','above':80")),
+                            OK);
+        }
+        fixture_tick(f, CLOSE(3));
+        TRACE_IS(leaves ? "closed medium 3540 (left)" : "cleared medium 3540 (rule-disabled)");
+        fixture_run(f, CLOSE(4));
+        TRACE_IS(""); /* no version judges a day that the rule ended in */
+        fixture_close(f);
+    }
+}
+
+/* Disabled, disabled again, enabled: the days between close, and nothing judges them. */
+static void test_away_for_days(void)
+{
+    begin(KG(",'statistic':'max','above':80"));
+    CU_ASSERT_EQUAL(fixture_rule(f, 1, NOON(3), KG(",'statistic':'max','above':80,'enabled':false")), OK);
+    CU_ASSERT_EQUAL(fixture_rule(f, 2, NOON(5), KG(",'statistic':'max','above':81,'enabled':false")), OK);
+    CU_ASSERT_EQUAL(fixture_rule(f, 3, NOON(7), KG(",'statistic':'max','above':80")), OK);
+    for (int day = 3; day <= 9; day++) {
+        kg(day, "85");
+        fixture_run(f, CLOSE(day));
+        TRACE_IS(day == 8 ? "raised medium 11400" : ""); /* the first that begins under the rule */
+    }
+    fixture_close(f);
+}
+
+/* A day that begins at the very instant from which the rule is in force is its first. */
+static void test_begins_with_the_day(void)
+{
+    for (int later = 0; later < 2; later++) {
+        fixture_open_patient(f);
+        CU_ASSERT_EQUAL(fixture_rule(f, 0, DAY(2) + later * 0.001, KG(",'statistic':'max','above':80")), OK);
+        kg(2, "81");
+        fixture_run(f, CLOSE(2));
+        TRACE_IS(later ? "" : "raised medium 2760");
+        fixture_close(f);
+    }
+}
+
+/* A retrospective episode whose days are long forgotten is not true now for a reading of an open day. */
+static void test_forgotten_is_not_fresh(void)
+{
+    begin(KG(",'statistic':'max','above':80"));
+    kg(2, "81");
+    fixture_tick(f, CLOSE(2) + 3 * 1440);
+    TRACE_IS("~raised medium 2760");
+    for (int day = 6; day <= 130; day++)
+        fixture_run(f, CLOSE(day));
+    (void)fixture_trace_of(f, "");
+    kg(131, "82");
+    CU_ASSERT_STRING_EQUAL(fixture_check(fixture_trace_of(f, "t."), ""), "");
+    fixture_run(f, CLOSE(131)); /* but for its closing it is */
+    TRACE_IS("live medium 188520");
+    fixture_close(f);
+}
+
+/* A rule of a patient enrolled with data of 100 days: what is not held any more is not looked at. */
+static void test_new_rule_on_old_data(void)
+{
+    fixture_open_patient(f);
+    for (int day = 2; day <= 100; day++) {
+        kg(day, day < 29 ? "81" : "79"); /* the days before the 29th are let go */
+        fixture_run(f, CLOSE(day));
+    }
+    (void)fixture_trace_of(f, "");
+    CU_ASSERT_EQUAL(fixture_rule(f, CLOSE(100) + 1, NOON(1), KG(",'statistic':'max','above':80")), OK);
+    TRACE_IS("");
+    LATE("body-weight", "82", NOON(99) + 1, CLOSE(100) + 2);
+    TRACE_IS("~raised medium 142440 | cleared medium 143880"); /* day 100 is judged behind it */
+    fixture_close(f);
+}
+
 SUITE(engine_daily) = {
     {"leak on three days", test_leak_three_days},
     {"leak 2 to 8 days", test_leak_days},
@@ -535,5 +681,13 @@ SUITE(engine_daily) = {
     {"reach back", test_reach_back},
     {"a longer grace behind", test_longer_grace_behind},
     {"final", test_final},
+    {"open beyond what is held", test_open_beyond_what_is_held},
+    {"over beyond what is held", test_over_beyond_what_is_held},
+    {"ends by the clock", test_ends_by_the_clock},
+    {"ends within a step", test_ends_within_a_step},
+    {"away for days", test_away_for_days},
+    {"begins with the day", test_begins_with_the_day},
+    {"what is forgotten is not fresh", test_forgotten_is_not_fresh},
+    {"a new rule on old data", test_new_rule_on_old_data},
     {NULL, NULL},
 };
