@@ -65,7 +65,7 @@ MUTANTS = [
      "the latest valid_from counts", ANY),
     ("timeline.c", "if (definition->versions[i]->valid_from_ms < waits_until_ms &&", "if (i > definition->count &&",
      "what was replaced while it waited stays replaced", ANY),
-    ("timeline.c", "version->commit_ms <= c->commit_ms && ", "", "a confirmation confirms what was committed by then", ANY),
+    ("timeline.c", "c->from_ms <= ms && committed_by_then && strcmp", "(committed_by_then || c->from_ms <= ms) && strcmp", "a confirmation confirms what was committed by then", ANY),
     ("timeline.c", "layer != LAYER_PATIENT && ms < subject->enrolled_at_ms", "false", "rules of others from enrolment on", ANY),
     ("track.c", "        judge_end(state, (enum rule_kind)walk->track->kind);\n", "        state->active = PRIORITY_NONE;\n",
      "the end of a rule resets the runs", ANY),
@@ -98,8 +98,8 @@ MUTANTS = [
      "a median between both kinds is no data", "daily"),
     ("judge_tally.c", "ret->began = tally->run.first;", "ret->began = input->instant->key;",
      "the first reading of the run began it", "calm:change,rate,reference"),
-    ("judge_limit.c", "ret->began = run_of(own->run, PRIORITY_LOW)->first;", "ret->began = run_of(own->run, held)->first;",
-     "the run is that of readings that breach any level", "calm:limit"),
+    ("judge_limit.c", "ret->began = run_of(own->run, PRIORITY_LOW)->first;", "ret->began = input->instant->key;",
+     "the first reading of the run that breaches any level began it", "calm:limit"),
     ("device.c", "state->active == PRIORITY_NONE || state->last.phase != PHASE_END", "state->active == PRIORITY_NONE || state->last.phase == PHASE_START",
      "an alarm is over at its end", "event"),
     ("device.c", "if (priority != state->active)\n        tell(", "if (priority > state->active)\n        tell(",
@@ -121,8 +121,9 @@ def last_command(target, changed):
 def agree(program, kinds):
     """Kinds after "calm:" are told in order, and ids are recomputed."""
     _, calm, kinds = kinds.rpartition("calm:")
-    return output_of([program] + (["--calm"] if calm else []) + [ "--quiet", "--seed", str(SEED), "--count", str(COUNT), "--readings", str(READINGS),
-                      "--kinds", kinds, "--checks", "3"], timeout=120)
+    command = [program, "--quiet", "--seed", str(SEED), "--count", str(COUNT), "--readings", str(READINGS),
+               "--kinds", kinds, "--checks", "3"]
+    return output_of(command + (["--calm"] if calm else []), timeout=120)
 
 
 def build(number, link):
