@@ -324,6 +324,8 @@ static void test_show(void)
     CU_ASSERT_EQUAL(fixture_rule(f, 6, 6, "{'id':'a.later','inherit':true}"), OK);
     CU_ASSERT_EQUAL(fixture_rule(f, 6, 6, "{'id':'t.w','inherit':true}"), OK);
     fixture_command(f, COMMAND_LEFT, 7, "{'patient_id':17,'at':'%s'}", fixture_time(2 * DAY_MIN));
+    CU_ASSERT_EQUAL(fixture_command(f, COMMAND_SHOW, 8, "{'patient_id':17}"), OK);
+    CU_ASSERT_FALSE(reply_has("t.w")); /* it ended; that the patient will leave begins nothing */
     fixture_tick(f, 3 * DAY_MIN);
     CU_ASSERT_EQUAL(fixture_command(f, COMMAND_SHOW, 3 * DAY_MIN, "{'patient_id':17}"), OK);
     CU_ASSERT_FALSE(reply_has("a.later"));

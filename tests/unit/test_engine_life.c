@@ -328,7 +328,35 @@ static void test_technical_ids_have_their_parameter(void)
     fixture_close(f);
 }
 
+/* Shelves that end at one instant end in one order, whichever was filled first: byte for byte. */
+static void test_shelves_end_together(void)
+{
+    char ends[2][2][4096];
+    for (int first = 0; first < 2; first++) {
+        begin();
+        CU_ASSERT_EQUAL(
+            fixture_rule(f, 10, 10,
+                         "{'id':'t.w','parameter':'body-weight','unit':'kg','kind':'limit','levels':["
+                         "{'priority':'low','above':80}],'text':{'fr':'f','en':'e'}}"),
+            OK);
+        OFFER("body-weight", "90", 11);
+        TRACE_IS("raised low 11");
+        CU_ASSERT_EQUAL(shelve(episode(first), 12, 100), OK);
+        CU_ASSERT_EQUAL(shelve(episode(1 - first), 13, 100), OK);
+        fixture_run(f, 101);
+        for (int i = 0; i < 2; i++) {
+            CU_ASSERT_STRING_EQUAL(event_text(f->events[f->count - 2 + i], "event"), "unshelved");
+            snprintf(ends[first][i], sizeof ends[first][i], "%s", f->texts[f->count - 2 + i]);
+        }
+        fixture_close(f);
+    }
+    CU_ASSERT_STRING_EQUAL(ends[0][0], ends[1][0]);
+    CU_ASSERT_STRING_EQUAL(ends[0][1], ends[1][1]);
+    CU_ASSERT_STRING_NOT_EQUAL(ends[0][0], ends[0][1]);
+}
+
 SUITE(engine_life) = {
+    {"shelves that end together", test_shelves_end_together},
     {"a run outlives its cancelled episode", test_a_run_outlives_its_cancelled_episode},
     {"technical ids have their parameter", test_technical_ids_have_their_parameter},
     {"handled", test_handled},

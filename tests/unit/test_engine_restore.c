@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "alerting/engine_snapshot.h"
+#include "daemon/base/buffer.h"
 #include "tests/unit/engine_fixture.h"
 
 static struct fixture living, loaded;
@@ -197,7 +199,41 @@ static void test_names_of_states(void)
     }
 }
 
+/* Who is enrolled while others still sleep is awake, and stays so when they wake: both are watched. */
+static void test_enrolled_meanwhile(void)
+{
+    struct buffer shared = {0}, patients = {0};
+    int64_t last_id = INT64_MIN;
+    fixture_open_patient(&living);
+    struct archive *archive = engine_archive_new(living.engine);
+    engine_save_shared(archive, &shared);
+    CU_ASSERT_EQUAL_FATAL(engine_save_patients(archive, &last_id, 9, SIZE_MAX, &patients), 1);
+    engine_archive_free(archive);
+    fixture_open_empty(&loaded);
+    archive = engine_archive_new(loaded.engine);
+    CU_ASSERT_EQUAL_FATAL(engine_load_shared(archive, shared.data, shared.size), OK);
+    CU_ASSERT_EQUAL_FATAL(engine_load_patients(archive, 1, patients.data, patients.size), OK);
+    engine_archive_free(archive);
+    CU_ASSERT_EQUAL(
+        fixture_command(&loaded, COMMAND_PATIENT, 5,
+                        "{'patient_id':18,'ref':'P-2','organization':'O','line':'test','team':'T',"
+                        "'time_zone':'UTC','enrolled_at':null}"),
+        OK);
+    engine_wake_patients(loaded.engine, INT64_MIN, INT64_MAX);
+    fixture_run(&loaded, 31 * DAY_MIN + 10);
+    CU_ASSERT_EQUAL_FATAL(loaded.count, 2);
+    CU_ASSERT_STRING_EQUAL(event_text(loaded.events[0], "patient"), "P-1");
+    CU_ASSERT_STRING_EQUAL(event_text(loaded.events[0], "raised_at"), fixture_time(31 * DAY_MIN));
+    CU_ASSERT_STRING_EQUAL(event_text(loaded.events[1], "patient"), "P-2");
+    CU_ASSERT_STRING_EQUAL(event_text(loaded.events[1], "raised_at"), fixture_time(31 * DAY_MIN + 5));
+    buffer_deinit(&shared);
+    buffer_deinit(&patients);
+    fixture_close(&living);
+    fixture_close(&loaded);
+}
+
 SUITE(engine_restore) = {
+    {"enrolled while others sleep", test_enrolled_meanwhile},
     {"each kind goes on where it was saved", test_goes_on},
     {"a name that only a state names is kept", test_names_of_states},
     {NULL, NULL},

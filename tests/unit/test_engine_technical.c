@@ -309,7 +309,27 @@ static void test_suspension_too_long(void)
     fixture_close(f);
 }
 
+/* Of several that are too long, the alert ends with the last to end. */
+static void test_suspensions_too_long(void)
+{
+    double day = DAY_MIN;
+    fixture_open_patient(f);
+    CU_ASSERT_EQUAL(suspend(1, 30 * day, ""), OK);
+    CU_ASSERT_EQUAL(suspend(20 * day, 40 * day, "physician"), OK);
+    CU_ASSERT_EQUAL(suspend(21 * day, 38 * day, "physician"), OK);
+    ALERT_IS("technical.suspension", "raised medium 28800");
+    fixture_run(f, 39 * day);
+    ALERT_IS("technical.suspension", "");
+    CU_ASSERT_EQUAL(suspend(39 * day, 50 * day, "physician"), OK);
+    fixture_run(f, 41 * day);
+    ALERT_IS("technical.suspension", "");
+    fixture_run(f, 51 * day);
+    ALERT_IS("technical.suspension", "cleared medium 72000");
+    fixture_close(f);
+}
+
 SUITE(engine_technical) = {
+    {"suspensions that are too long", test_suspensions_too_long},
     {"a condition of the node", test_condition},
     {"a condition goes on behind a snapshot", test_condition_goes_on},
     {"a confirmed clock ends its alert", test_clock_accept},

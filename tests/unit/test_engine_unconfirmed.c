@@ -152,6 +152,37 @@ static void test_what_watches(void)
     fixture_close(f);
 }
 
+/* A rule of line and organisation waits once; silence never does. The patient's rules tell both. */
+static void test_each_once(void)
+{
+    fixture_open_patient(f);
+    line_rule(1, 1, RULE);
+    line_rule(1, 1,
+              "{'id':'more.silence','line':'test','kind':'silence','max_gap':'31d','parameters':['spo2'],"
+              "'priority':'low','requires_validation':true}");
+    CU_ASSERT_EQUAL(fixture_command(f, COMMAND_RULE, 1,
+                                    "{'layer':'organization','scope':'O','version':%lld,'author':'a','role':"
+                                    "'system','reason':'r','valid_from':null,'rule':" RULE "}",
+                                    (long long)++f->version),
+                    OK);
+    mark(1);
+    TRACE_IS("raised medium 1");
+    LISTED_IS("1 P-1: t.hr");
+    CU_ASSERT_EQUAL(fixture_command(f, COMMAND_SHOW, 2, "{'patient_id':17}"), OK);
+    struct buffer out = {0};
+    engine_show(f->engine, 17, &out);
+    json_t *shown = json_loadb(out.data, out.size, 0, NULL);
+    const json_t *waiting = json_object_get(shown, "waiting");
+    CU_ASSERT_EQUAL(json_array_size(waiting), 1);
+    CU_ASSERT_STRING_EQUAL(json_string_value(json_array_get(waiting, 0)), "t.hr");
+    json_decref(shown);
+    buffer_clear(&out);
+    engine_show(f->engine, 99, &out); /* nobody */
+    CU_ASSERT_EQUAL(out.size, 0);
+    buffer_deinit(&out);
+    fixture_close(f);
+}
+
 /* Who leaves is nobody's to confirm: at that instant, also one that lay ahead. */
 static void test_departure(void)
 {
@@ -189,6 +220,7 @@ static void test_departure_ahead_closes_what_waits_for_nothing(void)
 }
 
 SUITE(engine_unconfirmed) = {
+    {"each rule once", test_each_once},
     {"from enrolment to confirmation", test_from_enrolment_to_confirmation},
     {"one set of changes raises nothing", test_one_set_raises_nothing},
     {"by the clock", test_by_the_clock},

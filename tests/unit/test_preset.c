@@ -96,6 +96,8 @@ static const struct {
     {"a", "requires_validation", HEAD ",\"rules\":[" RULE("a", SOURCED) "]}"},
     {"b", "count", HEAD ",\"rules\":[" GOOD "," RULE("b", SOURCED ",\"count\":0") "]}"},
     {"a", "id", HEAD ",\"rules\":[" GOOD "," GOOD "]}"},
+    {"a", "id",
+     HEAD ",\"rules\":[" GOOD "," RULE("b", SOURCED ",\"requires_validation\":true") "," GOOD "]}"},
     {"a", "line",
      "{\"preset\":\"p\",\"line\":\"m\",\"version\":1,\"date\":\"2026-11-24\",\"rules\":[" GOOD "]}"},
 };
@@ -142,7 +144,8 @@ static void test_refusals(void)
         CU_ASSERT_STRING_EQUAL(fault.rule, refusals[i].rule);
         CU_ASSERT_PTR_NOT_NULL(strstr(fault.file, "one.json"));
     }
-    write_file(directory, "one.json", HEAD ",\"rules\":[" GOOD "]}");
+    write_file(directory, "one.json",
+               HEAD ",\"rules\":[" GOOD "," RULE("b", SOURCED ",\"requires_validation\":true") "]}");
     write_file(directory, "two.json", HEAD ",\"rules\":[" GOOD "]}"); /* the same id in another file */
     CU_ASSERT_EQUAL(load(directory, &fault), ERR_REFUSED);
     CU_ASSERT_PTR_NOT_NULL(strstr(fault.file, "two.json"));

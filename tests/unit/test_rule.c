@@ -302,6 +302,35 @@ static void test_event(void)
     rule_free(rule);
 }
 
+/* Names of classes count as JSON writes them: 2,000 bytes in all. Here 62 each, whatever they are made of. */
+static void test_event_names(void)
+{
+    static const struct {
+        const char *piece;
+        unsigned pieces;
+    } rows[] = {{"x", 60}, {"\\\"", 30}, {"\\\\", 30}, {"\\u0002", 10}};
+    for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++)
+        for (unsigned classes = 32; classes <= 33; classes++) {
+            static char text[16384];
+            struct rule *rule = NULL;
+            struct rule_fault fault = {.key = ""};
+            size_t size =
+                (size_t)sprintf(text, "{\"id\":\"x\",\"kind\":\"event\",\"classes\":{\"*\":\"low\"");
+            for (unsigned class = 0; class < classes; class ++) {
+                size += (size_t)sprintf(text + size, ",\"%02u", class);
+                for (unsigned i = 0; i < rows[r].pieces; i++)
+                    size += (size_t)sprintf(text + size, "%s", rows[r].piece);
+                size += (size_t)sprintf(text + size, "\":\"low\"");
+            }
+            sprintf(text + size, "}}");
+            json_t *json = load(text);
+            CU_ASSERT_EQUAL(rule_parse(json, &bounds, &rule, &fault), classes == 32 ? OK : ERR_REFUSED);
+            CU_ASSERT_STRING_EQUAL(fault.key, classes == 32 ? "" : "classes");
+            rule_free(rule);
+            json_decref(json);
+        }
+}
+
 /* Statistic and day_start never change under one id, nor does the side. */
 static void test_days_follow(void)
 {
@@ -687,6 +716,7 @@ static void test_versions(void)
 }
 
 SUITE(rule) = {
+    {"names of classes as JSON writes them", test_event_names},
     {"JSON keeps its numbers", test_exact_json},
     {"what is no JSON", test_exact_json_refusals},
     {"limit", test_limit},
