@@ -132,7 +132,7 @@ def test_what_the_rules_refuse():
     for verb, options in (("ack", ()), ("handle", ("--outcome", "technical")), ("unshelve", ()),
                           ("shelve", ("--until", soon, "--reason", "r"))):
         alert(verb, UNKNOWN, *options, expect=66)
-        alert(verb, "no-uuid", *options, expect=64)
+        alert(verb, "no-uuid", *options, expect=66)
     alert("handle", episode, expect=65)
     alert("handle", episode, "--outcome", "splendid", expect=65)
     alert("handle", episode, "--until", soon, expect=64)
