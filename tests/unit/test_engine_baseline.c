@@ -129,6 +129,27 @@ static void test_longer_version(void)
     fixture_close(f);
 }
 
+/* Days beyond all numbers lie at the ends; where the median is one of them, no day is judged. */
+static void test_beyond_all_numbers(void)
+{
+    static const char *const values[] = {">600", "100", "<20"};
+    begin("{'id':'t.b','parameter':'glucose-blood','unit':'mg/dL','kind':'baseline','statistic':'max',"
+          "'rise':10,'over':3,'min_days':3,'priority':'low','text':{'fr':'f','en':'e'}}");
+    for (int i = 0; i < 3; i++)
+        OFFER("glucose-blood", values[i], NOON(2 + i));
+    OFFER("glucose-blood", "111", NOON(5)); /* of "<20", 100, ">600" */
+    fixture_run(f, CLOSE(5));
+    TRACE_IS("raised low 7080");
+    OFFER("glucose-blood", "<20", NOON(6)); /* beyond all numbers: not judged, clears nothing */
+    OFFER("glucose-blood", "500", NOON(7)); /* of "<20", 111, "<20" */
+    fixture_run(f, CLOSE(7));
+    TRACE_IS("");
+    OFFER("glucose-blood", "121", NOON(8)); /* of 111, "<20", 500 */
+    fixture_run(f, CLOSE(8));
+    TRACE_IS("cleared low 11400");
+    fixture_close(f);
+}
+
 SUITE(engine_baseline) = {
     {"median of days", test_median_of_days},
     {"days in a run", test_run},
@@ -136,5 +157,6 @@ SUITE(engine_baseline) = {
     {"percent", test_percent},
     {"ninety days", test_ninety_days},
     {"a longer version", test_longer_version},
+    {"beyond all numbers", test_beyond_all_numbers},
     {NULL, NULL},
 };

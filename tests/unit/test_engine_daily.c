@@ -656,6 +656,27 @@ static void test_new_rule_on_old_data(void)
     fixture_close(f);
 }
 
+/* The first version of the patient layer begins before that of the line: its days are judged too. */
+static void test_reach_back_before_the_line(void)
+{
+    static const char *const values[] = {"81", "81", "81", "79", "81"};
+    fixture_open_patient(f);
+    CU_ASSERT_EQUAL(fixture_command(f, COMMAND_RULE, 1,
+                                    "{'layer':'line','scope':'test','version':1,'author':'a','role':'system',"
+                                    "'reason':'r','valid_from':'%s','rule':%s}",
+                                    fixture_time(NOON(4)), KG(",'statistic':'max','above':80")),
+                    OK);
+    for (int day = 2; day <= 6; day++) {
+        kg(day, values[day - 2]);
+        fixture_run(f, CLOSE(day));
+    }
+    TRACE_IS("raised medium 8520");
+    CU_ASSERT_EQUAL(fixture_rule(f, CLOSE(6) + 1, DAY(2), KG(",'statistic':'max','above':80")), OK);
+    TRACE_IS("~raised medium 2760 | ~cleared medium 7080");
+    EPISODES_ARE("t.kg high 2760-7080 cleared medium@2760 | t.kg high 8520--1 open medium@8520");
+    fixture_close(f);
+}
+
 SUITE(engine_daily) = {
     {"leak on three days", test_leak_three_days},
     {"leak 2 to 8 days", test_leak_days},
@@ -689,5 +710,6 @@ SUITE(engine_daily) = {
     {"begins with the day", test_begins_with_the_day},
     {"what is forgotten is not fresh", test_forgotten_is_not_fresh},
     {"a new rule on old data", test_new_rule_on_old_data},
+    {"reach back before the line", test_reach_back_before_the_line},
     {NULL, NULL},
 };

@@ -680,6 +680,60 @@ static void test_saved_and_loaded(void)
     f = &fixture;
 }
 
+/* Test data raises nothing, and is known when it comes again. */
+static void test_test_data(void)
+{
+    static uint8_t tail[TAIL_ROOM];
+    struct reading head;
+    begin(RULE(CLASSES));
+    for (unsigned i = 0; i < 2; i++) {
+        fill(&head, tail, &(struct message){"lead", PHASE_START, 10, NULL, NULL}, 10);
+        head.flags |= FLAG_TEST;
+        fixture_tick(f, 10);
+        engine_decide(f->engine, engine_patient(f->engine, 17), &head, tail, 0, ms_of(10));
+        CU_ASSERT_EQUAL(head.verdict, i == 0 ? VERDICT_ACCEPTED : VERDICT_DUPLICATE);
+    }
+    tell("lead", PHASE_END, 20);
+    TRACE_IS("raised high 20 | cleared high 20"); /* it rests on the `end` alone */
+    fixture_close(f);
+}
+
+/* What comes when more is held than may be, and lies before what goes then, is not judged. */
+static void test_before_what_goes(void)
+{
+    begin(RULE(CLASSES));
+    for (unsigned i = 0; i <= 8192; i++)
+        tell("lead", PHASE_CONTINUE, 10 + i);
+    TRACE_IS("raised high 10");
+    CU_ASSERT_EQUAL(tell_late("lead", PHASE_START, 5, 8300), VERDICT_ACCEPTED);
+    CU_ASSERT_TRUE(f->flags & FLAG_CHECK_OLDER);
+    CU_ASSERT_TRUE(f->flags & FLAG_LATE_UNJUDGED);
+    EPISODES_ARE("t.device 10--1 open high@10 | technical.late-readings 8300--1 open low@8300 | "
+                 "technical.series-over-bound 8300--1 open low@8300");
+    fixture_close(f);
+}
+
+/* Two alarms are open, and the rule ends for one of them: the other began behind that end. */
+static void test_ends_apart(void)
+{
+    begin(RULE(CLASSES));
+    CU_ASSERT_EQUAL(
+        fixture_rule(f, 0, 100, "{'id':'t.device','kind':'event','classes':{'*':'low'},'enabled':false}"),
+        OK);
+    CU_ASSERT_EQUAL(fixture_rule(f, 0, 101, RULE("{'*':'medium'}")), OK);
+    CU_ASSERT_EQUAL(
+        fixture_rule(f, 0, 200, "{'id':'t.device','kind':'event','classes':{'*':'low'},'enabled':false}"),
+        OK);
+    tell("lead", PHASE_START, 10);
+    tell_all(&(const struct message){"lead", PHASE_START, 102, "2", NULL}, 1, 99); /* clocks differ */
+    TRACE_IS("raised high 10 | raised medium 102");
+    fixture_run(f, 150);
+    TRACE_IS("cleared high 100 (rule-disabled)");
+    fixture_run(f, 201);
+    TRACE_IS("cleared medium 200 (rule-disabled)");
+    fixture_close(f);
+}
+
 SUITE(engine_device) = {
     {"kept as classified", test_kept_as_classified},
     {"priority by class", test_priority_by_class},
@@ -711,5 +765,8 @@ SUITE(engine_device) = {
     {"received", test_received},
     {"many names", test_many_names},
     {"saved and loaded", test_saved_and_loaded},
+    {"test data", test_test_data},
+    {"before what goes", test_before_what_goes},
+    {"ends apart", test_ends_apart},
     {NULL, NULL},
 };

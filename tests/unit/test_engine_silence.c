@@ -419,6 +419,22 @@ static void test_version_after_a_touched_day(void)
     fixture_close(f);
 }
 
+/* An amendment of what is known is no second sign of life. */
+static void test_amendment_is_no_sign(void)
+{
+    begin(GAP_2D, 0, "UTC");
+    OFFER("body-weight", "70", 100);
+    fixture_offer(f, (struct offer){.parameter = "body-weight",
+                                    .value = "71",
+                                    .at = 100,
+                                    .received = 2000,
+                                    .status = "corrected",
+                                    .issued = 2000});
+    fixture_run(f, 100 + 2 * DAY_MIN + 1);
+    SILENCE_IS("raised high 2980");
+    fixture_close(f);
+}
+
 SUITE(engine_silence) = {
     {"skipped time", test_skipped_time},
     {"a version after a day that a suspension touched", test_version_after_a_touched_day},
@@ -443,5 +459,6 @@ SUITE(engine_silence) = {
     {"closed when the patient leaves", test_left_closes},
     {"closed when the patient leaves later", test_left_later},
     {"many due at once", test_many_due},
+    {"an amendment is no sign of life", test_amendment_is_no_sign},
     {NULL, NULL},
 };

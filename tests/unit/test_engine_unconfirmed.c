@@ -219,6 +219,20 @@ static void test_departure_ahead_closes_what_waits_for_nothing(void)
     fixture_close(f);
 }
 
+/* Who has another technical alert is not listed for it. */
+static void test_other_alerts(void)
+{
+    fixture_open_patient(f);
+    fixture_offer(f, (struct offer){.parameter = "heart-rate", .value = "70", .at = 10, .received = 1});
+    TRACE_IS("raised low 10"); /* technical.quarantine */
+    LISTED_IS("0");
+    line_rule(2, 2, RULE);
+    mark(2);
+    TRACE_IS("raised medium 2");
+    LISTED_IS("1 P-1: t.hr");
+    fixture_close(f);
+}
+
 SUITE(engine_unconfirmed) = {
     {"each rule once", test_each_once},
     {"from enrolment to confirmation", test_from_enrolment_to_confirmation},
@@ -227,5 +241,6 @@ SUITE(engine_unconfirmed) = {
     {"what watches", test_what_watches},
     {"a departure", test_departure},
     {"a departure ahead closes what waits for nothing", test_departure_ahead_closes_what_waits_for_nothing},
+    {"other alerts", test_other_alerts},
     {NULL, NULL},
 };
