@@ -220,6 +220,7 @@ static void test_enrolled_meanwhile(void)
                         "'time_zone':'UTC','enrolled_at':null}"),
         OK);
     engine_wake_patients(loaded.engine, INT64_MIN, INT64_MAX);
+    CU_ASSERT_EQUAL(engine_dormant_count(loaded.engine), 0);
     fixture_run(&loaded, 31 * DAY_MIN + 10);
     CU_ASSERT_EQUAL_FATAL(loaded.count, 2);
     CU_ASSERT_STRING_EQUAL(event_text(loaded.events[0], "patient"), "P-1");
