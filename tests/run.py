@@ -28,7 +28,7 @@ BUILD = os.environ.get("BUILD", "build")
 # says most: lowest layer first.
 GROUPS = {
     "lint":        (300, ["tests/lint/*.sh", "tests/lint/*.py"], "tests/harness/test_*.py"),
-    "unit":        (300, [BUILD + "/unit"], None),
+    "unit":        (900, [BUILD + "/unit"], None),
     "oracle":      (300, [], "tests/oracle/test_*.py"),
     "reference":   (600, [], "tests/reference/test_*.py"),
     "crash":       (300, ["tests/crash/run.sh"], None),
@@ -37,8 +37,8 @@ GROUPS = {
     "system":      (600, [], "tests/system/test_*.py"),
     "outages":     (600, [], "tests/system/test_outages.py"),
     "kills":       (1500, [], "tests/system/test_kill.py"),
-    "asan":        (900, ["tests/sanitizers/asan.sh"], None),
-    "tsan":        (1200, ["tests/sanitizers/tsan.sh"], None),
+    "asan":        (1500, ["tests/sanitizers/asan.sh"], None),
+    "tsan":        (2400, ["tests/sanitizers/tsan.sh"], None),
 }
 OWN_GROUP = ["tests/system/test_outages.py", "tests/system/test_kill.py"]  # long: not part of their folder's group
 COUNTS = re.compile(r"^(\d+) passed, (\d+) failed$", re.M)
