@@ -25,18 +25,6 @@ static void uuid_member(struct buffer *json, const char *key, const uint8_t id[U
     render_text(json, text);
 }
 
-static void text_member(struct buffer *json, const char *key, const char *text)
-{
-    render_key(json, key);
-    render_text(json, text);
-}
-
-static void instant_member(struct buffer *json, const char *key, int64_t ms)
-{
-    render_key(json, key);
-    render_instant(json, ms);
-}
-
 static const char *side_word(enum rule_side side)
 {
     return side == SIDE_NONE ? "" : side == SIDE_LOW ? "low" : "high";
@@ -47,14 +35,14 @@ static void built_in_rule(struct buffer *json, const struct ledger *ledger)
 {
     render_key(json, "version");
     render_integer(json, 1);
-    text_member(json, "kind", "technical");
-    text_member(json, "layer", "built-in");
+    render_text_member(json, "kind", "technical");
+    render_text_member(json, "layer", "built-in");
     render_key(json, "parameters");
     render_open(json, '{');
     if (ledger->detail != NULL && ledger->patient != NULL)
-        text_member(json, "reason", ledger->detail);
+        render_text_member(json, "reason", ledger->detail);
     render_close(json, '}');
-    instant_member(json, "in_force_from", INSTANT_NONE);
+    render_instant_member(json, "in_force_from", INSTANT_NONE);
 }
 
 /* The version in force; at the end of a rule the one that was in force before it. */
@@ -74,21 +62,21 @@ static void rule_member(struct buffer *json, const struct pending *pending)
     const struct transition *basis = ruling(pending);
     render_key(json, "rule");
     render_open(json, '{');
-    text_member(json, "id", pending->ledger->rule_id);
+    render_text_member(json, "id", pending->ledger->rule_id);
     if (pending->ledger->technical >= 0) {
         built_in_rule(json, pending->ledger);
     } else {
         const struct rule_version *version = basis->version;
         render_key(json, "version");
         render_integer(json, version->number);
-        text_member(json, "kind", rule_kind(version->rule));
-        text_member(json, "layer", rule_layer_word(version->layer));
+        render_text_member(json, "kind", rule_kind(version->rule));
+        render_text_member(json, "layer", rule_layer_word(version->layer));
         render_key(json, "parameters");
         if (version->rule->parameters_json == NULL)
             render_raw(json, "{}", 2);
         else
             render_raw(json, version->rule->parameters_json, strlen(version->rule->parameters_json));
-        instant_member(json, "in_force_from", basis->in_force_from_ms);
+        render_instant_member(json, "in_force_from", basis->in_force_from_ms);
     }
     render_close(json, '}');
 }
@@ -102,9 +90,9 @@ static void parameter_member(struct buffer *json, enum parameter parameter)
     }
     const struct parameter_row *row = parameter_row(parameter);
     render_open(json, '{');
-    text_member(json, "name", row->name);
-    text_member(json, "loinc", row->loinc);
-    text_member(json, "unit", row->unit);
+    render_text_member(json, "name", row->name);
+    render_text_member(json, "loinc", row->loinc);
+    render_text_member(json, "unit", row->unit);
     render_close(json, '}');
 }
 
@@ -116,11 +104,11 @@ static void value_members(struct buffer *json, const struct transition *basis)
     else
         render_null(json);
     if (basis->has_reading && basis->comparator != COMPARATOR_NONE)
-        text_member(json, "comparator", reading_comparator_text((enum comparator)basis->comparator));
+        render_text_member(json, "comparator", reading_comparator_text((enum comparator)basis->comparator));
     /* A technical alert is raised by a reading at its reception. */
     bool of_reading = basis->has_reading && basis->basis != BASIS_DAYS;
-    instant_member(json, "measured_at", of_reading ? basis->deciding.ms : basis->at_ms);
-    instant_member(json, "received_at", basis->received_ms);
+    render_instant_member(json, "measured_at", of_reading ? basis->deciding.ms : basis->at_ms);
+    render_instant_member(json, "received_at", basis->received_ms);
 }
 
 /* ------------------------------------------------------------------------------------------------- evidence
@@ -272,11 +260,11 @@ static void render_reading(struct buffer *json, const struct engine *engine, con
     patient_reading_id(engine, ledger->patient, ledger->parameter, held, id);
     render_open(json, '{');
     uuid_member(json, "id", id);
-    instant_member(json, "measured_at", held->key.ms);
+    render_instant_member(json, "measured_at", held->key.ms);
     render_key(json, "value");
     render_decimal(json, held->value);
     if (held->comparator != COMPARATOR_NONE)
-        text_member(json, "comparator", reading_comparator_text((enum comparator)held->comparator));
+        render_text_member(json, "comparator", reading_comparator_text((enum comparator)held->comparator));
     render_close(json, '}');
 }
 
@@ -320,11 +308,11 @@ static void reference_member(struct buffer *json, const struct pending *pending)
         return;
     render_key(json, "reference");
     render_open(json, '{');
-    text_member(json, "name", reference->name);
+    render_text_member(json, "name", reference->name);
     render_key(json, "value");
     render_decimal(json, reference->value);
-    instant_member(json, "from", reference->from_ms);
-    text_member(json, "author", reference->author);
+    render_instant_member(json, "from", reference->from_ms);
+    render_text_member(json, "author", reference->author);
     render_close(json, '}');
 }
 
@@ -341,11 +329,11 @@ static void device_event_member(struct buffer *json, const struct pending *pendi
     const struct names *names = &ledger->patient->names;
     render_key(json, "device_event");
     render_open(json, '{');
-    text_member(json, "device", names_text(names, message->deciding.device));
-    text_member(json, "episode", names_text(names, message->deciding.sensor));
-    text_member(json, "class", names_text(names, message->first.device));
-    text_member(json, "phase", reading_phase_text((enum device_phase)message->value));
-    instant_member(json, "measured_at", message->deciding.ms);
+    render_text_member(json, "device", names_text(names, message->deciding.device));
+    render_text_member(json, "episode", names_text(names, message->deciding.sensor));
+    render_text_member(json, "class", names_text(names, message->first.device));
+    render_text_member(json, "phase", reading_phase_text((enum device_phase)message->value));
+    render_instant_member(json, "measured_at", message->deciding.ms);
     render_close(json, '}');
 }
 
@@ -383,9 +371,9 @@ static void episode_members(struct buffer *json, const struct pending *pending)
                         : !over                      ? "open"
                         : last->kind == EVENT_CLOSED ? "closed"
                                                      : "cleared";
-    instant_member(json, "raised_at", story->items[0].at_ms);
-    instant_member(json, "cleared_at", over ? last->at_ms : INSTANT_NONE);
-    text_member(json, "state", state);
+    render_instant_member(json, "raised_at", story->items[0].at_ms);
+    render_instant_member(json, "cleared_at", over ? last->at_ms : INSTANT_NONE);
+    render_text_member(json, "state", state);
     priorities_member(json, pending);
 }
 
@@ -396,8 +384,8 @@ static void text_members(struct buffer *json, const struct pending *pending)
         pending->ledger->technical >= 0 ? technical_row(pending->ledger->technical) : NULL;
     render_key(json, "text");
     render_open(json, '{');
-    text_member(json, "fr", row != NULL ? row->fr : basis->version->rule->text_fr);
-    text_member(json, "en", row != NULL ? row->en : basis->version->rule->text_en);
+    render_text_member(json, "fr", row != NULL ? row->fr : basis->version->rule->text_fr);
+    render_text_member(json, "en", row != NULL ? row->en : basis->version->rule->text_en);
     render_close(json, '}');
 }
 
@@ -411,18 +399,18 @@ static void head_members(struct buffer *json, const struct pending *pending, con
     uuid_member(json, "episode_id", event->episode_id);
     render_key(json, "sequence");
     render_integer(json, event->sequence);
-    text_member(json, "event", event_word((enum event_kind)event->kind));
-    text_member(json, "side", side_word(ledger->side));
-    text_member(json, "priority", priority_word((enum priority)event->priority));
-    text_member(json, "class", alert_class_word(ledger->class));
-    text_member(json, "patient", patient == NULL ? NULL : patient->ref);
-    text_member(json, "organization", patient == NULL ? NULL : patient->organization);
-    text_member(json, "line", member == NULL ? NULL : member->line);
+    render_text_member(json, "event", event_word((enum event_kind)event->kind));
+    render_text_member(json, "side", side_word(ledger->side));
+    render_text_member(json, "priority", priority_word((enum priority)event->priority));
+    render_text_member(json, "class", alert_class_word(ledger->class));
+    render_text_member(json, "patient", patient == NULL ? NULL : patient->ref);
+    render_text_member(json, "organization", patient == NULL ? NULL : patient->organization);
+    render_text_member(json, "line", member == NULL ? NULL : member->line);
 }
 
 static void outcome_members(struct buffer *json, const struct pending *pending)
 {
-    text_member(json, "reason", pending->reason);
+    render_text_member(json, "reason", pending->reason);
     if (pending->has_into) {
         uuid_member(json, "into", pending->into);
     } else {
@@ -447,13 +435,13 @@ static void command_members(struct buffer *json, const struct pending *pending)
 {
     bool all = is_of_command(pending->kind);
     if (all || pending->author != NULL)
-        text_member(json, "author", pending->author);
+        render_text_member(json, "author", pending->author);
     if (all || pending->note != NULL)
-        text_member(json, "note", pending->note);
+        render_text_member(json, "note", pending->note);
     if (all)
-        text_member(json, "outcome", outcome_word(pending->outcome));
+        render_text_member(json, "outcome", outcome_word(pending->outcome));
     if (all || pending->kind == EVENT_SUSPENDED)
-        instant_member(json, "until", pending->until_ms);
+        render_instant_member(json, "until", pending->until_ms);
 }
 
 static void fill_head(const struct engine *engine, const struct pending *pending, struct alert_event *event)
@@ -488,7 +476,7 @@ void event_render(const struct engine *engine, const struct pending *pending, st
     rule_member(json, pending);
     parameter_member(json, pending->ledger->parameter);
     value_members(json, &pending->basis);
-    instant_member(json, "decided_at", now_ms);
+    render_instant_member(json, "decided_at", now_ms);
     render_key(json, "retrospective");
     render_boolean(json, pending->retrospective);
     readings_members(json, engine, pending);

@@ -91,11 +91,6 @@ struct judge_compared judge_compared(enum rule_kind kind, const struct judge_sta
     return says ? kinds[kind]->compared(state->own, input) : nothing;
 }
 
-bool judge_has_side(const struct rule *rule, enum rule_side side)
-{
-    return kinds[rule->kind] != NULL && kinds[rule->kind]->has_side(rule, side);
-}
-
 int64_t judge_window_ms(const struct rule *rule)
 {
     const struct judge_kind *kind = kinds[rule->kind];

@@ -75,8 +75,6 @@ struct judge_compared {
 };
 struct judge_compared judge_compared(enum rule_kind kind, const struct judge_state *state,
                                      const struct judge_input *input);
-/* The sides that a rule has. */
-bool judge_has_side(const struct rule *rule, enum rule_side side);
 /* How far it looks back for readings; 0: no further than its runs. */
 int64_t judge_window_ms(const struct rule *rule);
 

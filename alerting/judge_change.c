@@ -97,11 +97,6 @@ static struct judge_compared compared(const void *state, const struct judge_inpu
                            : (struct judge_compared){COMPARED_EXTREME, extreme->value};
 }
 
-static bool has_side(const struct rule *rule, enum rule_side side)
-{
-    return rule->change.difference.has[side];
-}
-
 static int64_t window_ms(const struct rule *rule)
 {
     return rule->change.within_ms;
@@ -140,7 +135,6 @@ static void each_key(const void *state, judge_visit *visit, void *context)
 
 const struct judge_kind judge_change = {
     .size = sizeof(struct change_own),
-    .has_side = has_side,
     .window_ms = window_ms,
     .step = step,
     .compared = compared,

@@ -110,11 +110,6 @@ static void step(struct judge_state *state, const struct judge_input *input, str
         memset(own->clear, 0, sizeof own->clear);
 }
 
-static bool has_side(const struct rule *rule, enum rule_side side)
-{
-    return rule->limit.side[side].count > 0;
-}
-
 static bool is_blank(const struct judge_state *state)
 {
     const struct limit_own *own = state->own;
@@ -134,7 +129,6 @@ static void each_key(const void *state, judge_visit *visit, void *context)
 
 const struct judge_kind judge_limit = {
     .size = sizeof(struct limit_own),
-    .has_side = has_side,
     .step = step,
     .end = end,
     .is_blank = is_blank,

@@ -102,11 +102,6 @@ static struct judge_compared compared(const void *own, const struct judge_input 
     return (struct judge_compared){COMPARED_COUNT, (int64_t)n};
 }
 
-static bool has_side(const struct rule *rule, enum rule_side side)
-{
-    return rule->occurrences.bound.has[side];
-}
-
 static int64_t window_ms(const struct rule *rule)
 {
     return rule->occurrences.within_ms;
@@ -150,7 +145,6 @@ static void each_key(const void *state, judge_visit *visit, void *context)
 
 const struct judge_kind judge_occurrences = {
     .size = sizeof(struct occurrences_own),
-    .has_side = has_side,
     .window_ms = window_ms,
     .step = step,
     .compared = compared,

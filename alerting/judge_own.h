@@ -98,7 +98,6 @@ bool difference_breaches(const struct rule_difference *difference, enum rule_sid
 /* A row of the table. */
 struct judge_kind {
     size_t size;
-    bool (*has_side)(const struct rule *rule, enum rule_side side);
     int64_t (*window_ms)(const struct rule *rule); /* NULL: none */
     void (*step)(struct judge_state *state, const struct judge_input *input, struct judge_outcome *ret);
     struct judge_compared (*compared)(const void *own, const struct judge_input *input); /* NULL: nothing */

@@ -187,11 +187,6 @@ static struct judge_compared compared(const void *state, const struct judge_inpu
         COMPARED_SLOPE, (int64_t)(whole * ms_per_minute + (rise - whole * run) * ms_per_minute / run)};
 }
 
-static bool has_side(const struct rule *rule, enum rule_side side)
-{
-    return rule->rate.per_minute.has[side];
-}
-
 static int64_t window_ms(const struct rule *rule)
 {
     return rule->rate.within_ms;
@@ -228,7 +223,6 @@ static void each_key(const void *state, judge_visit *visit, void *context)
 
 const struct judge_kind judge_rate = {
     .size = sizeof(struct rate_own),
-    .has_side = has_side,
     .window_ms = window_ms,
     .step = step,
     .compared = compared,

@@ -29,11 +29,6 @@ static struct judge_compared compared(const void *own, const struct judge_input 
                              : (struct judge_compared){COMPARED_REFERENCE, reference->value};
 }
 
-static bool has_side(const struct rule *rule, enum rule_side side)
-{
-    return rule->reference.difference.has[side];
-}
-
 static void end(void *own)
 {
     *(struct reference_own *)own = (struct reference_own){.tally = {.clear = 0}};
@@ -51,7 +46,6 @@ static void each_key(const void *own, judge_visit *visit, void *context)
 
 const struct judge_kind judge_reference = {
     .size = sizeof(struct reference_own),
-    .has_side = has_side,
     .step = step,
     .compared = compared,
     .end = end,

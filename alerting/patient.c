@@ -245,7 +245,7 @@ static bool take_shape(struct track *track)
             continue;
         const struct rule *rule = track->timeline.items[i].version->rule;
         for (unsigned side = 0; side < SIDE_COUNT; side++)
-            if (judge_has_side(rule, (enum rule_side)side) && !track_has_side(track, side)) {
+            if (rule_has_side(rule, (enum rule_side)side) && !track_has_side(track, side)) {
                 track->sides |= (uint8_t)(1u << side);
                 more = true;
             }

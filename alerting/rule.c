@@ -187,12 +187,13 @@ bool rule_same_but_words(const struct rule *a, const struct rule *b)
     return kinds[a->kind].same(a, b);
 }
 
-static const char *const statistics[DAY_STATISTIC_COUNT] = {"median", "mean", "min", "max", "sum", "count"};
+const char *const rule_statistic_words[DAY_STATISTIC_COUNT] = {"median", "mean", "min",
+                                                               "max",    "sum",  "count"};
 
 const char *rule_statistic_word(enum day_statistic statistic)
 {
     ensure(statistic < DAY_STATISTIC_COUNT);
-    return statistics[statistic];
+    return rule_statistic_words[statistic];
 }
 
 /* ---- what never changes under one id ---- */

@@ -57,6 +57,7 @@ struct rule {
 };
 
 const char *rule_kind_word(enum rule_kind kind);
+extern const char *const rule_statistic_words[DAY_STATISTIC_COUNT];
 const char *rule_statistic_word(enum day_statistic statistic);
 const struct rule_days *rule_days_of(const struct rule *rule); /* NULL: the kind does not judge days */
 bool rule_has_side(const struct rule *rule, enum rule_side side);

@@ -17,8 +17,7 @@ enum {
 
 static enum err take_statistic(struct rule_reader *reader, struct rule_days *day)
 {
-    static const char *const items[] = {"median", "mean", "min", "max", "sum", "count"};
-    static const struct reader_words words = {items, DAY_STATISTIC_COUNT, true,
+    static const struct reader_words words = {rule_statistic_words, DAY_STATISTIC_COUNT, true,
                                               "median, mean, min, max, sum or count"};
     unsigned number = 0;
 

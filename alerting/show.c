@@ -5,34 +5,28 @@
 
 #include <string.h>
 
-static void text_member(struct buffer *out, const char *key, const char *text)
-{
-    render_key(out, key);
-    render_text(out, text);
-}
-
 static void show_version(struct buffer *out, const struct segment *segment)
 {
     const struct rule_version *version = segment->version;
     render_key(out, "version");
     render_integer(out, version->number);
-    text_member(out, "layer", rule_layer_word(version->layer));
-    text_member(out, "kind", rule_kind(version->rule));
+    render_text_member(out, "layer", rule_layer_word(version->layer));
+    render_text_member(out, "kind", rule_kind(version->rule));
     render_key(out, "enabled");
     render_boolean(out, version->rule->enabled);
     if (rule_kind_has_parameter(version->rule->kind))
-        text_member(out, "parameter", parameter_row(version->rule->parameter)->name);
+        render_text_member(out, "parameter", parameter_row(version->rule->parameter)->name);
     render_key(out, "in_force_from");
     render_instant(out, segment->from_ms);
     render_key(out, "valid_from");
     render_instant(out, version->valid_from_ms);
-    text_member(out, "author", version->author);
-    text_member(out, "role", version->role);
-    text_member(out, "reason", version->reason);
+    render_text_member(out, "author", version->author);
+    render_text_member(out, "role", version->role);
+    render_text_member(out, "reason", version->reason);
     render_key(out, "text");
     render_open(out, '{');
-    text_member(out, "fr", version->rule->text_fr);
-    text_member(out, "en", version->rule->text_en);
+    render_text_member(out, "fr", version->rule->text_fr);
+    render_text_member(out, "en", version->rule->text_en);
     render_close(out, '}');
     render_key(out, "parameters");
     render_raw(out, version->rule->parameters_json, strlen(version->rule->parameters_json));
@@ -46,8 +40,8 @@ static void show_track(struct buffer *out, const struct track *track, int64_t no
     if (!in_force && (next == NULL || next->version == NULL))
         return;
     render_open(out, '{');
-    text_member(out, "rule", track->rule_id);
-    text_member(out, "id", track->rule_id);
+    render_text_member(out, "rule", track->rule_id);
+    render_text_member(out, "id", track->rule_id);
     render_key(out, "in_force");
     render_boolean(out, in_force && segment->state == SEGMENT_ON);
     show_version(out, in_force ? segment : next);
@@ -73,9 +67,9 @@ static void show_waiting(const struct engine *engine, const struct patient *pati
 void show_patient(const struct engine *engine, const struct patient *patient, struct buffer *out)
 {
     render_open(out, '{');
-    text_member(out, "patient", patient->ref);
-    text_member(out, "organization", patient->organization);
-    text_member(out, "line", patient_membership(patient, engine->now_ms)->line);
+    render_text_member(out, "patient", patient->ref);
+    render_text_member(out, "organization", patient->organization);
+    render_text_member(out, "line", patient_membership(patient, engine->now_ms)->line);
     render_key(out, "enrolled_at");
     render_instant(out, patient->enrolled_at_ms);
     render_key(out, "left_at");

@@ -135,7 +135,7 @@ static void step(struct walk *walk, const struct instant *instant)
     walk->state->at_ms = instant->key.ms;
     const struct segment *segment = timeline_at(&walk->track->timeline, instant->key.ms);
     bool on =
-        segment != NULL && segment->state == SEGMENT_ON && judge_has_side(segment->version->rule, walk->side);
+        segment != NULL && segment->state == SEGMENT_ON && rule_has_side(segment->version->rule, walk->side);
     walk->input = (struct judge_input){
         .rule = on ? segment->version->rule : NULL,
         .side = walk->side,

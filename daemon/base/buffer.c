@@ -178,3 +178,21 @@ void render_raw(struct buffer *buffer, const char *json, size_t size)
     comma(buffer);
     buffer_append(buffer, json, size);
 }
+
+void render_text_member(struct buffer *buffer, const char *key, const char *text)
+{
+    render_key(buffer, key);
+    render_text(buffer, text);
+}
+
+void render_integer_member(struct buffer *buffer, const char *key, int64_t value)
+{
+    render_key(buffer, key);
+    render_integer(buffer, value);
+}
+
+void render_instant_member(struct buffer *buffer, const char *key, int64_t ms)
+{
+    render_key(buffer, key);
+    render_instant(buffer, ms);
+}

@@ -35,5 +35,9 @@ void render_instant(struct buffer *buffer, int64_t ms); /* INSTANT_NONE is null 
 void render_boolean(struct buffer *buffer, bool value);
 void render_null(struct buffer *buffer);
 void render_raw(struct buffer *buffer, const char *json, size_t size); /* a value already rendered */
+/* A key and its value. */
+void render_text_member(struct buffer *buffer, const char *key, const char *text);
+void render_integer_member(struct buffer *buffer, const char *key, int64_t value);
+void render_instant_member(struct buffer *buffer, const char *key, int64_t ms);
 
 #endif

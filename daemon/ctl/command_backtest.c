@@ -321,18 +321,6 @@ static double per_month(unsigned alerts, double months)
     return months > 0 ? alerts / months : 0;
 }
 
-static void text_member(struct buffer *json, const char *key, const char *text)
-{
-    render_key(json, key);
-    render_text(json, text);
-}
-
-static void integer_member(struct buffer *json, const char *key, int64_t value)
-{
-    render_key(json, key);
-    render_integer(json, value);
-}
-
 static void thousandths_member(struct buffer *json, const char *key, double value)
 {
     render_key(json, key);
@@ -344,11 +332,11 @@ static void render_episode(struct buffer *json, const struct backtest_episode *e
     char id[UUID_TEXT + 1];
     uuid_format(episode->episode_id, id);
     render_open(json, '{');
-    text_member(json, "episode_id", id);
-    text_member(json, "patient", episode->patient);
-    text_member(json, "rule", episode->rule_id);
-    text_member(json, "side", episode->side);
-    text_member(json, "priority", episode->priority);
+    render_text_member(json, "episode_id", id);
+    render_text_member(json, "patient", episode->patient);
+    render_text_member(json, "rule", episode->rule_id);
+    render_text_member(json, "side", episode->side);
+    render_text_member(json, "priority", episode->priority);
     render_key(json, "raised_at");
     render_instant(json, episode->raised_ms);
     render_key(json, "cleared_at");
@@ -402,17 +390,17 @@ static void print_json(const struct backtest *backtest, const struct counts *cou
     for (size_t i = 0; i < backtest->options.rules_count; i++)
         render_text(&json, backtest->rules[i].id);
     render_close(&json, ']');
-    integer_member(&json, "patients", backtest->result.patients);
+    render_integer_member(&json, "patients", backtest->result.patients);
     thousandths_member(&json, "patient_months", counts->months);
-    integer_member(&json, "alerts_before", counts->before);
-    integer_member(&json, "alerts_after", counts->after);
+    render_integer_member(&json, "alerts_before", counts->before);
+    render_integer_member(&json, "alerts_after", counts->after);
     thousandths_member(&json, "per_patient_month_before", per_month(counts->before, counts->months));
     thousandths_member(&json, "per_patient_month_after", per_month(counts->after, counts->months));
     render_list(&json, "added", &backtest->result, BACKTEST_ADDED);
     render_list(&json, "removed", &backtest->result, BACKTEST_REMOVED);
     render_relevant(&json, &backtest->result);
     render_list(&json, "unchanged", &backtest->result, BACKTEST_UNCHANGED);
-    integer_member(&json, "readings", (int64_t)backtest->result.readings);
+    render_integer_member(&json, "readings", (int64_t)backtest->result.readings);
     thousandths_member(&json, "seconds", counts->seconds);
     render_close(&json, '}');
     printf("%.*s\n", (int)json.size, json.data);

@@ -4,24 +4,6 @@
 #include "daemon/history/explain.h"
 #include "daemon/model/parameter.h"
 
-static void text_member(struct buffer *json, const char *key, const char *text)
-{
-    render_key(json, key);
-    render_text(json, text);
-}
-
-static void instant_member(struct buffer *json, const char *key, int64_t ms)
-{
-    render_key(json, key);
-    render_instant(json, ms);
-}
-
-static void integer_member(struct buffer *json, const char *key, int64_t value)
-{
-    render_key(json, key);
-    render_integer(json, value);
-}
-
 static void boolean_member(struct buffer *json, const char *key, bool value)
 {
     render_key(json, key);
@@ -30,31 +12,32 @@ static void boolean_member(struct buffer *json, const char *key, bool value)
 
 static void measure_members(struct buffer *json, const struct explained_step *step)
 {
-    instant_member(json, "measured_at", step->measured_ms);
-    instant_member(json, "received_at", step->received_ms);
+    render_instant_member(json, "measured_at", step->measured_ms);
+    render_instant_member(json, "received_at", step->received_ms);
     if (step->parameter >= PARAMETER_COUNT) {
-        text_member(json, "phase", reading_phase_text((enum device_phase)step->value));
+        render_text_member(json, "phase", reading_phase_text((enum device_phase)step->value));
         return;
     }
     const struct parameter_row *row = parameter_row((enum parameter)step->parameter);
-    text_member(json, "parameter", row->name);
+    render_text_member(json, "parameter", row->name);
     render_key(json, "value");
     render_decimal(json, step->value);
-    text_member(json, "unit", row->unit);
+    render_text_member(json, "unit", row->unit);
     if (step->comparator != COMPARATOR_NONE)
-        text_member(json, "comparator", reading_comparator_text((enum comparator)step->comparator));
-    text_member(json, "status", reading_status_text((enum reading_status)step->status));
+        render_text_member(json, "comparator", reading_comparator_text((enum comparator)step->comparator));
+    render_text_member(json, "status", reading_status_text((enum reading_status)step->status));
     if (step->quarantine != QUARANTINE_NONE)
-        text_member(json, "quarantine", reading_quarantine_text((enum quarantine_reason)step->quarantine));
+        render_text_member(json, "quarantine",
+                           reading_quarantine_text((enum quarantine_reason)step->quarantine));
 }
 
 static void judged_members(struct buffer *json, const struct explained_step *step)
 {
     boolean_member(json, "late", step->late);
-    text_member(json, "layer", step->layer);
+    render_text_member(json, "layer", step->layer);
     if (step->layer != NULL) {
-        integer_member(json, "version", step->version);
-        instant_member(json, "in_force_from", step->in_force_from_ms);
+        render_integer_member(json, "version", step->version);
+        render_instant_member(json, "in_force_from", step->in_force_from_ms);
     }
     if (step->compared != NULL) {
         render_key(json, step->compared);
@@ -64,15 +47,15 @@ static void judged_members(struct buffer *json, const struct explained_step *ste
             render_decimal(json, step->against);
     }
     boolean_member(json, "breach", step->breach);
-    integer_member(json, "run", step->run);
-    text_member(json, "decided", step->decided);
-    text_member(json, "priority", priority_word(step->priority));
+    render_integer_member(json, "run", step->run);
+    render_text_member(json, "decided", step->decided);
+    render_text_member(json, "priority", priority_word(step->priority));
 }
 
 static void render_step(struct buffer *json, const struct explained_step *step)
 {
     render_open(json, '{');
-    text_member(json, "step", step->source == STEP_JUDGED ? "judged" : "received");
+    render_text_member(json, "step", step->source == STEP_JUDGED ? "judged" : "received");
     measure_members(json, step);
     if (step->source == STEP_JUDGED)
         judged_members(json, step);
@@ -89,7 +72,7 @@ static void render_days(struct buffer *json, const struct explanation *explanati
     {
         char *text = json_dumps(day, JSON_COMPACT);
         render_open(json, '{');
-        text_member(json, "step", "day");
+        render_text_member(json, "step", "day");
         render_key(json, "day");
         render_raw(json, text, strlen(text));
         render_close(json, '}');
@@ -107,8 +90,11 @@ static void render_differences(struct buffer *json, const struct explanation *ex
         if (both && strcmp(event->published, event->again) == 0)
             continue;
         render_open(json, '{');
-        integer_member(json, "sequence", event->sequence);
-        text_member(json, "what", both ? "bytes" : event->again == NULL ? "not recomputed" : "not published");
+        render_integer_member(json, "sequence", event->sequence);
+        render_text_member(json, "what",
+                           both                   ? "bytes"
+                           : event->again == NULL ? "not recomputed"
+                                                  : "not published");
         render_close(json, '}');
     }
     render_close(json, ']');
@@ -119,10 +105,10 @@ void explanation_render(const struct explanation *explanation, struct buffer *js
     char id[UUID_TEXT + 1];
     uuid_format(explanation->episode_id, id);
     render_open(json, '{');
-    text_member(json, "episode_id", id);
+    render_text_member(json, "episode_id", id);
     boolean_member(json, "equal", explanation->equal);
-    text_member(json, "patient", explanation->past->patient_id == 0 ? NULL : explanation->past->ref);
-    text_member(json, "rule", explanation->rule_id);
+    render_text_member(json, "patient", explanation->past->patient_id == 0 ? NULL : explanation->past->ref);
+    render_text_member(json, "rule", explanation->rule_id);
     render_key(json, "events");
     render_open(json, '[');
     for (size_t i = 0; i < explanation->events_count; i++)

@@ -20,24 +20,6 @@ enum rank {
 
 /* ---- JSON ---- */
 
-static void text(struct buffer *json, const char *key, const char *value)
-{
-    render_key(json, key);
-    render_text(json, value);
-}
-
-static void integer(struct buffer *json, const char *key, int64_t value)
-{
-    render_key(json, key);
-    render_integer(json, value);
-}
-
-static void instant(struct buffer *json, const char *key, int64_t ms)
-{
-    render_key(json, key);
-    render_instant(json, ms);
-}
-
 static void raw(struct buffer *json, const char *key, const char *value)
 {
     render_key(json, key);
@@ -50,21 +32,21 @@ static void render_patient(const struct rows *rows, const struct row *row, struc
     const struct row_organization *organization =
         rows_find_id(rows, ROW_ORGANIZATION, patient->organization_id);
     ensure(organization != NULL);
-    integer(json, "patient_id", patient->patient_id);
-    text(json, "ref", patient->ref);
-    text(json, "organization", organization->ref);
-    text(json, "line", patient->line);
-    text(json, "team", patient->team);
-    text(json, "time_zone", patient->time_zone);
-    instant(json, "enrolled_at", patient->enrolled_at);
+    render_integer_member(json, "patient_id", patient->patient_id);
+    render_text_member(json, "ref", patient->ref);
+    render_text_member(json, "organization", organization->ref);
+    render_text_member(json, "line", patient->line);
+    render_text_member(json, "team", patient->team);
+    render_text_member(json, "time_zone", patient->time_zone);
+    render_instant_member(json, "enrolled_at", patient->enrolled_at);
 }
 
 static void render_left(const struct rows *rows, const struct row *row, struct buffer *json)
 {
     const struct row_patient *patient = (const struct row_patient *)row;
-    integer(json, "patient_id", patient->patient_id);
-    instant(json, "at", patient->left_at);
-    text(json, "reason", patient->left_reason);
+    render_integer_member(json, "patient_id", patient->patient_id);
+    render_instant_member(json, "at", patient->left_at);
+    render_text_member(json, "reason", patient->left_reason);
 }
 
 static int64_t rule_patient(const struct rows *rows, const struct row *row)
@@ -78,51 +60,52 @@ static int64_t rule_patient(const struct rows *rows, const struct row *row)
 static void render_rule(const struct rows *rows, const struct row *row, struct buffer *json)
 {
     const struct row_rule *rule = (const struct row_rule *)row;
-    text(json, "layer", rule->layer);
+    render_text_member(json, "layer", rule->layer);
     if (strcmp(rule->layer, "patient") == 0)
-        integer(json, "scope", rule_patient(rows, row));
+        render_integer_member(json, "scope", rule_patient(rows, row));
     else
-        text(json, "scope", rule->scope);
-    integer(json, "version", rule->version);
-    text(json, "author", rule->author);
-    text(json, "role", rule->role);
-    text(json, "reason", rule->reason);
-    instant(json, "valid_from", rule->valid_from != INSTANT_NONE ? rule->valid_from : rule->requested_from);
+        render_text_member(json, "scope", rule->scope);
+    render_integer_member(json, "version", rule->version);
+    render_text_member(json, "author", rule->author);
+    render_text_member(json, "role", rule->role);
+    render_text_member(json, "reason", rule->reason);
+    render_instant_member(json, "valid_from",
+                          rule->valid_from != INSTANT_NONE ? rule->valid_from : rule->requested_from);
     raw(json, "rule", rule->rule);
 }
 
 static void render_confirmation(const struct rows *rows, const struct row *row, struct buffer *json)
 {
     const struct row_confirmation *confirmation = (const struct row_confirmation *)row;
-    integer(json, "patient_id", confirmation->patient_id);
-    text(json, "line", confirmation->line);
-    instant(json, "from", confirmation->from_at);
-    text(json, "author", confirmation->author);
-    text(json, "role", confirmation->role);
+    render_integer_member(json, "patient_id", confirmation->patient_id);
+    render_text_member(json, "line", confirmation->line);
+    render_instant_member(json, "from", confirmation->from_at);
+    render_text_member(json, "author", confirmation->author);
+    render_text_member(json, "role", confirmation->role);
 }
 
 static void render_reference(const struct rows *rows, const struct row *row, struct buffer *json)
 {
     const struct row_reference *reference = (const struct row_reference *)row;
-    integer(json, "patient_id", reference->patient_id);
-    text(json, "parameter", reference->parameter_id);
-    text(json, "name", reference->name);
+    render_integer_member(json, "patient_id", reference->patient_id);
+    render_text_member(json, "parameter", reference->parameter_id);
+    render_text_member(json, "name", reference->name);
     raw(json, "value", reference->value);
-    text(json, "unit", reference->unit);
-    instant(json, "from", reference->from_at);
-    text(json, "author", reference->author);
+    render_text_member(json, "unit", reference->unit);
+    render_instant_member(json, "from", reference->from_at);
+    render_text_member(json, "author", reference->author);
 }
 
 static void render_suspension(const struct rows *rows, const struct row *row, struct buffer *json)
 {
     const struct row_suspension *suspension = (const struct row_suspension *)row;
-    integer(json, "patient_id", suspension->patient_id);
-    text(json, "rule", suspension->rule_id);
-    instant(json, "from", suspension->from_at);
-    instant(json, "until", suspension->until_at);
-    text(json, "author", suspension->author);
-    text(json, "role", suspension->role == NULL ? "" : suspension->role);
-    text(json, "reason", suspension->reason);
+    render_integer_member(json, "patient_id", suspension->patient_id);
+    render_text_member(json, "rule", suspension->rule_id);
+    render_instant_member(json, "from", suspension->from_at);
+    render_instant_member(json, "until", suspension->until_at);
+    render_text_member(json, "author", suspension->author);
+    render_text_member(json, "role", suspension->role == NULL ? "" : suspension->role);
+    render_text_member(json, "reason", suspension->reason);
 }
 
 /* ---- which row says what to whom ---- */
@@ -200,7 +183,7 @@ static struct registry_command *add(struct registry_commands *commands, enum com
     item->commit_ms = INSTANT_NONE;
     commands->items[commands->count++] = item;
     render_open(&item->command.json, '{');
-    text(&item->command.json, "command", command_word(kind));
+    render_text_member(&item->command.json, "command", command_word(kind));
     return item;
 }
 
@@ -222,7 +205,7 @@ static void add_one(struct registry_commands *commands, const struct registry_ta
     maker->render(targets->rows, change->after, &item->command.json);
     if (targets->known != NULL && commit_time(change->after) != INSTANT_NONE) {
         item->commit_ms = commit_time(change->after);
-        instant(&item->command.json, "committed_at", item->commit_ms);
+        render_instant_member(&item->command.json, "committed_at", item->commit_ms);
     }
     render_close(&item->command.json, '}');
 }
@@ -256,7 +239,7 @@ void registry_commands_add_version(struct registry_commands *commands, uint32_t 
 {
     for (uint32_t shard = 0; shard < shards; shard++) {
         struct registry_command *item = add(commands, COMMAND_REGISTRY, shard);
-        integer(&item->command.json, "version", version);
+        render_integer_member(&item->command.json, "version", version);
         render_close(&item->command.json, '}');
     }
 }
@@ -267,12 +250,12 @@ const struct registry_command *registry_commands_add_received(struct registry_co
 {
     struct registry_command *item = add(commands, COMMAND_RECEIVED, shard);
     struct buffer *json = &item->command.json;
-    integer(json, "patient_id", patient_id);
-    text(json, "device", device);
+    render_integer_member(json, "patient_id", patient_id);
+    render_text_member(json, "device", device);
     if (from_to_ms[0] != INSTANT_NONE)
-        instant(json, "from", from_to_ms[0]);
+        render_instant_member(json, "from", from_to_ms[0]);
     if (from_to_ms[1] != INSTANT_NONE)
-        instant(json, "to", from_to_ms[1]);
+        render_instant_member(json, "to", from_to_ms[1]);
     render_close(json, '}');
     return item;
 }
