@@ -185,6 +185,26 @@ static void decide_part(struct shard *shard, struct part *part)
     shard->turn.readings += part->count;
 }
 
+/* Part of no decision, durable with the turn. */
+static void append_rejected(struct shard *shard, const struct part *part)
+{
+    const struct ticket *ticket = part->ticket;
+    uint32_t offset = 0;
+    for (uint32_t i = 0; i < part->count; i++) {
+        struct rejected_view view;
+        rejected_read(ticket->rejected_records + offset, ticket->rejected_size - offset, &view);
+        offset += (uint32_t)rejected_size(&view.head);
+        view.head.received_at_ms = shard->turn.now_ms;
+        const struct journal_bytes parts[] = {
+            {&view.head, sizeof view.head},
+            {view.code.data, (uint32_t)(rejected_size(&view.head) - sizeof view.head)},
+        };
+        journal_append(shard->journal, RECORD_REJECTED, parts, 2);
+    }
+    ensure(offset == ticket->rejected_size);
+    shard->turn.readings += part->count;
+}
+
 static void decide_command(struct shard *shard, struct command *command)
 {
     engine_command(shard->engine, command, shard->turn.now_ms);
@@ -344,11 +364,14 @@ static void accept_clock(struct shard *shard, struct command *command)
 static void run_job(struct shard *shard, struct job *job)
 {
     job->result = OK;
-    if (job->kind == JOB_READINGS) {
-        if (journal_accepting(shard->journal))
-            decide_part(shard, (struct part *)job);
-        else
+    if (job->kind != JOB_COMMAND) {
+        struct part *part = (struct part *)job;
+        if (!journal_accepting(shard->journal))
             job->result = ERR_NO_SPACE;
+        else if (job->kind == JOB_READINGS)
+            decide_part(shard, part);
+        else
+            append_rejected(shard, part);
         return;
     }
     struct command *command = (struct command *)job;

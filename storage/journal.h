@@ -20,7 +20,7 @@ enum record_type {
     RECORD_READING,  /* struct reading, then its tail */
     RECORD_EVENT,    /* struct alert_event, then its JSON */
     RECORD_COMMAND,  /* JSON */
-    RECORD_REJECTED, /* struct record_rejected, then code, text and original; part of no decision */
+    RECORD_REJECTED, /* struct rejected, then code, text and original; part of no decision */
     RECORD_DEVICE,   /* struct reading of a device event, then its tail */
     RECORD_TYPES_END
 };

@@ -17,7 +17,8 @@ enum {
     RULE_ID_BYTES_MAX = 64,       /* longest rule id */
 
     TICKETS_PER_LOOP = 1024,       /* messages in flight on one loop; beyond, connections are parked */
-    RING_SLOTS = 2048,             /* >= TICKETS_PER_LOOP: one part a ticket and shard, so never full */
+    RING_SLOTS = 2048,             /* >= 2 * TICKETS_PER_LOOP: of a ticket one part a shard and what is
+                                      rejected, so never full */
     COMMANDS_IN_FLIGHT_MAX = 1024, /* registry or admin commands not yet answered by one shard */
 
     PATIENT_BYTES_PLANNED =

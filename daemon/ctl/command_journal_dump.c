@@ -10,7 +10,7 @@
 #include "daemon/ctl/ctl_daemon.h"
 #include "daemon/model/alert_event.h"
 #include "daemon/model/parameter.h"
-#include "daemon/model/reading.h"
+#include "daemon/model/rejected.h"
 #include "storage/journal.h"
 
 enum { PATH_BYTES_MAX = 4096 };
@@ -136,7 +136,15 @@ static void dump_command(struct dump *dump, const struct record *record)
 
 static void dump_rejected(struct dump *dump, const struct record *record)
 {
-    number(dump, "bytes", record->size);
+    struct rejected_view view;
+    rejected_read(record->data, record->size, &view);
+    number(dump, "source_id", view.head.source_id);
+    instant(dump, "received_at", view.head.received_at_ms);
+    render_key(&dump->line, "code");
+    render_string(&dump->line, view.code.data, view.code.size);
+    render_key(&dump->line, "text");
+    render_string(&dump->line, view.text.data, view.text.size);
+    number(dump, "original_bytes", view.head.original_size);
 }
 
 static const struct {

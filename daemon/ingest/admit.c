@@ -413,7 +413,7 @@ uint32_t admit_chain(const struct loop_context *loop, struct ticket *ticket)
         ticket_chain(ticket, i, ticket_shard(ticket->heads[i].patient_id, loop->shards));
         chained++;
     }
-    return chained;
+    return chained + ticket->rejected.count;
 }
 
 bool admit_parse_issued(struct slice text, int64_t *ret_ms, struct refusal *ret_refusal)

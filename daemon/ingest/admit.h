@@ -96,7 +96,8 @@ struct reading *admit_event(struct admit *admit, const struct event_claim *claim
 /* Adds a head that is refused and only counted. NULL: the message is full. */
 struct reading *admit_refused(struct admit *admit, enum verdict verdict);
 
-/* Chains every admitted head of the ticket to its patient's shard; returns how many. */
+/* Chains every admitted head of the ticket to its patient's shard; returns how many there are, with the
+ * records of ticket_reject(): 0, and the message has nothing to be submitted. */
 uint32_t admit_chain(const struct loop_context *loop, struct ticket *ticket);
 
 /* Parses `text` as a version time: an instant, never a date. */

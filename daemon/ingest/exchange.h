@@ -16,7 +16,8 @@ enum exchange_method { METHOD_GET = 1, METHOD_POST = 2, METHOD_OTHER = 4 }; /* b
 
 enum door_step {
     DOOR_ANSWERED,  /* the answer is filled in; no part was chained, or none of them shall be sent */
-    DOOR_SUBMITTED, /* every part with a count > 0 goes to its shard; answer() follows (at least one part) */
+    DOOR_SUBMITTED, /* every part with a count > 0 goes to its shard, rejected records too; answer() follows
+                       (at least one part) */
 };
 
 /* What a loop lends to the doors. */

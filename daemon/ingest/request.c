@@ -364,12 +364,15 @@ static void submit(struct loop *loop, struct request *request)
     ticket->parts_left = 0;
     for (uint32_t shard = 0; shard < shards; shard++)
         ticket->parts_left += ticket->parts[shard].count > 0;
+    ticket->parts_left += ticket->rejected.count > 0;
     ensure(ticket->parts_left > 0);
     request->state = REQUEST_SUBMITTED;
     loop->tickets_out++;
     for (uint32_t shard = 0; shard < shards; shard++)
         if (ticket->parts[shard].count > 0)
             inlet_send(&loop->options.inlets[shard], &ticket->parts[shard].job);
+    if (ticket->rejected.count > 0)
+        inlet_send(&loop->options.inlets[ticket_rejected_shard(ticket, shards)], &ticket->rejected.job);
 }
 
 static void open_door(struct loop *loop, struct request *request)
@@ -490,7 +493,7 @@ void requests_collect(struct loop *loop)
 {
     for (uint32_t shard = 0; shard < loop->context.shards; shard++)
         for (struct job *job; (job = inlet_collect(&loop->options.inlets[shard])) != NULL;) {
-            ensure(job->kind == JOB_READINGS);
+            ensure(job->kind == JOB_READINGS || job->kind == JOB_REJECTED);
             struct part *part = (struct part *)job; /* job is its first member */
             struct ticket *ticket = part->ticket;
             struct request *request = ticket->exchange;

@@ -14,6 +14,7 @@ enum {
     WARM_READINGS = 16, /* a common message; more grows, once for each ticket */
     WARM_TAIL_BYTES =
         16 * 96 + TAIL_BYTES_MAX, /* a tail is some 80 bytes; one full tail always fits behind */
+    REJECTED_KEPT_BYTES = 4096,   /* a ticket gives back what is more: few messages are rejected */
 };
 
 struct ticket_pool {
@@ -58,6 +59,7 @@ void ticket_pool_free(struct ticket_pool *pool)
     for (uint32_t i = 0; i < pool->count; i++) {
         slab_give(pool->tickets[i].heads);
         slab_give(pool->tickets[i].tails);
+        slab_give(pool->tickets[i].rejected_records);
     }
     free(pool);
 }
@@ -80,6 +82,8 @@ struct ticket *ticket_get(struct ticket_pool *pool)
             .first = READING_CHAIN_END,
             .last = READING_CHAIN_END,
         };
+    ticket->rejected = (struct part){.job = {.kind = JOB_REJECTED, .result = OK}, .ticket = ticket};
+    ticket_reject_nothing(ticket);
     return ticket;
 }
 
@@ -90,6 +94,11 @@ void ticket_put(struct ticket_pool *pool, struct ticket *ticket)
     ensure(ticket >= pool->tickets && ticket < pool->tickets + pool->count);
     ensure(ticket->parts_left == 0 && pool->in_flight > 0 && ticket->next_free == NULL);
     pool->in_flight--;
+    if (ticket->rejected_capacity > REJECTED_KEPT_BYTES) {
+        slab_give(ticket->rejected_records);
+        ticket->rejected_records = NULL;
+        ticket->rejected_capacity = 0;
+    }
     ticket->next_free = pool->free;
     pool->free = ticket;
 }
@@ -149,4 +158,48 @@ void ticket_chain(struct ticket *ticket, uint32_t index, uint32_t shard)
         ticket->heads[part->last].next = index;
     part->last = index;
     part->count++;
+}
+
+static void reserve_rejected(struct ticket *ticket, uint32_t size)
+{
+    uint32_t capacity = ticket->rejected_capacity > 0 ? ticket->rejected_capacity : REJECTED_KEPT_BYTES;
+    while (capacity < size)
+        capacity *= 2;
+    if (capacity == ticket->rejected_capacity)
+        return;
+    ticket->rejected_records = slab_resize(ticket->rejected_records, capacity);
+    ticket->rejected_capacity = capacity;
+}
+
+bool ticket_reject(struct ticket *ticket, const struct rejection *rejection)
+{
+    size_t code = strlen(rejection->code), text = rejection->text.size, original = rejection->original.size;
+    ensure(code > 0 && code <= REJECTED_CODE_BYTES_MAX);
+    ensure(ticket->rejected.count == 0 || ticket->rejected_source == rejection->source_id);
+    if (ticket->rejected.count == MESSAGE_READINGS_MAX ||
+        original > MESSAGE_BYTES_MAX - ticket->rejected_originals)
+        return false;
+    struct rejected_view view = {
+        .head = {.source_id = rejection->source_id,
+                 .original_size = (uint32_t)original,
+                 .code_size = (uint16_t)code,
+                 .text_size = (uint16_t)(text < REJECTED_TEXT_BYTES_MAX ? text : REJECTED_TEXT_BYTES_MAX)},
+        .code = {rejection->code, code},
+        .text = rejection->text,
+        .original = rejection->original};
+    uint32_t size = (uint32_t)rejected_size(&view.head);
+    reserve_rejected(ticket, ticket->rejected_size + size);
+    rejected_write(&view, ticket->rejected_records + ticket->rejected_size);
+    ticket->rejected_size += size;
+    ticket->rejected_originals += (uint32_t)original;
+    ticket->rejected_source = rejection->source_id;
+    ticket->rejected.count++;
+    return true;
+}
+
+void ticket_reject_nothing(struct ticket *ticket)
+{
+    ticket->rejected.count = 0;
+    ticket->rejected_source = 0;
+    ticket->rejected_size = ticket->rejected_originals = 0;
 }

@@ -8,11 +8,12 @@
 #define VIGIE_MODEL_TICKET_H
 
 #include "daemon/base/limits.h"
-#include "daemon/model/reading.h"
+#include "daemon/model/rejected.h"
 #include "daemon/model/verdict.h"
 
 enum job_kind {
     JOB_READINGS, /* struct part */
+    JOB_REJECTED, /* struct part too: ticket->rejected */
     JOB_COMMAND,  /* struct command */
 };
 
@@ -39,6 +40,11 @@ struct ticket {
     uint32_t parts_left;
     int64_t started_ns; /* when the message was complete, for vigie_ack_seconds */
     struct part parts[SHARDS_MAX];
+    struct part rejected;      /* what ticket_reject() put: count of it */
+    int64_t rejected_source;   /* which chooses the shard that keeps it */
+    uint8_t *rejected_records; /* struct rejected and its texts, one after the other */
+    uint32_t rejected_size, rejected_capacity;
+    uint32_t rejected_originals; /* bytes */
 };
 
 /* A pool of `count` tickets, warm for small messages; gives. Grown buffers stay with their ticket. */
@@ -55,6 +61,26 @@ bool ticket_tail_put(struct ticket *ticket, struct reading *reading, enum tail_t
 
 /* Puts reading `index` at the end of the part of `shard`. */
 void ticket_chain(struct ticket *ticket, uint32_t index, uint32_t shard);
+
+/* Keeps what its sender cannot be told of (rejected.h): durable with the readings of the same message, or
+ * with nothing else. Copies; `code` is that of a verdict or of an error of the network side, of the text the
+ * first REJECTED_TEXT_BYTES_MAX bytes are kept. All records of a ticket are of one source. False:
+ * MESSAGE_READINGS_MAX records or MESSAGE_BYTES_MAX of originals would be passed, and nothing was put: a
+ * message that is whole in those bounds and names each of its bytes once never meets them. */
+struct rejection {
+    int64_t source_id;
+    const char *code;
+    struct slice text, original;
+};
+MUST_CHECK bool ticket_reject(struct ticket *ticket, const struct rejection *rejection);
+/* Forgets them: the sender is told after all. */
+void ticket_reject_nothing(struct ticket *ticket);
+
+/* The shard that keeps the rejected records of a source. */
+static inline uint32_t ticket_rejected_shard(const struct ticket *ticket, uint32_t shards)
+{
+    return (uint32_t)(hash_mix64((uint64_t)ticket->rejected_source) % shards);
+}
 
 static inline const uint8_t *ticket_tail(const struct ticket *ticket, const struct reading *reading)
 {

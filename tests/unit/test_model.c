@@ -5,6 +5,7 @@
 #include "daemon/model/command.h"
 #include "daemon/model/parameter.h"
 #include "daemon/model/ticket.h"
+#include "storage/journal.h"
 #include "tests/unit/unit.h"
 
 static void test_tail(void)
@@ -73,6 +74,71 @@ static void test_identity(void)
     two.tail_size = size;
     reading_identify(&two, tail, &key);
     CU_ASSERT_NOT_EQUAL(memcmp(one.reading_id, two.reading_id, UUID_BYTES), 0);
+}
+
+/* Reads the records of a ticket back; the last one's view. */
+static uint32_t walk_rejected(const struct ticket *ticket, struct rejected_view *ret)
+{
+    uint32_t offset = 0;
+    for (uint32_t i = 0; i < ticket->rejected.count; i++) {
+        rejected_read(ticket->rejected_records + offset, ticket->rejected_size - offset, ret);
+        offset += (uint32_t)rejected_size(&ret->head);
+    }
+    return offset;
+}
+
+static bool slice_says(struct slice slice, const char *text)
+{
+    return slice.size == strlen(text) && memcmp(slice.data, text, slice.size) == 0;
+}
+
+static void test_ticket_rejected(void)
+{
+    struct ticket_pool *pool = ticket_pool_new(1);
+    struct ticket *ticket = ticket_get(pool);
+    static char original[MESSAGE_BYTES_MAX];
+    struct rejected_view view;
+    struct rejection rejection = {.source_id = 7,
+                                  .code = "unit-mismatch",
+                                  .text = {"poids \xe9tag\xe8re\n", 14},
+                                  .original = {"a\0b", 3}};
+    CU_ASSERT_TRUE(ticket_reject(ticket, &rejection));
+    rejection.code = "malformed";
+    rejection.text.size = 0;
+    rejection.original = (struct slice){NULL, 0};
+    CU_ASSERT_TRUE(ticket_reject(ticket, &rejection));
+    CU_ASSERT_EQUAL(walk_rejected(ticket, &view), ticket->rejected_size);
+    CU_ASSERT_TRUE(slice_says(view.code, "malformed") && view.text.size == 0 && view.original.size == 0);
+    ticket->rejected.count = 1;
+    (void)walk_rejected(ticket, &view);
+    CU_ASSERT_TRUE(view.head.source_id == 7 && slice_says(view.code, "unit-mismatch"));
+    CU_ASSERT_TRUE(slice_says(view.text, "poids ?tag?re?"));
+    CU_ASSERT_TRUE(view.original.size == 3 && memcmp(view.original.data, "a\0b", 3) == 0);
+
+    /* Bounds: nothing is put beyond them, and what was put stands. */
+    ticket_reject_nothing(ticket);
+    memset(original, 'x', sizeof(original));
+    rejection.text = (struct slice){original, 5000};
+    rejection.original = (struct slice){original, MESSAGE_BYTES_MAX - 1};
+    CU_ASSERT_TRUE(ticket_reject(ticket, &rejection));
+    rejection.original.size = 2;
+    CU_ASSERT_FALSE(ticket_reject(ticket, &rejection));
+    rejection.original.size = 1;
+    CU_ASSERT_TRUE(ticket_reject(ticket, &rejection));
+    rejection.original.size = 0;
+    while (ticket->rejected.count < MESSAGE_READINGS_MAX)
+        CU_ASSERT_TRUE_FATAL(ticket_reject(ticket, &rejection));
+    CU_ASSERT_FALSE(ticket_reject(ticket, &rejection));
+    CU_ASSERT_EQUAL(walk_rejected(ticket, &view), ticket->rejected_size);
+    CU_ASSERT_EQUAL(view.text.size, REJECTED_TEXT_BYTES_MAX);
+    CU_ASSERT_TRUE(ticket->rejected_size < JOURNAL_TURN_BYTES_MAX / 3);
+
+    /* A large buffer does not stay, and the next message begins without records. */
+    ticket_put(pool, ticket);
+    CU_ASSERT_PTR_NULL(ticket->rejected_records);
+    CU_ASSERT_TRUE(ticket_get(pool)->rejected.count == 0 && ticket->rejected.job.kind == JOB_REJECTED);
+    ticket_put(pool, ticket);
+    ticket_pool_free(pool);
 }
 
 static void test_ticket(void)
@@ -161,6 +227,11 @@ static void test_words(void)
 }
 
 SUITE(model) = {
-    {"tails", test_tail},        {"identity", test_identity}, {"tickets", test_ticket},
-    {"commands", test_commands}, {"words", test_words},       {NULL, NULL},
+    {"tails", test_tail},
+    {"identity", test_identity},
+    {"tickets", test_ticket},
+    {"rejected records", test_ticket_rejected},
+    {"commands", test_commands},
+    {"words", test_words},
+    {NULL, NULL},
 };
