@@ -491,6 +491,7 @@ static void check_listeners(struct reading_state *state)
         const char *name, *value;
         enum listener_kind kind;
     } listeners[] = {
+        {"listen.https", config->listen_https, LISTENER_TLS},
         {"listen.http", config->listen_http, LISTENER_PLAIN},
         {"listen.admin", config->listen_admin, LISTENER_CLEAR_BY_DESIGN},
         {"listen.mqtts", config->listen_mqtts, LISTENER_LATER},
@@ -499,16 +500,19 @@ static void check_listeners(struct reading_state *state)
         {"listen.mllp", config->listen_mllp, LISTENER_LATER},
         {"listen.adt", config->listen_adt, LISTENER_LATER},
     };
+    bool with_tls = false;
     for (size_t i = 0; i < sizeof(listeners) / sizeof(listeners[0]); i++)
-        (void)check_listener(state, listeners[i].name, listeners[i].value, listeners[i].kind);
-    if (!check_listener(state, "listen.https", config->listen_https, LISTENER_TLS))
+        with_tls |= check_listener(state, listeners[i].name, listeners[i].value, listeners[i].kind) &&
+                    listeners[i].kind == LISTENER_TLS;
+    if (!with_tls)
         return;
     check(state, *config->tls_certificate != '\0', "tls.certificate",
-          &(struct fault){.found = "", .expected = "a PEM file", .hint = "https needs it; or https = off"});
+          &(struct fault){
+              .found = "", .expected = "a PEM file", .hint = "a listener with TLS needs it; or turn it off"});
     check(state, *config->tls_key != '\0', "tls.key",
           &(struct fault){.found = "",
                           .expected = "a PEM file or credential:NAME",
-                          .hint = "https needs it; or https = off"});
+                          .hint = "a listener with TLS needs it; or turn it off"});
 }
 
 static void check_file(struct reading_state *state, const char *name, const char *setting)
@@ -670,9 +674,14 @@ static bool parse_port(const char *text, uint16_t *ret_port)
     return true;
 }
 
+bool config_listens(const char *setting)
+{
+    return *setting != '\0' && strcmp(setting, "off") != 0;
+}
+
 enum err config_address(const char *text, struct sockaddr_storage *ret_address)
 {
-    if (*text == '\0' || strcmp(text, "off") == 0)
+    if (!config_listens(text))
         return ERR_EMPTY;
     char host[64];
     uint16_t port;
@@ -698,6 +707,16 @@ enum err config_address(const char *text, struct sockaddr_storage *ret_address)
     }
     *ret_address = address;
     return OK;
+}
+
+unsigned config_listeners(const struct config *config, bool tls_only)
+{
+    const char *const with_tls[] = {config->listen_https, config->listen_mqtts, config->listen_mllps};
+    const char *const plain[] = {config->listen_http, config->listen_mqtt, config->listen_mllp};
+    unsigned open = 0;
+    for (size_t i = 0; i < sizeof with_tls / sizeof with_tls[0]; i++)
+        open += config_listens(with_tls[i]) + (!tls_only && config_listens(plain[i]));
+    return open;
 }
 
 bool config_address_is_loopback(const struct sockaddr_storage *address)

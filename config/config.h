@@ -58,6 +58,10 @@ MUST_CHECK enum err config_keys(const struct config *config, void (*report)(void
  * ERR_EMPTY: "off" or not set; ERR_FORMAT: none of them. */
 MUST_CHECK enum err config_address(const char *text, struct sockaddr_storage *ret_address);
 bool config_address_is_loopback(const struct sockaddr_storage *address);
+/* False for "off" and "". */
+bool config_listens(const char *setting);
+/* Listeners for senders that are open; `tls_only`: of these, those with TLS. */
+unsigned config_listeners(const struct config *config, bool tls_only);
 
 /* The file that a setting names: a path, or "credential:NAME" below $CREDENTIALS_DIRECTORY.
  * ERR_NOT_FOUND: no such directory is set; ERR_LIMIT: too long. */

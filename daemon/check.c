@@ -17,6 +17,7 @@
 #include "alerting/preset.h"
 #include "daemon/base/clock.h"
 #include "daemon/identity.h"
+#include "daemon/ingest/listeners.h"
 #include "daemon/ingest/tls.h"
 #include "daemon/registry/registry_file.h"
 
@@ -57,7 +58,7 @@ static void try_certificates(struct check *check)
     const struct config *config = check->config;
     struct tls_server *server;
     struct tls_expiry expiry;
-    if (strcmp(config->listen_https, "off") == 0 || *config->listen_https == '\0')
+    if (config_listeners(config, true) == 0)
         return;
     if (tls_server_new(config, &server) != OK) {
         fault(check,
@@ -191,8 +192,8 @@ static void try_address(struct check *check, const char *key, const char *settin
 
 static void try_listeners(struct check *check)
 {
-    try_address(check, "https", check->config->listen_https);
-    try_address(check, "http", check->config->listen_http);
+    for (enum ingest_listener i = 0; i < LISTENERS; i++)
+        try_address(check, listener_name(i), listener_setting(i, check->config));
     try_address(check, "admin", check->config->listen_admin);
 }
 

@@ -580,11 +580,10 @@ static int64_t count_connections(void *context, const char *protocol)
 {
     struct service *service = context;
     const _Atomic int64_t *open = service->ingest_shared.connections;
-    if (strcmp(protocol, "https") == 0)
-        return atomic_load_explicit(&open[LISTENER_HTTPS], memory_order_relaxed);
-    if (strcmp(protocol, "http") == 0)
-        return atomic_load_explicit(&open[LISTENER_HTTP], memory_order_relaxed);
-    return 0;
+    for (enum ingest_listener i = 0; i < LISTENERS; i++)
+        if (strcmp(protocol, listener_name(i)) == 0)
+            return atomic_load_explicit(&open[i], memory_order_relaxed);
+    return 0; /* not served */
 }
 
 static void read_metrics(void *context, struct metrics_sources *ret)

@@ -108,25 +108,22 @@ static void stop_admin(struct service *service)
 
 /* ---- accepting ---- */
 
+static void tell_port(struct buffer *json, const char *protocol, int port)
+{
+    if (port == 0)
+        return;
+    render_key(json, protocol);
+    render_integer(json, port);
+    log_write(LOG_NOTICE, "service", "listening protocol=%s port=%d", protocol, port);
+}
+
 static enum err write_ports(struct service *service, const char *path)
 {
-    const struct {
-        const char *protocol;
-        int port;
-    } open[] = {
-        {"https", ingest_port(service->ingest[0], "https")},
-        {"http", ingest_port(service->ingest[0], "http")},
-        {"admin", control_port(service->control)},
-    };
     struct buffer json = {0};
     render_open(&json, '{');
-    for (size_t i = 0; i < sizeof open / sizeof open[0]; i++) {
-        if (open[i].port == 0)
-            continue;
-        render_key(&json, open[i].protocol);
-        render_integer(&json, open[i].port);
-        log_write(LOG_NOTICE, "service", "listening protocol=%s port=%d", open[i].protocol, open[i].port);
-    }
+    for (enum ingest_listener i = 0; i < LISTENERS; i++)
+        tell_port(&json, listener_name(i), ingest_port(service->ingest[0], i));
+    tell_port(&json, "admin", control_port(service->control));
     render_close(&json, '}');
     buffer_append(&json, "\n", 1);
     enum err error = file_replace(path, json.data, json.size, 0644);

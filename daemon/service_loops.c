@@ -103,9 +103,9 @@ enum err service__start_loops(struct service *service)
             .counters = service_loop_counters(service, loop),
             .node = &service->node,
             .reading_key = service->reading_key,
-            .shared_port_https = loop > 0 ? ingest_port(service->ingest[0], "https") : 0,
-            .shared_port_http = loop > 0 ? ingest_port(service->ingest[0], "http") : 0,
         };
+        for (enum ingest_listener i = 0; loop > 0 && i < LISTENERS; i++)
+            options.shared_ports[i] = ingest_port(service->ingest[0], i);
         memcpy(options.identifier_key, service->identifier_key, sizeof options.identifier_key);
         error = ingest_start(&options, &service->ingest[loop]);
     }

@@ -448,7 +448,7 @@ static bool feed_once(struct admin_connection *conn, size_t *at)
         conn->call = call_new(conn);
     struct call *call = conn->call;
     size_t used;
-    enum http_step step =
+    enum read_step step =
         http_reader_feed(&call->reader, conn->held.data + *at, conn->held.size - *at, &used);
     *at += used;
     switch (step) {

@@ -86,7 +86,7 @@ void doctor_certificates(struct doctor *doctor)
         first_list_end,
         CRL_WARN_DAYS};
     const struct config *config = doctor->config;
-    if (strcmp(config->listen_https, "off") != 0 && *config->listen_https != '\0')
+    if (config_listeners(config, true) > 0)
         look_at(doctor, &server, config->tls_certificate);
     look_at(doctor, &client_ca, config->tls_client_ca);
     look_at(doctor, &crl, config->tls_crl);

@@ -51,11 +51,8 @@ static void look_at_descriptors(struct doctor *doctor, pid_t pid)
         "descriptors.limit", "nine tenths hold connections_max of every listener",
         "raise LimitNOFILE of the unit, or lower [listen] connections_max"};
     const struct config *config = doctor->config;
-    const char *const listeners[] = {config->listen_https, config->listen_http};
-    unsigned long wanted = 0, limit = open_files_of(pid);
-    for (size_t i = 0; i < sizeof listeners / sizeof listeners[0]; i++)
-        if (*listeners[i] != '\0' && strcmp(listeners[i], "off") != 0)
-            wanted += (unsigned long)config->listen_connections_max;
+    unsigned long limit = open_files_of(pid);
+    unsigned long wanted = config_listeners(config, false) * (unsigned long)config->listen_connections_max;
     if (limit == 0)
         doctor_tell(doctor, &check, DOCTOR_WARN, "not to be known of process %d", (int)pid);
     else

@@ -82,6 +82,8 @@ static void welcome(struct listener *listener, int fd)
     ensure(uv_tcp_init(&loop->uv, &conn->tcp) == 0 && uv_tcp_open(&conn->tcp, fd) == 0);
     conn->fresh = true;
     conn->state = listener->with_tls ? CONNECTION_HANDSHAKE : CONNECTION_OPEN;
+    if (!listener->with_tls)
+        connection__opened(conn);
     conn->is_stranger = true;
     TAILQ_INSERT_TAIL(&loop->strangers, conn, stranger);
     counter_add(loop->context.counters, COUNTER_CONNECTIONS_OPENED, 1);
@@ -193,7 +195,7 @@ static enum err listen_on(struct listener *listener, int fd)
     return uv_poll_start(&listener->poll, UV_READABLE, on_waiting) == 0 ? OK : ERR_OS;
 }
 
-static enum err open_listener(struct listener *listener, const char *setting, int shared_port)
+static enum err open_listener(struct listener *listener, const char *setting)
 {
     struct sockaddr_storage address;
     enum err error = config_address(setting, &address);
@@ -201,13 +203,13 @@ static enum err open_listener(struct listener *listener, const char *setting, in
         return OK;
     ensure(error == OK); /* the configuration is checked */
     if (port_of(&address) == 0)
-        set_port(&address, shared_port);
+        set_port(&address, listener->loop->options.shared_ports[listener->kind]);
     int fd = bind_shared(&address);
     if (fd >= 0)
         return listen_on(listener, fd);
     log_write(LOG_ERROR, "ingest",
               "cannot bind listener=%s address=%s error=\"%s\" hint=\"is the port in use?\"",
-              listener->protocol, setting, strerror(errno));
+              listener_name(listener->kind), setting, strerror(errno));
     return errno == EACCES ? ERR_PERMISSION : ERR_UNAVAILABLE;
 }
 
@@ -221,14 +223,21 @@ static int descriptors_max(void)
 
 enum err listeners_open(struct loop *loop)
 {
-    const struct config *config = loop->options.config;
-    struct listener *https = &loop->listeners[LISTENER_HTTPS], *http = &loop->listeners[LISTENER_HTTP];
-    *https = (struct listener){.loop = loop, .protocol = "https", .kind = LISTENER_HTTPS, .with_tls = true};
-    *http = (struct listener){.loop = loop, .protocol = "http", .kind = LISTENER_HTTP};
+    static const struct {
+        bool with_tls;
+        const struct protocol *protocol;
+    } rows[] = {
+#define LISTENER_ROW(id, name, tls, speaks) [LISTENER_##id] = {tls, &speaks},
+        LISTENER_ROWS(LISTENER_ROW)
+#undef LISTENER_ROW
+    };
+    enum err error = OK;
     loop->descriptors_max = descriptors_max();
-    enum err error = open_listener(https, config->listen_https, loop->options.shared_port_https);
-    if (error == OK)
-        error = open_listener(http, config->listen_http, loop->options.shared_port_http);
+    for (enum ingest_listener i = 0; error == OK && i < LISTENERS; i++) {
+        loop->listeners[i] = (struct listener){
+            .loop = loop, .kind = i, .with_tls = rows[i].with_tls, .protocol = rows[i].protocol};
+        error = open_listener(&loop->listeners[i], listener_setting(i, loop->options.config));
+    }
     return error;
 }
 

@@ -115,6 +115,7 @@ static void on_closed(uv_handle_t *handle)
     buffer_deinit(&conn->partial);
     buffer_deinit(&conn->held_plain);
     buffer_deinit(&conn->held_sealed);
+    buffer_deinit(&conn->pushed);
     buffer_deinit(&conn->writing);
     buffer_deinit(&conn->backlog);
     recycle(conn);
@@ -137,11 +138,22 @@ void connection_close(struct connection *conn)
     connection__set_state(conn, CONNECTION_CLOSING);
     while (conn->first != NULL)
         request_release(conn->loop, connection__pop_request(conn));
+    if (conn->is_opened && conn->listener->protocol->close != NULL)
+        conn->listener->protocol->close(conn);
+    conn->is_opened = false;
     counter_add(conn->loop->context.counters, COUNTER_CONNECTIONS_CLOSED, 1);
     connection__uncount(conn);
     connection__know(conn);
     unqueue(conn);
     uv_close((uv_handle_t *)&conn->tcp, on_closed);
+}
+
+void connection__opened(struct connection *conn)
+{
+    const struct protocol *protocol = conn->listener->protocol;
+    conn->is_opened = true;
+    if (protocol->open != NULL)
+        protocol->open(conn);
 }
 
 void connection_drain(struct connection *conn)
@@ -183,7 +195,7 @@ static bool is_parked(const struct connection *conn)
 static bool may_read(const struct connection *conn)
 {
     bool open = conn->state == CONNECTION_HANDSHAKE || conn->state == CONNECTION_OPEN;
-    bool room = conn->requests < PIPELINE_MAX || connection__reading(conn) != NULL;
+    bool room = conn->requests < conn->listener->protocol->pipeline_max || connection__reading(conn) != NULL;
     return open && room && !conn->is_queued && !conn->write_busy && !is_parked(conn);
 }
 
@@ -194,7 +206,8 @@ static size_t parse(struct connection *conn, const char *data, size_t size)
     while (at < size && may_read(conn)) {
         struct request *request = connection__reading(conn) != NULL ? conn->last : begin_request(conn);
         size_t used;
-        enum http_step step = request_feed(conn->loop, request, data + at, size - at, &used);
+        enum read_step step =
+            conn->listener->protocol->feed(conn->loop, request, data + at, size - at, &used);
         at += used;
         if (step == READ_FAULT || (step == READ_DONE && !request->keep_alive))
             connection_drain(conn);
@@ -235,6 +248,7 @@ static void unseal(struct connection *conn, const char *data, size_t size)
         if (conn->state == CONNECTION_HANDSHAKE && tls_is_established(conn->tls)) {
             connection__set_state(conn, CONNECTION_OPEN);
             connection__keep_names(conn);
+            connection__opened(conn);
         }
         if (step != TLS_DATA)
             break;

@@ -3,7 +3,7 @@
  *   HANDSHAKE ──> OPEN ──> DRAINING ──> LINGER ──> CLOSING        every state may go to CLOSING
  *                  no TLS: starts OPEN
  *
- *   OPEN      requests are read, at most PIPELINE_MAX at once
+ *   OPEN      requests are read, at most protocol->pipeline_max at once
  *   DRAINING  nothing more is read; answers that are due still leave, in order
  *   LINGER    our side is shut; what the peer still sends is thrown away, so that the last answer is not lost
  * to a reset (a 413 comes before the peer has sent its 2 MiB) Owner:   the loop; memory comes back in libuv's
@@ -40,7 +40,7 @@ enum wait_kind {
     WAIT_COUNT
 };
 
-enum { TOKEN_KEPT_MAX = 96, NAMES_MAX = 1024 };
+enum { TOKEN_KEPT_MAX = 96, NAMES_MAX = 1024, PUSHED_BYTES_MAX = 65536 };
 
 struct connection {
     uv_tcp_t tcp; /* first: handles point here */
@@ -54,10 +54,13 @@ struct connection {
     unsigned requests;
     bool reads, marked, rearmed, ended, write_busy, touched, fresh;
     bool is_stranger, is_queued; /* in loop.strangers, in loop.handshakes */
+    bool is_opened;              /* protocol->open() has been called, close() is due */
+    void *session;               /* the protocol's */
     size_t lingered;
     struct buffer held_plain, held_sealed; /* came in while it was paused */
     struct buffer partial;                 /* of a TLS record whose end has not come */
     struct buffer writing, backlog;        /* being written; waits for that */
+    struct buffer pushed;                  /* what no message asked for: behind the next answers */
 
     enum wait_kind wait;
     const struct request *wait_request; /* whose bytes WAIT_MESSAGE waits for */
@@ -81,6 +84,10 @@ void connection_close(struct connection *connection);
 /* No more requests: closes when the last answer has left. */
 void connection_drain(struct connection *connection);
 
+/* Sends what no message asked for, behind the answers that are due; false: the peer reads too slowly, or it
+ * is no longer open, and nothing of it was taken. */
+bool connection_push(struct connection *connection, const char *data, size_t size);
+
 /* Something is due: settled at the end of the turn. */
 void connection_mark(struct connection *connection);
 void connections_settle(struct loop *loop);
@@ -95,7 +102,7 @@ void handshakes_go_on(struct loop *loop);
 void connections_recheck_begin(struct loop *loop);
 void connections_recheck(struct loop *loop);
 
-/* Who speaks: by `authorization`, else by its certificate; NULL: nobody known. */
+/* Who speaks: by `authorization` ("Bearer TOKEN"), else by its certificate; NULL: nobody known. */
 const struct registry_source *connection_source(struct connection *connection, struct slice authorization);
 
 #endif

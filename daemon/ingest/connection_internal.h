@@ -9,6 +9,8 @@
 /* connection.c */
 struct connection *connection__new(struct loop *loop);
 void connection__set_state(struct connection *connection, enum connection_state state);
+/* The peer may speak: tells the protocol. */
+void connection__opened(struct connection *connection);
 struct request *connection__pop_request(struct connection *connection);
 /* The request whose bytes are coming in; NULL between requests. */
 static inline const struct request *connection__reading(const struct connection *connection)

@@ -81,24 +81,35 @@ static void write_answers(struct connection *conn, const struct buffer *answers)
         connection_close(conn);
 }
 
+bool connection_push(struct connection *conn, const char *data, size_t size)
+{
+    if (conn->state != CONNECTION_OPEN || conn->pushed.size + size > PUSHED_BYTES_MAX)
+        return false;
+    buffer_append(&conn->pushed, data, size);
+    connection_mark(conn);
+    return true;
+}
+
 /* Renders every answer that is due, in the order of the requests. */
 void connection__flush_answers(struct connection *conn)
 {
-    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    const struct protocol *protocol = conn->listener->protocol;
     struct loop *loop = conn->loop;
     buffer_clear(&loop->answers);
     while (conn->first != NULL && conn->first->state == REQUEST_READY) {
         struct request *request = connection__pop_request(conn);
-        bool keep_alive = request->keep_alive && !loop->draining;
-        struct http_answer answer = {loop->date, keep_alive, request->head_only};
-        http_append_answer(&loop->answers, &request->exchange, &answer);
+        request->keep_alive = request->keep_alive && !loop->draining;
+        bool keep_alive = request->keep_alive;
+        protocol->append_answer(loop, request, &loop->answers);
         request_release(loop, request);
         if (!keep_alive)
             connection_drain(conn);
     }
-    if (conn->first != NULL && conn->first->wants_continue && conn->first->state == REQUEST_READING) {
-        conn->first->wants_continue = false;
-        buffer_text(&loop->answers, go_on);
+    if (protocol->append_interim != NULL && conn->first != NULL && conn->first->state == REQUEST_READING)
+        protocol->append_interim(conn->first, &loop->answers);
+    if (conn->pushed.size > 0) {
+        buffer_append(&loop->answers, conn->pushed.data, conn->pushed.size);
+        buffer_deinit(&conn->pushed);
     }
     if (loop->answers.size > 0)
         write_answers(conn, &loop->answers);

@@ -1,4 +1,4 @@
-/* exchange: one HTTP request and its answer, and the door that serves it: the seam between the network side
+/* exchange: one message and its answer, and the door that serves it: the seam between the network side
  * (connection.c, http.c) and the decoders (doors.c and what it calls).
  * The network side checks in this order and answers by door->error() or doors_error(): framing 400/408/431,
  * path 404, method 405, source 401, length 411/413, content type and encoding 415, accepting 503; then it
@@ -13,6 +13,21 @@
 #include "daemon/ingest/ingest.h"
 
 enum exchange_method { METHOD_GET = 1, METHOD_POST = 2, METHOD_OTHER = 4 }; /* bits of door.methods */
+
+/* What went wrong on the network side, in the words of HTTP whatever the protocol: others translate. */
+struct exchange_fault {
+    int status; /* 0: none */
+    const char *code, *text;
+};
+
+/* How far a reader of bytes has come. */
+enum read_step {
+    READ_MORE,  /* all bytes were taken and the message goes on */
+    READ_HEAD,  /* of http_reader_feed() alone: its head is whole; look at it, then feed the rest */
+    READ_BODY,  /* likewise: `piece` is a part of the body, in the bytes that were fed */
+    READ_DONE,  /* the message is whole; later bytes belong to the next one */
+    READ_FAULT, /* it is broken, and no later byte can be understood */
+};
 
 enum door_step {
     DOOR_ANSWERED,  /* the answer is filled in; no part was chained, or none of them shall be sent */
@@ -40,7 +55,8 @@ struct exchange {
     enum exchange_method method;
     struct slice path, query;                         /* as sent; without '?' */
     struct slice content_type, accept, if_none_exist; /* {NULL, 0} when not sent */
-    const struct registry_source *source;             /* NULL on an open door and after handle() */
+    struct slice device; /* that the transport itself names (an MQTT topic); {NULL, 0} without */
+    const struct registry_source *source; /* NULL on an open door and after handle() */
     char *body; /* contiguous, may be written to; body[body_size] is a readable NUL */
     size_t body_size;
 

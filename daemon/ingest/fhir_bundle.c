@@ -272,7 +272,7 @@ enum door_step fhir_bundle_handle(struct loop_context *loop, struct exchange *ex
         return DOOR_ANSWERED;
     if (admit_chain(loop, exchange->ticket) > 0)
         return DOOR_SUBMITTED;
-    fhir_bundle_answer(loop, exchange);
+    exchange->door->answer(loop, exchange);
     return DOOR_ANSWERED;
 }
 

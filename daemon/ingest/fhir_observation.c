@@ -539,6 +539,6 @@ enum door_step fhir_observation_handle(struct loop_context *loop, struct exchang
     }
     if (admit_chain(loop, exchange->ticket) > 0)
         return DOOR_SUBMITTED;
-    fhir_observation_answer(loop, exchange);
+    exchange->door->answer(loop, exchange);
     return DOOR_ANSWERED;
 }

@@ -37,7 +37,7 @@ enum http_refusal {
     REFUSE_LARGE,
 };
 
-static const struct http_fault refusals[] = {
+static const struct exchange_fault refusals[] = {
     [REFUSE_LINE_END] = {400, "bad-request", "a line does not end in CRLF"},
     [REFUSE_CONTROL] = {400, "bad-request", "a control byte in the request line or a header"},
     [REFUSE_FOLD] = {400, "bad-request", "a folded header line"},
@@ -57,7 +57,7 @@ static const struct http_fault refusals[] = {
     [REFUSE_LARGE] = {431, "too-large", "the header is larger than 8 KiB"},
 };
 
-static enum http_step refuse(struct http_reader *reader, enum http_refusal refusal)
+static enum read_step refuse(struct http_reader *reader, enum http_refusal refusal)
 {
     reader->fault = refusals[refusal];
     return READ_FAULT;
@@ -256,7 +256,7 @@ static void fill_request(const http_parser *parser, const struct head_parse *par
     request->keep_alive = parser->http_minor == 1 && http_should_keep_alive(parser);
 }
 
-static enum http_step parse_head(struct http_reader *reader)
+static enum read_step parse_head(struct http_reader *reader)
 {
     static const http_parser_settings settings = {.on_url = on_url,
                                                   .on_header_field = on_field,
@@ -357,7 +357,7 @@ static size_t skip_empty_line(struct http_reader *reader, const char *data, size
     return used;
 }
 
-static enum http_step feed_head(struct http_reader *reader, const char *data, size_t size, size_t *ret_used)
+static enum read_step feed_head(struct http_reader *reader, const char *data, size_t size, size_t *ret_used)
 {
     size_t used = reader->head_size == 0 ? skip_empty_line(reader, data, size) : 0;
     *ret_used = used;
@@ -380,7 +380,7 @@ static enum http_step feed_head(struct http_reader *reader, const char *data, si
 
 /* Bodies. */
 
-static enum http_step feed_piece(struct http_reader *reader, const char *data, size_t size, size_t *ret_used)
+static enum read_step feed_piece(struct http_reader *reader, const char *data, size_t size, size_t *ret_used)
 {
     size_t piece = (int64_t)size < reader->left ? size : (size_t)reader->left;
     reader->piece = (struct slice){data, piece};
@@ -389,7 +389,7 @@ static enum http_step feed_piece(struct http_reader *reader, const char *data, s
     return READ_BODY;
 }
 
-static enum http_step feed_length(struct http_reader *reader, const char *data, size_t size, size_t *ret_used)
+static enum read_step feed_length(struct http_reader *reader, const char *data, size_t size, size_t *ret_used)
 {
     if (reader->left <= 0) { /* or none given */
         reader->state = HTTP_AFTER;
@@ -444,12 +444,12 @@ static bool take_chunk_byte(struct http_reader *reader, char c)
     ensure_unreachable();
 }
 
-static enum http_step feed_chunk(struct http_reader *reader, const char *data, size_t size, size_t *ret_used)
+static enum read_step feed_chunk(struct http_reader *reader, const char *data, size_t size, size_t *ret_used)
 {
     size_t used = 0;
     while (used < size) {
         if (reader->chunk == CHUNK_DATA) {
-            enum http_step step = feed_piece(reader, data + used, size - used, ret_used);
+            enum read_step step = feed_piece(reader, data + used, size - used, ret_used);
             *ret_used += used;
             if (reader->left == 0)
                 reader->chunk = CHUNK_DATA_CR;
@@ -469,7 +469,7 @@ static enum http_step feed_chunk(struct http_reader *reader, const char *data, s
     return READ_MORE;
 }
 
-enum http_step http_reader_feed(struct http_reader *reader, const char *data, size_t size, size_t *ret_used)
+enum read_step http_reader_feed(struct http_reader *reader, const char *data, size_t size, size_t *ret_used)
 {
     *ret_used = 0;
     if (reader->fault.status != 0)

@@ -7,24 +7,11 @@
 
 #include "daemon/ingest/exchange.h"
 
-struct http_fault {
-    int status; /* 0: none */
-    const char *code, *text;
-};
-
 struct http_request {
     enum exchange_method method;
     struct slice path, query, content_type, accept, if_none_exist, authorization; /* {NULL, 0}: not sent */
     int64_t content_length;                                                       /* -1: not sent */
     bool chunked, keep_alive, expects_continue, is_head, is_encoded;
-};
-
-enum http_step {
-    READ_MORE,  /* everything was consumed; the request goes on */
-    READ_HEAD,  /* `request` is complete; look at it, then feed the rest */
-    READ_BODY,  /* `piece` is a part of the body, in the bytes that were fed */
-    READ_DONE,  /* the request is whole; later bytes belong to the next one */
-    READ_FAULT, /* `fault` says why */
 };
 
 enum http_state { HTTP_IN_HEAD, HTTP_IN_LENGTH, HTTP_IN_CHUNK, HTTP_AFTER };
@@ -42,7 +29,7 @@ struct http_reader {
     enum http_state state;
     enum http_chunk_state chunk;
     struct http_request request;
-    struct http_fault fault;
+    struct exchange_fault fault;
     struct slice piece;
     int64_t left;        /* bytes of the body or chunk not yet seen */
     uint32_t chunk_line; /* bytes of the chunk line or trailer so far */
@@ -57,7 +44,7 @@ struct http_reader {
 void http_reader_reset(struct http_reader *reader);
 void http_reader_deinit(struct http_reader *reader);
 /* Consumes some of `size` bytes; call again with the rest until READ_MORE, READ_DONE or READ_FAULT. */
-enum http_step http_reader_feed(struct http_reader *reader, const char *data, size_t size, size_t *ret_used);
+enum read_step http_reader_feed(struct http_reader *reader, const char *data, size_t size, size_t *ret_used);
 /* False when not a byte of the request has come yet. */
 bool http_reader_has_begun(const struct http_reader *reader);
 

@@ -349,18 +349,9 @@ fail_free:
     return error;
 }
 
-static const struct listener *listener_of(const struct ingest *ingest, const char *protocol)
+int ingest_port(const struct ingest *ingest, enum ingest_listener listener)
 {
-    for (size_t i = 0; i < LISTENERS; i++)
-        if (strcmp(ingest->loop.listeners[i].protocol, protocol) == 0)
-            return &ingest->loop.listeners[i];
-    return NULL;
-}
-
-int ingest_port(const struct ingest *ingest, const char *protocol)
-{
-    const struct listener *listener = listener_of(ingest, protocol);
-    return listener != NULL ? listener->port : 0;
+    return ingest->loop.listeners[listener].port;
 }
 
 void ingest_reconfigure(struct ingest *ingest, struct ingest_settings *settings)

@@ -10,6 +10,7 @@
 
 #include "config/config.h"
 #include "daemon/base/counters.h"
+#include "daemon/ingest/listeners.h"
 #include "daemon/model/inlet.h"
 #include "daemon/registry/mailbox.h"
 
@@ -27,7 +28,6 @@ struct ingest_settings;
 struct quota;
 
 /* What the loops have in common; service owns it, its counts are relaxed atomics. */
-enum ingest_listener { LISTENER_HTTPS, LISTENER_HTTP, LISTENERS };
 struct ingest_shared {
     _Atomic int64_t connections[LISTENERS]; /* open ones over all loops: connections_max is of a listener */
     struct quota *quota;                    /* NULL: out of memory at the start, nothing is limited */
@@ -47,16 +47,15 @@ struct ingest_options {
     const struct node_state *node;
     struct sip_key reading_key; /* of reading_id */
     uint8_t identifier_key[32];
-    int shared_port_https; /* port that loop 0 got, when the configuration says port 0; else 0 */
-    int shared_port_http;
+    int shared_ports[LISTENERS]; /* that loop 0 got, where the configuration says port 0; 0 on loop 0 */
 };
 
 struct ingest;
 
 /* Binds (SO_REUSEPORT), loads certificates, starts the thread. */
 MUST_CHECK enum err ingest_start(const struct ingest_options *options, struct ingest **ret_ingest);
-/* The port bound for "https" or "http"; 0 when not open. */
-int ingest_port(const struct ingest *ingest, const char *protocol);
+/* The port bound; 0 when not open. */
+int ingest_port(const struct ingest *ingest, enum ingest_listener listener);
 /* Takes new settings (settings.h): in force from the loop's next turn on. Main alone. */
 void ingest_reconfigure(struct ingest *ingest, struct ingest_settings *settings);
 /* The generation of the settings in force here, certificates of open connections judged anew. Any thread. */

@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "daemon/ingest/connection.h"
+#include "daemon/ingest/protocol.h"
 #include "daemon/ingest/request.h"
 #include "daemon/ingest/settings.h"
 #include "daemon/ingest/tls.h"
@@ -19,7 +20,6 @@ enum {
     READ_BYTES_MAX =
         65536, /* a connection takes as much a turn; the rest waits for the next (PITFALLS U11) */
     PLAIN_BYTES_MAX = 16384, /* a TLS record's most */
-    PIPELINE_MAX = 16,       /* requests of one connection at once; beyond, it is not read */
     LINGER_BYTES_MAX = 16 << 20,
     CONNECTION_BYTES_PLANNED = 20 << 10, /* DESIGN.md section 9: a TLS connection */
     TICKET_BYTES_PLANNED = 16 << 10,     /* of a message of about 50 readings */
@@ -28,8 +28,8 @@ enum {
 struct listener {
     uv_poll_t poll;
     struct loop *loop;
-    const char *protocol; /* key in [listen] */
     enum ingest_listener kind;
+    const struct protocol *protocol;
     bool with_tls, open;
     int fd, port;
 };

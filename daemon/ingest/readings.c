@@ -328,16 +328,33 @@ static void check_message(struct decode *decode, const struct pull_unknown *unkn
                          (struct slice){message_list[texts[i]].text, message_list[texts[i]].size});
 }
 
+/* By the message, else by the transport. */
+static struct slice named_device(const struct decode *decode)
+{
+    const struct pull_field *field = &decode->fields[MESSAGE_DEVICE];
+    return field->kind == PULL_STRING ? field->text : decode->exchange->device;
+}
+
+/* A message that the transport gives to one device and its own words to another belongs to nobody. */
+static void check_device(struct decode *decode)
+{
+    const struct pull_field *field = &decode->fields[MESSAGE_DEVICE];
+    struct slice device = decode->exchange->device;
+    if (decode->refusal.verdict == VERDICT_ACCEPTED && device.data != NULL && field->kind == PULL_STRING &&
+        !slice_equal(device, field->text))
+        refuse_value(&decode->refusal, VERDICT_MALFORMED, "the device is not that of the topic", field->text);
+}
+
 static void open_message(struct decode *decode)
 {
     const struct registry *registry = decode->loop->registry;
     int64_t organization_id = decode->exchange->source->organization_id;
     struct admit_party party = {
-        .device_named = decode->fields[MESSAGE_DEVICE].kind == PULL_STRING,
+        .device_text = named_device(decode),
         .patient_named = decode->fields[MESSAGE_PATIENT].kind == PULL_STRING,
     };
+    party.device_named = party.device_text.data != NULL;
     if (party.device_named) {
-        party.device_text = decode->fields[MESSAGE_DEVICE].text;
         party.device =
             registry_device_by_ref(registry, organization_id, party.device_text.data, party.device_text.size);
     }
@@ -408,6 +425,7 @@ static void decode_message(struct decode *decode, struct pull *pull)
     decode->refusal = (struct refusal){.verdict = VERDICT_ACCEPTED};
     memset(decode->by_message_id, 0, sizeof decode->by_message_id);
     check_message(decode, &unknown);
+    check_device(decode);
     open_message(decode);
     uint32_t first = exchange->ticket->count;
     open_note(decode, NOTE_ENTRY);
@@ -512,7 +530,7 @@ enum door_step readings_handle(struct loop_context *loop, struct exchange *excha
     }
     if (admit_chain(loop, exchange->ticket) > 0)
         return DOOR_SUBMITTED;
-    readings_answer(loop, exchange);
+    exchange->door->answer(loop, exchange);
     return DOOR_ANSWERED;
 }
 

@@ -1,7 +1,6 @@
-/* request: the story of one exchange. request_feed() drives the reader; request_take_head() decides as soon
- * as the head is there, in the order of exchange.h; a refused body still passes by if it is short, so that
- * the connection can go on; then the door decodes, the parts travel, and the last one back brings the answer.
- */
+/* request: the story of one exchange, whatever its protocol: its body grows as bytes come; request_dispatch()
+ * takes the whole message in, in the order of exchange.h, or parks it until a ticket is free; then the door
+ * decodes, the parts travel, and the last one back brings the answer. */
 #include "daemon/ingest/request.h"
 
 #include <string.h>
@@ -10,37 +9,21 @@
 #include "daemon/ingest/doors.h"
 #include "daemon/ingest/loop.h"
 
-/* Errors of the network side; the door renders them. */
-enum request_refusal {
-    REFUSE_NOT_FOUND,
-    REFUSE_METHOD,
-    REFUSE_UNAUTHENTICATED,
-    REFUSE_NO_LENGTH,
-    REFUSE_TOO_LARGE,
-    REFUSE_ENCODING,
-    REFUSE_MEDIA_TYPE,
-    REFUSE_SLOW,
-    REFUSE_NOT_ACCEPTING,
-    REFUSE_BUSY,
-    REFUSE_NOT_DURABLE,
-    REFUSE_QUOTA,
-};
-
-static const struct http_fault refusals[] = {
-    [REFUSE_NOT_FOUND] = {404, "not-found", "nothing is served at this path"},
-    [REFUSE_METHOD] = {405, "method", "this path takes another method, see Allow"},
+static const struct exchange_fault refusals[] = {
     [REFUSE_UNAUTHENTICATED] = {401, "unauthenticated",
                                 "a known bearer token or client certificate is needed"},
-    [REFUSE_NO_LENGTH] = {411, "length", "Content-Length or chunked transfer coding is needed"},
     [REFUSE_TOO_LARGE] = {413, "too-large", "the body is larger than 1 MiB"},
-    [REFUSE_ENCODING] = {415, "media-type", "Content-Encoding is not served, send the body as it is"},
-    [REFUSE_MEDIA_TYPE] = {415, "media-type", "this path does not take this Content-Type"},
     [REFUSE_SLOW] = {408, "bad-request", "the request did not come to its end in time"},
     [REFUSE_NOT_ACCEPTING] = {503, "overloaded", "readings are not accepted at the moment, try again"},
     [REFUSE_BUSY] = {503, "overloaded", "too many messages are under way, try again"},
     [REFUSE_NOT_DURABLE] = {503, "overloaded", "not everything could be kept, send it again"},
     [REFUSE_QUOTA] = {429, "too-many-requests", "this source sends more than its quota, see Retry-After"},
 };
+
+const struct exchange_fault *request_fault(enum request_refusal refusal)
+{
+    return &refusals[refusal];
+}
 
 enum { RETRY_NOT_ACCEPTING_S = 5, RETRY_BUSY_S = 1 };
 
@@ -100,7 +83,7 @@ static void request_reset(struct request *request)
     request->connection = NULL;
     request->state = REQUEST_READING;
     request->keep_alive = request->head_only = request->wants_continue = request->part_failed = false;
-    request->refusal = (struct http_fault){0};
+    request->refusal = (struct exchange_fault){0};
     request->next = request->next_parked = NULL;
 }
 
@@ -120,6 +103,7 @@ struct request *request_new(struct loop *loop, struct connection *connection)
     request_reset(request);
     request->connection = connection;
     request->exchange.connection = connection;
+    request->protocol = connection->listener->protocol;
     return request;
 }
 
@@ -170,7 +154,7 @@ void request_release(struct loop *loop, struct request *request)
 
 /* Answers. */
 
-static void request_ready(struct request *request)
+void request_ready(struct request *request)
 {
     ensure(request->exchange.status != 0 && request->exchange.ticket == NULL);
     request->state = REQUEST_READY;
@@ -178,16 +162,12 @@ static void request_ready(struct request *request)
         connection_mark(request->connection);
 }
 
-void request_refuse(struct loop *loop, struct request *request, const struct http_fault *fault)
+void request_refuse(struct loop *loop, struct request *request, const struct exchange_fault *fault)
 {
     struct exchange *exchange = &request->exchange;
+    (void)loop;
     buffer_clear(&exchange->out);
-    if (exchange->door != NULL)
-        exchange->door->error(exchange, fault->status, fault->code, fault->text);
-    else
-        doors_error(exchange, fault->status, fault->code, fault->text);
-    exchange->status = fault->status;
-    exchange->allow = fault->status == 405 ? exchange->door->allow : NULL;
+    request->protocol->refuse(exchange, fault);
     if (fault->status == 503)
         exchange->retry_after_s =
             fault->text == refusals[REFUSE_NOT_ACCEPTING].text ? RETRY_NOT_ACCEPTING_S : RETRY_BUSY_S;
@@ -200,47 +180,7 @@ void request_time_out(struct loop *loop, struct request *request)
     request_refuse(loop, request, &refusals[REFUSE_SLOW]);
 }
 
-/* The head. */
-
-static const struct http_fault *judge_head(struct loop *loop, struct request *request)
-{
-    struct exchange *exchange = &request->exchange;
-    const struct http_request *head = &request->reader.request;
-    const struct door *door = exchange->door;
-    if (door == NULL)
-        return &refusals[REFUSE_NOT_FOUND];
-    if ((door->methods & head->method) == 0)
-        return &refusals[REFUSE_METHOD];
-    if (!door->open && loop->context.registry == NULL)
-        return &refusals[REFUSE_NOT_ACCEPTING];
-    if (!door->open && connection_source(request->connection, head->authorization) == NULL)
-        return &refusals[REFUSE_UNAUTHENTICATED];
-    if (head->method == METHOD_POST && head->content_length < 0 && !head->chunked)
-        return &refusals[REFUSE_NO_LENGTH];
-    if (head->content_length > MESSAGE_BYTES_MAX)
-        return &refusals[REFUSE_TOO_LARGE];
-    if (head->method == METHOD_POST && head->is_encoded)
-        return &refusals[REFUSE_ENCODING];
-    if (head->method == METHOD_POST && door->takes != NULL && !door->takes(head->content_type))
-        return &refusals[REFUSE_MEDIA_TYPE];
-    return NULL;
-}
-
-/* True when the answer shall not wait for the body: it is too long to let pass by, has no known end, or the
- * peer asks before it sends. The connection cannot go on then. */
-static bool must_answer_now(const struct request *request)
-{
-    const struct http_request *head = &request->reader.request;
-    return request->refusal.status == 411 || head->content_length > MESSAGE_BYTES_MAX ||
-           head->expects_continue;
-}
-
-static enum http_step answer_now(struct loop *loop, struct request *request, const struct http_fault *fault)
-{
-    request->keep_alive = false;
-    request_refuse(loop, request, fault);
-    return READ_FAULT;
-}
+/* The body. */
 
 /* A body grows as its bytes come, so that one who sends them slowly holds no more than they are; what it grew
  * to stays with the request. */
@@ -252,7 +192,7 @@ static void small_body_grow(struct request *request, size_t size)
     request->exchange.body = request->small_body;
 }
 
-static bool body_reserve(struct loop *loop, struct request *request, size_t size)
+bool request_body_reserve(struct loop *loop, struct request *request, size_t size)
 {
     if (request->exchange.body != request->small_body || size <= request->small_capacity)
         return true;
@@ -268,49 +208,14 @@ static bool body_reserve(struct loop *loop, struct request *request, size_t size
     return true;
 }
 
-static enum http_step take_head(struct loop *loop, struct request *request)
+bool request_body_append(struct loop *loop, struct request *request, const char *data, size_t size)
 {
     struct exchange *exchange = &request->exchange;
-    const struct http_request *head = &request->reader.request;
-    exchange->method = head->method;
-    exchange->path = head->path;
-    exchange->query = head->query;
-    exchange->content_type = head->content_type;
-    exchange->accept = head->accept;
-    exchange->if_none_exist = head->if_none_exist;
-    exchange->door = doors_find(head->path);
-    request->keep_alive = head->keep_alive;
-    request->head_only = head->is_head;
-    const struct http_fault *fault = judge_head(loop, request);
-    if (fault == NULL && head->content_length > BODY_SMALL &&
-        !body_reserve(loop, request, (size_t)head->content_length))
-        fault = &refusals[REFUSE_BUSY];
-    if (fault != NULL)
-        request->refusal = *fault;
-    if (fault != NULL && must_answer_now(request))
-        return answer_now(loop, request, fault);
-    request->wants_continue = head->expects_continue && fault == NULL;
-    if (request->wants_continue)
-        connection_mark(request->connection);
-    return READ_MORE;
-}
-
-static enum http_step take_body(struct loop *loop, struct request *request)
-{
-    struct exchange *exchange = &request->exchange;
-    struct slice piece = request->reader.piece;
-    request->wants_continue = false;
-    if (exchange->body_size + piece.size > MESSAGE_BYTES_MAX) {
-        struct http_fault fault =
-            request->refusal.status != 0 ? request->refusal : refusals[REFUSE_TOO_LARGE];
-        return answer_now(loop, request, &fault);
-    }
-    if (request->refusal.status == 0 && !body_reserve(loop, request, exchange->body_size + piece.size))
-        request->refusal = refusals[REFUSE_BUSY];
-    if (request->refusal.status == 0)
-        memcpy(exchange->body + exchange->body_size, piece.data, piece.size);
-    exchange->body_size += piece.size;
-    return READ_MORE;
+    if (!request_body_reserve(loop, request, exchange->body_size + size))
+        return false;
+    memcpy(exchange->body + exchange->body_size, data, size);
+    exchange->body_size += size;
+    return true;
 }
 
 /* The door and the shards. */
@@ -342,8 +247,7 @@ static void count_readings(struct loop *loop, const struct ticket *ticket, bool 
 /* True when the source has sent too much: answered with the time after which to try again. */
 static bool refuse_by_quota(struct loop *loop, struct request *request)
 {
-    const struct registry_source *source =
-        connection_source(request->connection, request->reader.request.authorization);
+    const struct registry_source *source = request->protocol->source(request);
     unsigned wait_s = source == NULL ? 0
                                      : quota_take_message(loop->options.shared->quota, &loop->settings->quota,
                                                           source->source_id, loop->context.now_ns);
@@ -379,8 +283,7 @@ static void open_door(struct loop *loop, struct request *request)
 {
     struct exchange *exchange = &request->exchange;
     const struct door *door = exchange->door;
-    exchange->source =
-        door->open ? NULL : connection_source(request->connection, request->reader.request.authorization);
+    exchange->source = door->open ? NULL : request->protocol->source(request);
     if (!door->open && exchange->source == NULL) { /* the registry has changed since the head came */
         put_ticket(loop, request);
         request_refuse(loop, request, &refusals[REFUSE_UNAUTHENTICATED]);
@@ -419,12 +322,11 @@ static void park(struct loop *loop, struct request *request)
     counter_add(loop->context.counters, COUNTER_CONNECTIONS_PAUSED, 1);
 }
 
-/* The request is whole. */
-static void dispatch(struct loop *loop, struct request *request)
+void request_dispatch(struct loop *loop, struct request *request)
 {
     bool accepting = atomic_load_explicit(&loop->options.node->accepting, memory_order_relaxed);
     if (request->refusal.status != 0) {
-        struct http_fault fault = request->refusal;
+        struct exchange_fault fault = request->refusal;
         request_refuse(loop, request, &fault);
     } else if (request->exchange.method != METHOD_POST) {
         open_door(loop, request);
@@ -438,32 +340,6 @@ static void dispatch(struct loop *loop, struct request *request)
     } else {
         open_door(loop, request);
     }
-}
-
-enum http_step request_feed(struct loop *loop, struct request *request, const char *data, size_t size,
-                            size_t *ret_used)
-{
-    size_t used = 0;
-    enum http_step step;
-    ensure(request->state == REQUEST_READING);
-    for (;;) {
-        size_t piece;
-        step = http_reader_feed(&request->reader, data + used, size - used, &piece);
-        used += piece;
-        if (step == READ_MORE || step == READ_DONE)
-            break;
-        if (step == READ_FAULT) {
-            step = answer_now(loop, request, &request->reader.fault);
-            break;
-        }
-        step = step == READ_HEAD ? take_head(loop, request) : take_body(loop, request);
-        if (step == READ_FAULT)
-            break;
-    }
-    if (step == READ_DONE)
-        dispatch(loop, request);
-    *ret_used = used;
-    return step;
 }
 
 /* What comes back. */

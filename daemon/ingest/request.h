@@ -1,14 +1,12 @@
-/* request: one exchange from its first byte to its answer: the checks between head and body, the body, the
- * door, the shards, the answer's text. connection.c feeds it and writes what comes out. Owner:   the loop's
- * pool; while SUBMITTED the shards have its ticket, so it outlives its connection then. Threads: the loop's
- * alone. */
+/* request: one exchange from its first byte to its answer: the body, the door, the shards. Its protocol
+ * (protocol.h) reads it from bytes and writes its answer; connection.c holds the two together.
+ * Owner:   the loop's pool; while SUBMITTED the shards have its ticket, so it outlives its connection then.
+ * Threads: the loop's alone. */
 #ifndef VIGIE_DAEMON_INGEST_REQUEST_H
 #define VIGIE_DAEMON_INGEST_REQUEST_H
 
 #include "daemon/ingest/http.h"
-
-struct connection;
-struct loop;
+#include "daemon/ingest/protocol.h"
 
 enum request_state {
     REQUEST_READING,   /* bytes are coming */
@@ -16,6 +14,18 @@ enum request_state {
     REQUEST_SUBMITTED, /* at the shards */
     REQUEST_READY,     /* answered; leaves when those before it have */
 };
+
+/* Errors of the network side that every protocol knows. */
+enum request_refusal {
+    REFUSE_UNAUTHENTICATED,
+    REFUSE_TOO_LARGE,
+    REFUSE_SLOW,
+    REFUSE_NOT_ACCEPTING,
+    REFUSE_BUSY,
+    REFUSE_NOT_DURABLE,
+    REFUSE_QUOTA,
+};
+const struct exchange_fault *request_fault(enum request_refusal refusal);
 
 enum {
     BODY_FIRST = 1023,
@@ -28,12 +38,13 @@ enum {
 struct request {
     struct exchange exchange;      /* first: ticket->exchange points here */
     struct connection *connection; /* NULL: it went away */
+    const struct protocol *protocol;
     enum request_state state;
     bool keep_alive;     /* the connection goes on after the answer */
-    bool head_only;      /* answers HEAD */
-    bool wants_continue; /* 100 Continue is due */
+    bool head_only;      /* HTTP: answers HEAD */
+    bool wants_continue; /* HTTP: 100 Continue is due */
     bool part_failed;
-    struct http_fault refusal; /* decided, answered when the body has passed by */
+    struct exchange_fault refusal; /* decided, answered when the body has passed by */
     int64_t parked_until_ns;
     struct request *next, *next_parked;
     size_t small_capacity; /* BODY_FIRST to BODY_SMALL, and a NUL */
@@ -55,14 +66,18 @@ struct request *request_new(struct loop *loop, struct connection *connection);
 /* Gives it back; a submitted one only loses its connection. */
 void request_release(struct loop *loop, struct request *request);
 
-/* Feeds bytes; READ_MORE: all were taken and the request goes on; READ_DONE: it is whole, and READY, PARKED
- * or SUBMITTED; READ_FAULT: it is READY with an error, and no later byte of the connection can be understood.
+/* Room for a body of `size` bytes in all; false: none at the moment (REFUSE_BUSY). At most MESSAGE_BYTES_MAX.
  */
-enum http_step request_feed(struct loop *loop, struct request *request, const char *data, size_t size,
-                            size_t *ret_used);
+bool request_body_reserve(struct loop *loop, struct request *request, size_t size);
+bool request_body_append(struct loop *loop, struct request *request, const char *data, size_t size);
 
-/* Answers with an error in the door's dialect, at once. */
-void request_refuse(struct loop *loop, struct request *request, const struct http_fault *fault);
+/* The message is whole: answers request->refusal if it has one, else quota, ticket, exchange.door, shards. */
+void request_dispatch(struct loop *loop, struct request *request);
+/* Its answer (exchange.status and what goes with it) is there: it leaves when those before it have. */
+void request_ready(struct request *request);
+
+/* Answers with an error in the protocol's dialect, at once. */
+void request_refuse(struct loop *loop, struct request *request, const struct exchange_fault *fault);
 void request_time_out(struct loop *loop, struct request *request);
 
 /* Takes back what the shards have done. */

@@ -21,7 +21,7 @@ enum err ingest_settings_new(const struct config *config, int64_t generation,
         .quota = {config->listen_quota_messages, config->listen_quota_readings},
     };
     enum err error = OK;
-    if (*config->listen_https != '\0' && strcmp(config->listen_https, "off") != 0)
+    if (config_listeners(config, true) > 0)
         error = tls_server_new(config, &settings->tls);
     if (error == OK)
         *ret_settings = settings;

@@ -12,7 +12,7 @@
 
 struct ingest_settings {
     int64_t generation;     /* 0 at the start, one more with each reload */
-    struct tls_server *tls; /* NULL: https is off */
+    struct tls_server *tls; /* NULL: no listener is TLS */
     int64_t connections_max;
     int64_t handshake_timeout_ms, first_byte_timeout_ms, message_timeout_ms, idle_timeout_ms, pause_max_ms;
     struct quota_rates quota;

@@ -7,9 +7,9 @@
 
 struct story {
     struct http_request request;
-    struct http_fault fault;
+    struct exchange_fault fault;
     struct buffer body;
-    enum http_step last;
+    enum read_step last;
     size_t used;
 };
 

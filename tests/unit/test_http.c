@@ -13,7 +13,7 @@ static void feed(const char *data, size_t size, size_t cut, struct buffer *ret_s
     struct http_reader *reader = calloc(1, sizeof(*reader));
     http_reader_reset(reader);
     size_t at = 0;
-    enum http_step step = READ_MORE;
+    enum read_step step = READ_MORE;
     buffer_clear(ret_story);
     while (step != READ_DONE && step != READ_FAULT) {
         size_t used, offered = size - at < cut ? size - at : cut;
