@@ -5,9 +5,9 @@
 
 static const struct {
     const char *code, *issue, *text;
-    int http;
+    int http, mqtt, hl7;
 } rows[VERDICT_COUNT] = {
-#define VERDICT(id, code, http, issue, text) {code, issue, text, http},
+#define VERDICT(id, code, http, mqtt, hl7, issue, text) {code, issue, text, http, mqtt, hl7},
 #include "daemon/model/verdict.def"
 #undef VERDICT
 };
@@ -22,6 +22,18 @@ int verdict_http(enum verdict verdict)
 {
     ensure(verdict < VERDICT_COUNT);
     return rows[verdict].http;
+}
+
+int verdict_mqtt(enum verdict verdict)
+{
+    ensure(verdict < VERDICT_COUNT);
+    return rows[verdict].mqtt;
+}
+
+int verdict_hl7(enum verdict verdict)
+{
+    ensure(verdict < VERDICT_COUNT);
+    return rows[verdict].hl7;
 }
 
 const char *verdict_issue(enum verdict verdict)
