@@ -84,9 +84,12 @@ void admit_open(struct admit *admit, const struct loop_context *loop, const stru
                 const struct admit_party *party)
 {
     ensure(exchange->source != NULL && exchange->ticket != NULL);
-    *admit =
-        (struct admit){.loop = loop, .ticket = exchange->ticket, .source = exchange->source, .party = *party};
-    if (check_device(admit))
+    *admit = (struct admit){.loop = loop,
+                            .ticket = exchange->ticket,
+                            .source = exchange->source,
+                            .party = *party,
+                            .refusal = party->refusal};
+    if (admit->refusal.verdict == VERDICT_ACCEPTED && check_device(admit))
         check_patient(admit);
 }
 

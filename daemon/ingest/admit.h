@@ -51,6 +51,7 @@ struct admit_party {
     const struct registry_device *device;   /* NULL: no such device is enrolled */
     const struct registry_patient *patient; /* NULL: no such patient is enrolled */
     struct slice device_text, patient_text; /* as named */
+    struct refusal refusal;                 /* of naming them (admit_identity.h); VERDICT_ACCEPTED: none */
 };
 
 /* A reading as its sender worded it; absent texts are {NULL, 0}. */

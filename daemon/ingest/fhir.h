@@ -65,7 +65,8 @@ void fhir_read_code(struct fhir *fhir, const struct pull_field *field, struct cl
 void fhir_find_device(struct fhir *fhir, const struct pull_field *reference, struct admit_party *party);
 void fhir_find_patient(struct fhir *fhir, const struct pull_field *reference, struct admit_party *party);
 const struct registry_device *fhir_match_device(struct fhir *fhir, struct slice resource);
-const struct registry_patient *fhir_match_patient(struct fhir *fhir, const struct fhir_entry *entry);
+/* Takes what a Patient entry is called by into the party (admit_identity.h). */
+void fhir_match_patient(struct fhir *fhir, const struct fhir_entry *entry, struct admit_party *party);
 
 /* fhir_observation.c: adds the heads and notes of one Observation; `search` is its If-None-Exist. */
 void fhir_decode_observation(struct fhir *fhir, struct slice resource, struct slice search);

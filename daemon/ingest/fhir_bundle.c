@@ -128,6 +128,18 @@ static void note_matched(struct fhir *fhir, const char *ref, const char *text)
     note_add(fhir->exchange, &note);
 }
 
+static void decode_patient(struct fhir *fhir, const struct fhir_entry *entry)
+{
+    struct admit_party party = {.refusal = {.verdict = VERDICT_ACCEPTED}};
+    fhir_match_patient(fhir, entry, &party);
+    if (party.refusal.verdict == VERDICT_ACCEPTED && party.patient == NULL)
+        party.refusal = (struct refusal){.verdict = VERDICT_UNKNOWN_PATIENT};
+    if (party.refusal.verdict != VERDICT_ACCEPTED)
+        fhir_refuse_entry(fhir, &party.refusal);
+    else
+        note_matched(fhir, NULL, "matched with an enrolled patient");
+}
+
 static void decode_other(struct fhir *fhir, const struct fhir_entry *entry)
 {
     uint32_t head = fhir->exchange->ticket->count;
@@ -142,11 +154,8 @@ static void decode_other(struct fhir *fhir, const struct fhir_entry *entry)
         const struct registry_device *device = fhir_match_device(fhir, entry->resource);
         note_matched(fhir, device != NULL ? device->ref : NULL,
                      "this device is not enrolled, and never is by a message");
-    } else if (fhir_match_patient(fhir, entry) != NULL) {
-        note_matched(fhir, NULL, "matched with an enrolled patient");
     } else {
-        struct refusal refusal = {.verdict = VERDICT_UNKNOWN_PATIENT};
-        fhir_refuse_entry(fhir, &refusal);
+        decode_patient(fhir, entry);
     }
     notes_of(fhir->exchange, &count)[place].count = fhir->exchange->ticket->count - head;
 }

@@ -4,6 +4,7 @@
  * `serial`. */
 #include <string.h>
 
+#include "daemon/ingest/admit_identity.h"
 #include "daemon/ingest/fhir.h"
 #include "daemon/ingest/slice.h"
 #include "daemon/registry/registry.h"
@@ -204,70 +205,66 @@ const struct registry_device *fhir_match_device(struct fhir *fhir, struct slice 
     return match(fhir, &candidates);
 }
 
-/* ---- patients ---- */
+/* ---- patients: everything they are called by is taken, so that two names of two patients are noticed ----
+ */
 
-static const struct registry_patient *by_identifier(struct fhir *fhir, struct slice system,
-                                                    struct slice value)
+static void take_identifier(struct fhir *fhir, struct slice system, struct slice value,
+                            struct admit_party *party)
 {
-    static const char test_ins[] = "urn:oid:1.2.250.1.213.1.4.10"; /* test INS: INTEROP.md M6 */
-    uint8_t hash[SHA256_BYTES];
-    if (value.size == 0 || (slice_is(system, test_ins) && fhir->loop->config->node_mode == MODE_PRODUCTION))
-        return NULL;
-    registry_identifier_hash(fhir->loop->identifier_key, system.data != NULL ? system.data : "", system.size,
-                             value.data, value.size, hash);
-    return registry_patient_by_identifier(fhir->loop->registry, fhir->exchange->source->organization_id,
-                                          hash);
+    admit_identify(fhir->loop, fhir->exchange->source, system, value, party);
 }
 
-static const struct registry_patient *by_fields(struct fhir *fhir, const struct pull_field *identifier)
+static void take_fields(struct fhir *fhir, const struct pull_field *identifier, struct admit_party *party)
 {
     const struct pull_field *system = &identifier[IDENTIFIER_SYSTEM], *value = &identifier[IDENTIFIER_VALUE];
-    if (value->kind != PULL_STRING)
-        return NULL;
-    return by_identifier(fhir, system->kind == PULL_STRING ? system->text : (struct slice){NULL, 0},
-                         value->text);
+    if (value->kind == PULL_STRING)
+        take_identifier(fhir, system->kind == PULL_STRING ? system->text : (struct slice){NULL, 0},
+                        value->text, party);
 }
 
-static const struct registry_patient *by_resource(struct fhir *fhir, struct slice resource)
+static void take_resource(struct fhir *fhir, struct slice resource, struct admit_party *party)
 {
     const struct pull_field field = {PULL_OBJECT, resource};
     struct pull_field fields[RESOURCE_FIELDS], identifier[IDENTIFIER_COUNT];
-    const struct registry_patient *patient = NULL;
     struct pull_unknown unknown;
     struct pull pull;
     if (!fhir_read(fhir, &field, &resource_names, fields) || fields[RESOURCE_TYPE].kind != PULL_STRING ||
         !slice_is(fields[RESOURCE_TYPE].text, "Patient") ||
         !fhir_open_array(fhir, &fields[RESOURCE_IDENTIFIER], &pull))
-        return NULL;
-    while (patient == NULL && fhir_next_object(&pull, &identifier_names, identifier, &unknown))
-        patient = by_fields(fhir, identifier);
-    return patient;
+        return;
+    while (fhir_next_object(&pull, &identifier_names, identifier, &unknown))
+        take_fields(fhir, identifier, party);
 }
 
-const struct registry_patient *fhir_match_patient(struct fhir *fhir, const struct fhir_entry *entry)
+static void take_search(struct fhir *fhir, struct slice search, struct admit_party *party)
 {
-    const struct registry_patient *patient = by_resource(fhir, entry->resource);
     struct slice system, value;
-    if (patient == NULL && fhir_read_search(fhir, entry->if_none_exist, &system, &value))
-        patient = by_identifier(fhir, system, value);
-    return patient;
+    if (fhir_read_search(fhir, search, &system, &value))
+        take_identifier(fhir, system, value, party);
 }
 
-static const struct registry_patient *by_reference(struct fhir *fhir, struct slice reference)
+void fhir_match_patient(struct fhir *fhir, const struct fhir_entry *entry, struct admit_party *party)
+{
+    party->patient_named = true;
+    take_resource(fhir, entry->resource, party);
+    take_search(fhir, entry->if_none_exist, party);
+}
+
+static void take_reference(struct fhir *fhir, struct slice reference, struct admit_party *party)
 {
     struct pull_field contained;
-    struct slice system, value = last_part(reference);
-    if (reference.size > 0 && reference.data[0] == '#')
-        return find_contained(fhir, after(reference, 1), &contained) ? by_resource(fhir, contained.text)
-                                                                     : NULL;
+    struct slice value = last_part(reference);
     const struct fhir_entry *entry = find_entry(fhir, reference);
-    if (entry != NULL)
-        return fhir_match_patient(fhir, entry);
-    if (starts_with(reference, "Patient?"))
-        return fhir_read_search(fhir, reference, &system, &value) ? by_identifier(fhir, system, value) : NULL;
-    if (value.size == reference.size)
-        return NULL;
-    return by_identifier(fhir, (struct slice){reference.data, reference.size - value.size - 1}, value);
+    if (reference.size > 0 && reference.data[0] == '#') {
+        if (find_contained(fhir, after(reference, 1), &contained))
+            take_resource(fhir, contained.text, party);
+    } else if (entry != NULL) {
+        fhir_match_patient(fhir, entry, party);
+    } else if (starts_with(reference, "Patient?")) {
+        take_search(fhir, reference, party);
+    } else if (value.size != reference.size) {
+        take_identifier(fhir, (struct slice){reference.data, reference.size - value.size - 1}, value, party);
+    }
 }
 
 void fhir_find_patient(struct fhir *fhir, const struct pull_field *reference, struct admit_party *party)
@@ -275,12 +272,12 @@ void fhir_find_patient(struct fhir *fhir, const struct pull_field *reference, st
     struct pull_field fields[REFERENCE_COUNT], identifier[IDENTIFIER_COUNT];
     fhir_read(fhir, reference, &reference_names, fields);
     if (fhir_read(fhir, &fields[REFERENCE_IDENTIFIER], &identifier_names, identifier) &&
-        identifier[IDENTIFIER_VALUE].kind == PULL_STRING) {
+        identifier[IDENTIFIER_VALUE].kind == PULL_STRING)
+        take_fields(fhir, identifier, party);
+    if (fields[REFERENCE_REFERENCE].kind == PULL_STRING) {
         party->patient_named = true;
-        party->patient = by_fields(fhir, identifier);
-    } else if (fields[REFERENCE_REFERENCE].kind == PULL_STRING) {
-        party->patient_named = true;
-        party->patient = by_reference(fhir, fields[REFERENCE_REFERENCE].text);
-        party->patient_text = fields[REFERENCE_REFERENCE].text;
+        if (!starts_with(fields[REFERENCE_REFERENCE].text, "Patient?")) /* an identifier is not answered */
+            party->patient_text = fields[REFERENCE_REFERENCE].text;
+        take_reference(fhir, fields[REFERENCE_REFERENCE].text, party);
     }
 }

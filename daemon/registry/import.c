@@ -15,6 +15,7 @@
 #include "daemon/base/heartbeat.h"
 #include "daemon/base/instant.h"
 #include "daemon/base/slab.h"
+#include "daemon/model/ins.h"
 #include "daemon/registry/import_private.h"
 
 enum { LINE_BYTES_MAX = 64 * 1024, NAME_BYTES_MAX = 200, TEXT_BYTES_MAX = 1000 };
@@ -88,29 +89,20 @@ bool import_ref_is_good(const char *ref)
     return true;
 }
 
-/* sex (1-4, 7, 8), year, month (01-12, 20-42 or 50-99 where unknown), department (2A and 2B too), commune,
- * order and, maybe, the two digits of the key. */
 bool import_ref_is_nir(const char *ref)
 {
-    char digits[17];
+    char text[INS_BYTES];
     size_t count = 0;
     for (const char *at = ref; *at != '\0'; at++) {
         if (strchr("._:-~=@", *at) != NULL)
             continue;
-        if (count == 15)
+        if (count == INS_BYTES)
             return false;
-        digits[count++] = *at == 'A' || *at == 'B' || *at == 'a' || *at == 'b' ? (char)toupper(*at) : *at;
+        text[count++] = *at == 'a' ? 'A' : *at == 'b' ? 'B' : *at;
     }
-    if (count != 13 && count != 15)
-        return false;
-    for (size_t i = 0; i < count; i++) {
-        bool corsica = i == 6 && digits[5] == '2' && (digits[i] == 'A' || digits[i] == 'B');
-        if (!isdigit((unsigned char)digits[i]) && !corsica)
-            return false;
-    }
-    int month = (digits[3] - '0') * 10 + digits[4] - '0';
-    return strchr("123478", digits[0]) != NULL &&
-           ((month >= 1 && month <= 12) || (month >= 20 && month <= 42) || month >= 50);
+    bool with_key =
+        count == INS_BYTES && isdigit((unsigned char)text[13]) && isdigit((unsigned char)text[14]);
+    return (count == INS_BODY_BYTES || with_key) && ins_is_body(text);
 }
 
 /* ---- forms ---- */

@@ -50,7 +50,7 @@ void import_fault_render(const struct import_fault *fault, struct buffer *out);
 
 /* Refs: letters, digits and . _ : - @ = ~, beginning with a letter or digit, at most REF_BYTES_MAX. */
 bool import_ref_is_good(const char *ref);
-/* The shape of a French social security number, spaced or not. */
+/* The shape of a NIR or NIA (daemon/model/ins.h), spaced or not, with or without its key, right or wrong. */
 bool import_ref_is_nir(const char *ref);
 
 #endif

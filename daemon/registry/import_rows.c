@@ -7,6 +7,7 @@
 #include "alerting/exact_json.h"
 #include "daemon/base/decimal.h"
 #include "daemon/model/parameter.h"
+#include "daemon/registry/identifier.h"
 #include "daemon/registry/import_private.h"
 #include "daemon/registry/registry.h"
 
@@ -147,20 +148,53 @@ static enum err apply_left(struct import *import)
     return OK;
 }
 
+/* Says why the identifier cannot be enrolled, and never what it is: what refuses travels further than what is
+ * kept. */
+static enum err refuse_identifier(struct import *import, enum identifier_fault fault)
+{
+    switch (fault) {
+    case IDENTIFIER_IS_TEST:
+        return import_refuse(import, "system", "the OID of INS of the test or demonstration domain",
+                             "in mode=production an OID of real persons: 1.2.250.1.213.1.4.8 or .9",
+                             "nobody real has such a number: [node] mode=test takes it");
+    case IDENTIFIER_BAD_SHAPE:
+        return import_refuse(import, "value", "no matricule INS",
+                             "its 13 characters and the 2 digits of its key, spaced or not",
+                             "enrol it as INSi gives it; without its key it cannot be checked");
+    case IDENTIFIER_BAD_KEY:
+        return import_refuse(import, "value", "a matricule INS with another key",
+                             "the key that follows from its number: 97 - (number mod 97), 2A as 19, 2B as 18",
+                             "a character of it is wrong: enrol it as INSi gives it");
+    default:
+        return import_refuse(import, "value", "another length", "1 to 1024 bytes with its system",
+                             "check the value");
+    }
+}
+
+/* What is kept in clear is the spelling that was hashed. */
+static void set_clear(struct row_identifier *row, const struct identifier *identifier, const char *value)
+{
+    char text[IDENTIFIER_BYTES_MAX + 1];
+    snprintf(text, sizeof text, "%.*s", (int)identifier->system.size, identifier->system.data);
+    row_set_text(&row->system, text);
+    snprintf(text, sizeof text, "%.*s", INS_BYTES, identifier->ins);
+    row_set_text(&row->value, identifier->is_ins ? text : value);
+}
+
 static enum err apply_identifier(struct import *import)
 {
     struct row_patient *patient = import_patient(import, "patient");
     const char *system = import_text(import, "system"), *value = import_text(import, "value");
+    const struct identifier_key key = {import->options->identifier_key, import->options->test_mode};
+    struct identifier identifier;
+    char hex[2 * SHA256_BYTES + 1];
     if (patient == NULL)
         return ERR_REFUSED;
-    if (value[0] == '\0' || strlen(system) + strlen(value) > IDENTIFIER_BYTES_MAX)
-        return import_refuse(import, "value", "another length", "1 to 1024 bytes with its system",
-                             "check the value");
-    uint8_t hash[SHA256_BYTES];
-    char hex[2 * SHA256_BYTES + 1];
-    registry_identifier_hash(import->options->identifier_key, system, strlen(system), value, strlen(value),
-                             hash);
-    hex_format(hash, sizeof(hash), hex);
+    enum identifier_fault fault = identifier_read(key, (struct slice){system, strlen(system)},
+                                                  (struct slice){value, strlen(value)}, &identifier);
+    if (fault != IDENTIFIER_GOOD)
+        return refuse_identifier(import, fault);
+    hex_format(identifier.hash, sizeof(identifier.hash), hex);
     struct row_identifier *old =
         rows_find(import->rows, ROW_IDENTIFIER, "%lld\037%s", (long long)patient->organization_id, hex);
     if (old != NULL && old->patient_id != patient->patient_id)
@@ -172,8 +206,7 @@ static enum err apply_identifier(struct import *import)
     row->organization_id = patient->organization_id;
     row->patient_id = patient->patient_id;
     row_set_text(&row->hash, hex);
-    row_set_text(&row->system, system);
-    row_set_text(&row->value, value);
+    set_clear(row, &identifier, value);
     import_put(import, row);
     return OK;
 }

@@ -86,6 +86,9 @@ static void add_patients(struct registry_builder *builder)
     for (size_t i = 0; i < sizeof literals / sizeof *literals; i++)
         add_identifier(builder, 1, "Patient", literals[i]);
     add_identifier(builder, 1, "urn:oid:1.2.840.10004.1.1.1.0.0.1.0.0.1.2560", "{{idPe}}");
+    add_identifier(builder, 1, "urn:oid:1.2.250.1.213.1.4.8", "255081416802538");
+    add_identifier(builder, 1, "urn:oid:1.2.250.1.213.1.4.10", "279035121518989");
+    add_identifier(builder, 2, "urn:oid:1.2.250.1.213.1.4.9", "190012A00400163");
     add_identifier(builder, 2, "Patient", "p2");
     add_identifier(builder, 2, "urn:oid:1.2.3", "abc");
     add_identifier(builder, 4, "Patient", "p9");

@@ -697,8 +697,47 @@ static void test_refs(void)
                     import_ref_is_nir("185053A006084"));
 }
 
+#define INS(patient, oid, value)                                                                             \
+    "{\"type\":\"identifier\",\"patient\":\"" patient "\",\"system\":\"" oid "\",\"value\":\"" value "\"}\n"
+
+/* What refuses says which field, and never repeats a number. */
+static void must_refuse_quietly(struct site *site, const char *text, const char *what, const char *number)
+{
+    must_refuse(site, text, 1, what);
+    const char *const told[] = {site->fault.what, site->fault.found, site->fault.expected, site->fault.hint};
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++)
+        CU_ASSERT_PTR_NULL(strstr(told[i], number));
+}
+
+static void test_ins(void)
+{
+    static const char nir[] = "urn:oid:1.2.250.1.213.1.4.8";
+    struct site site;
+    site_init(&site);
+    must_import(&site, BASE, 6);
+    must_refuse_quietly(&site, INS("P-1", "urn:oid:1.2.250.1.213.1.4.8", "284058832102530"), "value",
+                        "2840588");
+    must_refuse_quietly(&site, INS("P-1", "1.2.250.1.213.1.4.9", "2840588321025"), "value", "2840588");
+    must_refuse_quietly(&site, INS("P-1", "urn:oid:1.2.250.1.213.1.4.10", "279035121518989"), "system",
+                        "2790351");
+    must_refuse_quietly(&site, INS("P-1", "URN:OID:1.2.250.1.213.1.4.11", "279035121518989"), "system",
+                        "2790351");
+    must_import(&site, INS("P-1", "1.2.250.1.213.1.4.8", "1 90 01 2a 004 001 63"), 1);
+    const struct row_identifier *row = (const struct row_identifier *)rows_first(site.rows, ROW_IDENTIFIER);
+    CU_ASSERT_STRING_EQUAL(row->system, nir); /* as it was hashed */
+    CU_ASSERT_STRING_EQUAL(row->value, "190012A00400163");
+    must_import(&site, INS("P-1", "urn:oid:1.2.250.1.213.1.4.8", "190012A00400163"), 0);
+    must_refuse_quietly(&site, INS("P-2", "URN:oid:1.2.250.1.213.1.4.8", "190012A004 00163"), "value",
+                        "190012A");
+    site.options.test_mode = true;
+    must_import(&site, INS("P-2", "1.2.250.1.213.1.4.10", "279035121518989"), 1);
+    must_refuse_quietly(&site, INS("P-2", "1.2.250.1.213.1.4.10", "279035121518988"), "value", "2790351");
+    site_deinit(&site);
+}
+
 SUITE(import) = {
     {"refs and numbers of persons", test_refs},
+    {"matricules INS", test_ins},
     {"every type once, and again", test_every_type},
     {"lines that are refused", test_lines_are_refused},
     {"rules that are refused", test_rules_are_refused},
