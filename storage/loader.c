@@ -15,7 +15,7 @@
 
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
-#include "storage/loader_batch.h"
+#include "storage/loader_rejected.h"
 #include "storage/loader_session.h"
 #include "storage/loader_write.h"
 #include "storage/sqlstate.h"
@@ -27,6 +27,7 @@ enum {
     FAILURES_A_LINE = 60, /* the same trouble is logged once and then every five minutes */
     CURSOR_MS = 60000,    /* records without rows move the cursor in the database this often */
     PARTITION_CHECK_MS = 3600000,
+    FORGET_CHECK_MS = 3600000,
 };
 
 struct loader_shard {
@@ -46,6 +47,7 @@ struct loader {
     struct loader_batch batch;
     struct loader_shard shards[SHARDS_MAX];
     int64_t backoff_ms, idle_since_ms, behind_since_ms;
+    int64_t forget_ms; /* engine time at which old rows of vigie.rejected are looked for */
     unsigned failures;
 };
 
@@ -210,7 +212,7 @@ static enum err gather_shard(struct loader *loader, uint32_t index)
     uint64_t durable = journal_durable(loader->options.journals[index]), events;
     struct record record;
     enum err error = OK;
-    while (loader_batch_rows(batch) < loader->options.batch_rows || loader_batch_is_inside(batch, index)) {
+    while (!loader_batch_is_full(batch, loader->options.batch_rows) || loader_batch_is_inside(batch, index)) {
         error = journal_reader_next(shard->reader, durable, &record);
         if (error != OK)
             break;
@@ -304,16 +306,36 @@ static enum err rest(struct loader *loader)
     return wait_idle(loader, moved ? CURSOR_MS - idle_ms : PARTITION_CHECK_MS);
 }
 
+/* Once an hour of engine time, and as often as there is more: a call deletes a bounded number of rows. */
+static enum err forget_rejected(struct loader *loader)
+{
+    int64_t now_ms = engine_now_ms(loader);
+    bool more = false;
+    if (now_ms < loader->forget_ms || is_quitting(loader))
+        return OK;
+    enum err error = loader_forget_rejected(loader->session->postgres, now_ms, &more);
+    if (error == ERR_UNAVAILABLE)
+        return error;
+    loader->forget_ms = more ? now_ms : now_ms + FORGET_CHECK_MS;
+    if (error != OK) /* loading goes on */
+        log_write(LOG_WARNING, "loader",
+                  "cannot delete old rows of vigie.rejected sqlstate=%s hint=run vigiectl db migrate",
+                  postgres_sqlstate(loader->session->postgres));
+    return OK;
+}
+
 /* One batch, or one sleep. */
 static enum err work_once(struct loader *loader)
 {
-    enum err error = gather(loader);
+    enum err error = forget_rejected(loader);
+    if (error == OK)
+        error = gather(loader);
     if (error != OK)
         return error;
     uint32_t rows = loader_batch_rows(&loader->batch);
     if (rows == 0)
         return rest(loader);
-    if (rows < loader->options.batch_rows && !is_quitting(loader)) {
+    if (!loader_batch_is_full(&loader->batch, loader->options.batch_rows) && !is_quitting(loader)) {
         pause_ms(loader, BATCH_MS);
         error = gather(loader);
         if (error != OK)

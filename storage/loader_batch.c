@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { BATCH_BYTES_MAX = 64 << 20 }; /* of texts: rejected messages are large */
+
 void loader_batch_init(struct loader_batch *batch, uint32_t shards)
 {
     ensure(shards <= SHARDS_MAX);
@@ -21,6 +23,7 @@ void loader_batch_deinit(struct loader_batch *batch)
     free(batch->commands);
     free(batch->starts);
     free(batch->events);
+    free(batch->rejected);
     free(batch->devices);
     free(batch->order);
     buffer_deinit(&batch->bytes);
@@ -29,7 +32,7 @@ void loader_batch_deinit(struct loader_batch *batch)
 void loader_batch_clear(struct loader_batch *batch)
 {
     batch->readings_count = batch->events_count = batch->order_count = 0;
-    batch->commands_count = batch->starts_count = batch->devices_count = 0;
+    batch->commands_count = batch->starts_count = batch->devices_count = batch->rejected_count = 0;
     batch->oldest_ms = INSTANT_NONE;
     buffer_clear(&batch->bytes);
     for (uint32_t i = 0; i < batch->shards; i++)
@@ -136,6 +139,16 @@ static void take_event(struct loader_batch *batch, uint32_t shard, const struct 
     event->json_offset = keep_bytes(batch, record->data + sizeof(event->head), event->json_size);
 }
 
+static void take_rejected(struct loader_batch *batch, const struct record *record)
+{
+    if (batch->rejected_count == batch->rejected_capacity) {
+        batch->rejected_capacity = batch->rejected_capacity > 0 ? batch->rejected_capacity * 2 : 64;
+        batch->rejected = grow(batch->rejected, batch->rejected_capacity, sizeof(*batch->rejected));
+    }
+    batch->rejected[batch->rejected_count++] = (struct batch_rejected){
+        .offset = keep_bytes(batch, record->data, record->size), .size = record->size};
+}
+
 static void take_start(struct loader_batch *batch, uint32_t shard, uint64_t position,
                        const struct record_tick *tick)
 {
@@ -177,6 +190,8 @@ void loader_batch_take(struct loader_batch *batch, uint32_t shard, const struct 
         take_device(batch, shard, record);
         break;
     case RECORD_REJECTED:
+        take_rejected(batch, record);
+        break;
     case RECORD_TYPES_END:
         break;
     }
@@ -188,7 +203,12 @@ void loader_batch_take(struct loader_batch *batch, uint32_t shard, const struct 
 uint32_t loader_batch_rows(const struct loader_batch *batch)
 {
     return batch->readings_count + batch->devices_count + batch->events_count + batch->commands_count +
-           batch->starts_count;
+           batch->starts_count + batch->rejected_count;
+}
+
+bool loader_batch_is_full(const struct loader_batch *batch, uint32_t rows_max)
+{
+    return loader_batch_rows(batch) >= rows_max || batch->bytes.size >= BATCH_BYTES_MAX;
 }
 
 bool loader_batch_is_inside(const struct loader_batch *batch, uint32_t shard)

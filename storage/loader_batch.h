@@ -38,6 +38,11 @@ struct batch_device {
     struct copy_place place;
 };
 
+struct batch_rejected { /* struct rejected and its texts, in bytes */
+    size_t offset;
+    uint32_t size;
+};
+
 struct loader_batch {
     struct reading *readings; /* tail_offset: in bytes */
     uint32_t readings_count, readings_capacity;
@@ -49,6 +54,8 @@ struct loader_batch {
     uint32_t commands_count, commands_capacity;
     struct batch_start *starts;
     uint32_t starts_count, starts_capacity;
+    struct batch_rejected *rejected;
+    uint32_t rejected_count, rejected_capacity;
     struct batch_event *events;
     uint32_t events_count, events_capacity;
     struct copy_place request[SHARDS_MAX]; /* of the readings that come; index 0: the next begins one */
@@ -71,6 +78,8 @@ void loader_batch_seek(struct loader_batch *batch, uint32_t shard, uint64_t posi
 
 void loader_batch_take(struct loader_batch *batch, uint32_t shard, const struct record *record);
 uint32_t loader_batch_rows(const struct loader_batch *batch);
+/* Nothing more is to be taken: it has so many rows, or as many bytes as one may have. */
+bool loader_batch_is_full(const struct loader_batch *batch, uint32_t rows_max);
 /* Whether further readings of the last request of the shard follow: a batch never ends there. */
 bool loader_batch_is_inside(const struct loader_batch *batch, uint32_t shard);
 bool loader_batch_has_quarantine(const struct loader_batch *batch);

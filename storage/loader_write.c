@@ -9,6 +9,7 @@
 #include "daemon/base/log.h"
 #include "storage/copy_binary.h"
 #include "storage/loader_older.h"
+#include "storage/loader_rejected.h"
 #include "storage/loader_replay.h"
 #include "storage/sql_parameters.h"
 #include "storage/sqlstate.h"
@@ -22,10 +23,6 @@ static const char insert_quarantine[] = "INSERT INTO vigie.quarantine (received_
                                         "original, reading_id, status, issued, revision, request_position, "
                                         "request_index) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, "
                                         "$11, $12, $13, $14)";
-
-static const char insert_rejected[] =
-    "INSERT INTO vigie.rejected (received_at, source_id, code, text, original) "
-    "VALUES ($1, $2, 'not-storable', $3, $4)";
 
 /* One that was sent again beyond what the shard holds is here already. */
 static const char insert_device_event[] =
@@ -46,6 +43,8 @@ static struct postgres *server(const struct loader_writer *writer)
 {
     return writer->session->postgres;
 }
+
+static const char not_storable[] = "not-storable";
 
 static bool row_is_refused(const struct loader_writer *writer, enum err error)
 {
@@ -106,6 +105,11 @@ static enum err copy_range(struct loader_writer *writer, const struct loader_bat
     return postgres_copy_in(server(writer), writer->statement.data, writer->copy.data, writer->copy.size);
 }
 
+static const struct cipher_keys *keys_of(const struct loader_writer *writer)
+{
+    return journal_keys(writer->session->options->journals[0]);
+}
+
 struct aside {
     const char *sqlstate;
     int64_t received_at_ms, source_id;
@@ -118,12 +122,12 @@ static enum err put_aside(struct loader_writer *writer, const struct aside *asid
     struct buffer original = {0};
     buffer_append(&original, aside->head, aside->head_size);
     buffer_append(&original, aside->rest, aside->rest_size);
-    struct sql_parameters parameters = {0};
-    sql_time(&parameters, aside->received_at_ms);
-    sql_int8(&parameters, aside->source_id);
-    sql_text(&parameters, aside->sqlstate);
-    sql_bytes(&parameters, original.data, original.size);
-    enum err error = sql_run(server(writer), insert_rejected, &parameters, NULL);
+    const struct rejected_view rejected = {
+        .head = {.received_at_ms = aside->received_at_ms, .source_id = aside->source_id},
+        .code = {not_storable, strlen(not_storable)},
+        .text = {aside->sqlstate, strlen(aside->sqlstate)},
+        .original = {original.data, original.size}};
+    enum err error = loader_reject(server(writer), keys_of(writer), &rejected);
     buffer_deinit(&original);
     if (error != OK)
         return error;
@@ -320,6 +324,23 @@ static enum err write_device_events(struct loader_writer *writer, const struct l
     return error;
 }
 
+static enum err write_rejected(struct loader_writer *writer, const struct loader_batch *batch)
+{
+    enum err error = OK;
+    for (uint32_t i = 0; i < batch->rejected_count && error == OK; i++) {
+        struct rejected_view view;
+        loader_rejected_view(batch, i, &view);
+        const struct aside aside = {.received_at_ms = view.head.received_at_ms,
+                                    .source_id = view.head.source_id,
+                                    .rest = view.original.data,
+                                    .rest_size = view.original.size};
+        error = begin_row(writer);
+        if (error == OK)
+            error = end_row(writer, loader_reject(server(writer), keys_of(writer), &view), aside);
+    }
+    return error;
+}
+
 static enum err write_event(struct loader_writer *writer, const struct loader_batch *batch,
                             const struct batch_event *event)
 {
@@ -404,6 +425,8 @@ static enum err write_rows(struct loader_writer *writer, struct loader_batch *ba
         error = write_quarantine(writer, batch);
     if (error == OK)
         error = write_device_events(writer, batch);
+    if (error == OK)
+        error = write_rejected(writer, batch);
     if (error == OK)
         error = write_commands(writer, batch);
     if (error == OK)

@@ -16,7 +16,8 @@
     MIGRATION(8, "008_replay", replay)                                                                       \
     MIGRATION(9, "009_alert_life", alert_life)                                                               \
     MIGRATION(10, "010_device_event", device_event)                                                          \
-    MIGRATION(11, "011_late_resend", late_resend)
+    MIGRATION(11, "011_late_resend", late_resend)                                                            \
+    MIGRATION(12, "012_rejected", rejected)
 
 #define MIGRATION_TEXT(number, file, symbol)                                                                 \
     extern const char migration_##symbol[];                                                                  \

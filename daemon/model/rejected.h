@@ -3,8 +3,8 @@
  * vigie.rejected for 30 days (INTERFACES.md section 6). An open struct: it lies on the disk as it is, with
  * code, text and original behind it.
  * Threads: pure functions.
- * Choices: the text is for an operator's eyes and may quote a sender whose charset is not known: what is not
- * printable ASCII becomes '?'. The original is kept to the byte. */
+ * Choices: code and text lie in the database in clear: they are our own words and never quote the payload;
+ *          what is not printable ASCII in them becomes '?'. The original is kept to the byte. */
 #ifndef VIGIE_MODEL_REJECTED_H
 #define VIGIE_MODEL_REJECTED_H
 

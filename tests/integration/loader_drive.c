@@ -2,7 +2,7 @@
  * answer a line. loader_drive DIRECTORY CONNINFO MIGRATE_CONNINFO migrate | start EPOCH BATCH_ROWS | stop |
  * commit | wait SECONDS reading KEY=VALUE…   shard patient value measured received status flags issued seed
  * sensor text context quarantine many COUNT FIRST_MS  readings of 50 patients, one turn a thousand event
- * EPISODE SEQUENCE KIND JSON */
+ * EPISODE SEQUENCE KIND JSON rejected SOURCE CODE ORIGINAL clock MS */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 #include "daemon/base/log.h"
 #include "daemon/model/alert_event.h"
 #include "daemon/model/parameter.h"
-#include "daemon/model/reading.h"
+#include "daemon/model/rejected.h"
 #include "storage/loader.h"
 #include "storage/migrate.h"
 #include "tests/harness/test_keys.h"
@@ -172,6 +172,25 @@ static void command_tick(const char *fields)
     journal_append(journals[1], RECORD_TICK, &part, 1);
 }
 
+static void command_rejected(char *fields)
+{
+    static const char words[] = "words of ours";
+    uint8_t record[1024];
+    char *source = strsep(&fields, " "), *code = strsep(&fields, " ");
+    struct rejected_view view = {.head = {.received_at_ms = engine_now_ms,
+                                          .source_id = strtoll(source, NULL, 10),
+                                          .code_size = (uint16_t)strlen(code),
+                                          .text_size = sizeof(words) - 1,
+                                          .original_size = (uint32_t)strlen(fields)},
+                                 .code = {code, strlen(code)},
+                                 .text = {words, sizeof(words) - 1},
+                                 .original = {fields, strlen(fields)}};
+    ensure(rejected_size(&view.head) <= sizeof(record));
+    rejected_write(&view, record);
+    struct journal_bytes part = {.data = record, .size = (uint32_t)rejected_size(&view.head)};
+    append(1, RECORD_REJECTED, &part, 1);
+}
+
 static void command_start(const char *fields)
 {
     unsigned long long epoch = 0;
@@ -220,6 +239,11 @@ static void obey(char *line)
         command_event(fields);
     } else if (strcmp(line, "command") == 0) {
         command_command(fields);
+    } else if (strcmp(line, "rejected") == 0) {
+        command_rejected(fields);
+    } else if (strcmp(line, "clock") == 0) {
+        engine_now_ms = strtoll(fields, NULL, 10);
+        loader_wake(loader);
     } else if (strcmp(line, "tick") == 0) {
         command_tick(fields);
     } else if (strcmp(line, "commit") == 0) {

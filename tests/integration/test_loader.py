@@ -162,6 +162,33 @@ def test_a_poisoned_row_costs_only_itself():
                    [("not-storable", "22P02", 2)], "put aside")
 
 
+def test_what_is_rejected_is_sealed_and_kept_for_thirty_days():
+    """What the journal has of it and rows that cannot be stored; neither is to be read in the database."""
+    with Site("loader-rejected") as site:
+        site.drive.reading(patient=1, value=1, measured=T, received=T, context="{broken-kanarie")
+        site.drive.say("rejected 7 unit-mismatch payload kanarie 1")
+        site.drive.say("rejected 0 malformed payload kanarie 22")
+        site.drive.say("start 1 20000")
+        site.drive.loaded()
+        rows = site.sql("SELECT source_id, code, text, original, extract(epoch FROM received_at)::bigint * 1000"
+                        " FROM vigie.rejected ORDER BY code")
+        base.equal([row[:3] + row[4:] for row in rows],
+                   [(None, "malformed", "words of ours", T), (5, "not-storable", "22P02", T),
+                    (7, "unit-mismatch", "words of ours", T)], "rows")
+        base.equal([b"kanarie" in bytes(row[3]) for row in rows], [False] * 3, "what was sent is not to be read")
+        base.equal([len(row[3]) for row in rows][::2], [52 + len("payload kanarie 22"), 52 + len("payload kanarie 1")],
+                   "head and text")
+        base.equal(len({bytes(row[3])[4:36] for row in rows}), 3, "salts")
+        base.equal(site.one("SELECT has_table_privilege('vigie_loader', 'vigie.rejected', 'DELETE, UPDATE, TRUNCATE')"), False,
+                   "rights to more than the function does")
+        for after, left in ((29 * DAY, 3), (30 * DAY, 3), (30 * DAY + 3600001, 0)):
+            site.drive.say("clock %d" % (T + after))
+            site.drive.loaded()
+            base.wait_for("%d rows after %d ms" % (left, after),
+                          lambda: site.one("SELECT count(*) FROM vigie.rejected") == left, 10)
+        site.drive.close()
+
+
 def test_what_a_replay_needs():
     """Which readings came together, commands with their bytes and times, the first tick of each process."""
     rule = '{"command":"rule", "layer":"patient","scope":1,"rule":{"above":1.10}}'
