@@ -247,32 +247,32 @@ bool decimal_fits_six_places(const char *text, size_t size)
     return index < number.point + 6;
 }
 
-size_t decimal_format(int64_t millionths, char *out)
+size_t decimal_write(bool negative, uint64_t digits, unsigned places, char *out)
 {
-    char digits[24];
-    size_t count = 0, size = 0;
-    uint64_t left = millionths < 0 ? 0 - (uint64_t)millionths : (uint64_t)millionths;
-    uint64_t fraction = left % DECIMAL_ONE;
-    int places = fraction == 0 ? 0 : 6;
+    char reversed[DECIMAL_TEXT_MAX];
+    size_t count = 0, size = 0, least = places > 0 ? places + 2 : 1; /* a digit, and a point, in front */
 
-    while (places > 0 && fraction % 10 == 0) {
-        fraction /= 10;
-        places--;
+    ensure(places <= DECIMAL_PLACES_MAX);
+    for (; digits != 0 || count < least; digits /= 10) {
+        reversed[count++] = (char)('0' + digits % 10);
+        if (count == places)
+            reversed[count++] = '.';
     }
-    left /= DECIMAL_ONE;
-    for (int i = 0; i < places; i++, fraction /= 10)
-        digits[count++] = (char)('0' + fraction % 10);
-    if (places > 0)
-        digits[count++] = '.';
-    do {
-        digits[count++] = (char)('0' + left % 10);
-        left /= 10;
-    } while (left != 0);
-    if (millionths < 0)
+    if (negative)
         out[size++] = '-';
     while (count > 0)
-        out[size++] = digits[--count];
+        out[size++] = reversed[--count];
     out[size] = '\0';
-    ensure(size < 24);
+    ensure(size < DECIMAL_TEXT_MAX);
     return size;
+}
+
+size_t decimal_format(int64_t millionths, char *out)
+{
+    uint64_t left = millionths < 0 ? 0 - (uint64_t)millionths : (uint64_t)millionths;
+    unsigned places = 6;
+
+    for (; places > 0 && left % 10 == 0; places--)
+        left /= 10;
+    return decimal_write(millionths < 0, left, places, out);
 }

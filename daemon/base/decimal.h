@@ -27,7 +27,12 @@ MUST_CHECK enum err decimal_parse(const char *text, size_t size, const struct de
 /* True when the text has at most six significant decimals after applying its exponent (rules refuse more). */
 bool decimal_fits_six_places(const char *text, size_t size);
 
-/* Shortest exact text, e.g. "71.4", "-0.5", "72"; returns its length. `out` holds at least 24 bytes. */
+/* The text of digits * 10^-places, with every place: 7140 and 2 are "71.40"; returns its length, zero-ended.
+ * At most DECIMAL_PLACES_MAX places; `out` holds DECIMAL_TEXT_MAX bytes. */
+enum { DECIMAL_PLACES_MAX = 18, DECIMAL_TEXT_MAX = 24 };
+size_t decimal_write(bool negative, uint64_t digits, unsigned places, char *out);
+
+/* Shortest exact text, e.g. "71.4", "-0.5", "72"; returns its length. `out` holds DECIMAL_TEXT_MAX bytes. */
 size_t decimal_format(int64_t millionths, char *out);
 
 #endif

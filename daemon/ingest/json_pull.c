@@ -40,25 +40,6 @@ static void skip_space(struct pull *pull)
 
 /* ---- strings ---- */
 
-/* Length of the UTF-8 sequence at p, 0 when it is none (RFC 3629: no overlong form, no surrogate). */
-static size_t utf8_length(const uint8_t *p, size_t left)
-{
-    if (p[0] < 0xc2)
-        return 0;
-    if (p[0] < 0xe0)
-        return left >= 2 && (p[1] & 0xc0) == 0x80 ? 2 : 0;
-    if (p[0] < 0xf0) {
-        if (left < 3 || (p[1] & 0xc0) != 0x80 || (p[2] & 0xc0) != 0x80)
-            return 0;
-        if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f))
-            return 0;
-        return 3;
-    }
-    if (p[0] > 0xf4 || left < 4 || (p[1] & 0xc0) != 0x80 || (p[2] & 0xc0) != 0x80 || (p[3] & 0xc0) != 0x80)
-        return 0;
-    return (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f) ? 0 : 4;
-}
-
 static int hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
@@ -148,7 +129,7 @@ static bool scan_string(struct pull *pull, struct slice *ret_raw, bool *ret_esca
             return fail_at(pull, at, "a control character in a string");
         size_t next = c == '\\' ? check_escape(pull, at) : 0;
         if (c != '\\') {
-            size_t length = utf8_length((const uint8_t *)pull->text + at, pull->size - at);
+            size_t length = pull_utf8_length((const uint8_t *)pull->text + at, pull->size - at);
             next = length == 0 ? 0 : at + length;
         }
         if (next == 0)
@@ -197,11 +178,10 @@ static size_t put_escape(struct slice raw, size_t *at, char *out)
 /* An unescaped text is never longer than its escaped form. */
 static bool unescape(struct pull *pull, struct slice raw, struct slice *ret)
 {
-    struct pull_scratch *scratch = pull->scratch;
-    if (scratch->capacity - scratch->size < raw.size)
-        return fail(pull, "too many escapes");
-    char *out = scratch->data + scratch->size;
+    char *out = pull_scratch_take(pull->scratch, raw.size);
     size_t size = 0;
+    if (out == NULL)
+        return fail(pull, "too many escapes");
     for (size_t at = 0; at < raw.size;) {
         if (raw.data[at] == '\\')
             size += put_escape(raw, &at, out + size);
@@ -209,7 +189,7 @@ static bool unescape(struct pull *pull, struct slice raw, struct slice *ret)
             out[size++] = raw.data[at++];
     }
     ensure(size <= raw.size);
-    scratch->size += size;
+    pull->scratch->size -= raw.size - size;
     *ret = (struct slice){out, size};
     return true;
 }
@@ -284,8 +264,7 @@ static enum pull_kind enter(struct pull *pull, bool is_object)
         return PULL_NONE;
     }
     struct pull_frame *frame = &pull->frames[pull->depth++];
-    frame->seen = 0;
-    frame->keys_base = pull->keys != NULL ? pull->keys->count : 0;
+    frame->keys = pull_keys_open(pull->keys);
     frame->is_object = is_object;
     frame->begun = false;
     pull->at++;
@@ -296,49 +275,8 @@ static void leave(struct pull *pull)
 {
     ensure(pull->depth > 0);
     struct pull_frame *frame = &pull->frames[--pull->depth];
-    if (pull->keys != NULL)
-        pull->keys->count = frame->keys_base;
+    pull_keys_close(pull->keys, &frame->keys);
     pull->at++;
-}
-
-static uint32_t hash_key(struct slice key)
-{
-    uint64_t hash = key.size * 0x9e3779b97f4a7c15;
-    size_t at = 0;
-    for (; at + 8 <= key.size; at += 8) {
-        uint64_t word;
-        memcpy(&word, key.data + at, sizeof word);
-        hash = (hash ^ word) * 0xff51afd7ed558ccd;
-        hash ^= hash >> 32;
-    }
-    uint64_t rest = 0;
-    for (; at < key.size; at++)
-        rest = rest << 8 | (uint8_t)key.data[at];
-    hash = (hash ^ rest) * 0xff51afd7ed558ccd;
-    return (uint32_t)(hash >> 32);
-}
-
-/* A hash that collides costs a comparison; the bound on keys bounds what a hostile sender can make of it. */
-static bool remember_key(struct pull *pull, struct slice key)
-{
-    struct pull_frame *frame = &pull->frames[pull->depth - 1];
-    struct pull_keys *keys = pull->keys;
-    uint32_t hash = hash_key(key);
-    uint64_t bit = UINT64_C(1) << (hash & 63);
-    if (frame->seen & bit) {
-        for (uint32_t i = frame->keys_base; i < keys->count; i++)
-            if (keys->known[i].hash == hash && keys->known[i].size == key.size &&
-                memcmp(keys->known[i].data, key.data, key.size) == 0)
-                return fail(pull, "a key that stands twice in one object");
-    }
-    if (keys->count == PULL_KEYS_MAX)
-        return fail(pull, "too many keys");
-    frame->seen |= bit;
-    keys->known[keys->count].data = key.data;
-    keys->known[keys->count].size = (uint32_t)key.size;
-    keys->known[keys->count].hash = hash;
-    keys->count++;
-    return true;
 }
 
 /* Passes over the comma; false at the end of the container or on an error. */
@@ -486,8 +424,12 @@ bool pull_next_key(struct pull *pull, struct slice *ret_key)
         return false;
     if (look(pull) != '"')
         return fail(pull, pull->at < pull->size ? "no key where one must stand" : "the text ends too early");
-    if (!read_string(pull, ret_key) || (pull->keys != NULL && !remember_key(pull, *ret_key)))
+    if (!read_string(pull, ret_key))
         return false;
+    struct pull_frame *frame = &pull->frames[pull->depth - 1];
+    const char *fault = pull->keys != NULL ? pull_keys_add(pull->keys, &frame->keys, *ret_key) : NULL;
+    if (fault != NULL)
+        return fail(pull, fault);
     skip_space(pull);
     if (look(pull) != ':')
         return fail(pull, pull->at < pull->size ? "no colon behind a key" : "the text ends too early");
@@ -512,15 +454,6 @@ bool pull_finish(struct pull *pull)
     return pull->at == pull->size || fail(pull, "something stands behind the value");
 }
 
-static unsigned find_name(const struct pull_names *names, struct slice key)
-{
-    unsigned i = 0;
-    while (i < names->count &&
-           (names->list[i].size != key.size || memcmp(names->list[i].text, key.data, key.size) != 0))
-        i++;
-    return i;
-}
-
 bool pull_read_fields(struct pull *pull, const struct pull_names *names, struct pull_field *fields,
                       struct pull_unknown *ret_unknown)
 {
@@ -528,7 +461,7 @@ bool pull_read_fields(struct pull *pull, const struct pull_names *names, struct 
     memset(fields, 0, names->count * sizeof *fields);
     *ret_unknown = (struct pull_unknown){.count = 0};
     while (pull_next_key(pull, &key)) {
-        unsigned i = find_name(names, key);
+        unsigned i = pull_find_name(names, key);
         if (i == names->count) {
             bool ignored =
                 key.size > 0 && names->ignored_prefix != '\0' && key.data[0] == names->ignored_prefix;

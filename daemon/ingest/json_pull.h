@@ -10,45 +10,11 @@
 #ifndef VIGIE_INGEST_JSON_PULL_H
 #define VIGIE_INGEST_JSON_PULL_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include "daemon/base/limits.h"
-#include "daemon/model/reading.h"
-
-/* PULL_NONE: absent, or an error. */
-enum pull_kind {
-    PULL_NONE,
-    PULL_OBJECT,
-    PULL_ARRAY,
-    PULL_STRING,
-    PULL_NUMBER,
-    PULL_TRUE,
-    PULL_FALSE,
-    PULL_NULL
-};
-
-enum { PULL_KEYS_MAX = 512 }; /* FHIR holds about 100 open at its worst; the bound keeps the search linear */
-
-/* Where strings with escapes are unescaped to; reset by whoever lends it. */
-struct pull_scratch {
-    char *data;
-    size_t size, capacity;
-};
-
-/* The keys of the objects that are open: a stack. */
-struct pull_keys {
-    uint32_t count;
-    struct {
-        const char *data;
-        uint32_t size, hash;
-    } known[PULL_KEYS_MAX];
-};
+#include "daemon/ingest/pull.h"
 
 struct pull_frame {
-    uint64_t seen; /* one bit a key's hash: most keys are new without a search */
-    uint32_t keys_base;
+    struct pull_keys_mark keys;
     bool is_object, begun;
 };
 
@@ -82,28 +48,6 @@ bool pull_next_item(struct pull *pull);
 
 /* True when the value was whole and nothing but white space follows. */
 bool pull_finish(struct pull *pull);
-
-/* One value of an object read by name; a container as raw text. */
-struct pull_field {
-    enum pull_kind kind;
-    struct slice text;
-};
-
-struct pull_name {
-    const char *text;
-    uint8_t size;
-};
-
-struct pull_names {
-    const struct pull_name *list;
-    unsigned count;
-    char ignored_prefix; /* keys that begin with it are passed over; '\0': none */
-};
-
-struct pull_unknown {
-    struct slice first; /* {NULL, 0} without */
-    unsigned count;
-};
 
 /* Reads the object that was entered to its end: fields[i] is the value of list[i], PULL_NONE when absent or
  * null; *ret_unknown: the keys that are in no list. False on an error. */

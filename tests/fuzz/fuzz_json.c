@@ -50,6 +50,7 @@ static void compare(struct pull *pull, json_t *other)
         ensure(json_is_null(other));
         break;
     case PULL_NONE:
+    case PULL_OTHER:
         ensure_unreachable();
     }
 }

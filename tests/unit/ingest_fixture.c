@@ -171,6 +171,17 @@ void fixture_forget(void)
     world.held_count = 0;
 }
 
+uint32_t fixture_held(void)
+{
+    return world.held_count;
+}
+
+void fixture_hold(uint32_t count)
+{
+    ensure(count <= world.held_count);
+    world.held_count = count;
+}
+
 /* ---- the shard ---- */
 
 static bool is_held(const uint8_t id[UUID_BYTES])
@@ -206,7 +217,8 @@ static struct slice slice_of(const char *text)
     return text == NULL ? (struct slice){NULL, 0} : (struct slice){text, strlen(text)};
 }
 
-static void open_exchange(const char *source, const char *path, const char *if_none_exist)
+static void open_exchange(const char *source, const char *path, const char *if_none_exist,
+                          const char *content_type)
 {
     struct exchange *exchange = &world.exchange;
     struct buffer state = exchange->state, out = exchange->out;
@@ -217,6 +229,7 @@ static void open_exchange(const char *source, const char *path, const char *if_n
     *exchange = (struct exchange){.door = doors_find(slice_of(path)),
                                   .path = slice_of(path),
                                   .if_none_exist = slice_of(if_none_exist),
+                                  .content_type = slice_of(content_type),
                                   .last_modified_ms = INSTANT_NONE,
                                   .state = state,
                                   .out = out};
@@ -231,12 +244,12 @@ static void open_exchange(const char *source, const char *path, const char *if_n
         exchange->ticket = ticket_get(world.tickets);
 }
 
-struct exchange *fixture_send_as(const char *source, const char *path, const char *if_none_exist,
-                                 const char *body, size_t size)
+static struct exchange *send_typed(const char *source, const char *path, const char *if_none_exist,
+                                   const char *content_type, const char *body, size_t size)
 {
     struct exchange *exchange = &world.exchange;
     fixture_loop();
-    open_exchange(source, path, if_none_exist);
+    open_exchange(source, path, if_none_exist, content_type);
     free(world.body);
     world.body = malloc(size + 1);
     ensure(world.body != NULL);
@@ -254,9 +267,25 @@ struct exchange *fixture_send_as(const char *source, const char *path, const cha
     return exchange;
 }
 
+struct exchange *fixture_send_as(const char *source, const char *path, const char *if_none_exist,
+                                 const char *body, size_t size)
+{
+    return send_typed(source, path, if_none_exist, NULL, body, size);
+}
+
+struct exchange *fixture_send_cbor(const char *source, const void *body, size_t size)
+{
+    return send_typed(source, "/v1/readings", NULL, "application/cbor", body, size);
+}
+
 struct exchange *fixture_send(const char *source, const char *path, const char *body)
 {
     return fixture_send_as(source, path, NULL, body, strlen(body));
+}
+
+const struct exchange *fixture_exchange(void)
+{
+    return &world.exchange;
 }
 
 const char *fixture_text(void)

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "daemon/ingest/exchange.h"
 #include "daemon/model/ticket.h"
@@ -24,8 +25,12 @@ struct loop_context *fixture_loop(void);
 struct exchange *fixture_send_as(const char *source, const char *path, const char *if_none_exist,
                                  const char *body, size_t size);
 struct exchange *fixture_send(const char *source, const char *path, const char *body);
-void fixture_forget(void); /* the shard forgets what it held */
+struct exchange *fixture_send_cbor(const char *source, const void *body, size_t size); /* to /v1/readings */
+void fixture_forget(void);         /* the shard forgets what it held */
+uint32_t fixture_held(void);       /* how many it holds */
+void fixture_hold(uint32_t count); /* and forgets all later ones */
 
+const struct exchange *fixture_exchange(void); /* the message that was sent last */
 /* The answer's text, zero-ended. */
 const char *fixture_text(void);
 bool fixture_says(const char *fragment);

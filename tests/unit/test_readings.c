@@ -7,12 +7,24 @@
 #include "daemon/ingest/doors.h"
 #include "daemon/ingest/readings.h"
 #include "daemon/model/parameter.h"
+#include "tests/unit/cbor_translate.h"
 #include "tests/unit/ingest_fixture.h"
 #include "tests/unit/unit.h"
 
+/* Sends JSON; and before it, as if it had not been, its translations into CBOR, which must do the same. */
 static int post(const char *source, const char *body)
 {
-    return fixture_send(source, "/v1/readings", body)->status;
+    static struct cbor_outcome outcomes[4];
+    size_t count = sizeof outcomes / sizeof *outcomes;
+    for (size_t i = 0; i < count; i++)
+        cbor_outcome_of(source, (struct slice){body, strlen(body)}, i, &outcomes[i]);
+    int status = fixture_send(source, "/v1/readings", body)->status;
+    for (size_t i = 0; i < count; i++)
+        if (!cbor_outcome_is_last(&outcomes[i])) {
+            printf("body %s: JSON %s\n", body, fixture_text());
+            CU_FAIL("the same message as CBOR had another outcome");
+        }
+    return status;
 }
 
 /* One reading, refused with that code and status. */
@@ -425,7 +437,8 @@ static void test_content_types(void)
                 {"application/jsonx", false},
                 {"text/plain", false},
                 {"application/json; charset=latin1", false},
-                {"application/cbor", false},
+                {"application/cbor", true},
+                {"application/cbor-seq", false},
                 {"", false}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         CU_ASSERT_EQUAL(readings_take((struct slice){rows[i].type, strlen(rows[i].type)}), rows[i].taken);
