@@ -56,6 +56,7 @@ struct service {
 
     struct wakeup loop_bell[LOOPS_MAX], registry_bell, admin_bell;
     struct mailbox mailbox[LOOPS_MAX];
+    struct foreign_inbox *foreign[LOOPS_MAX]; /* claims on what is not a source's, for the registry thread */
     struct inlet loop_inlet[LOOPS_MAX][SHARDS_MAX];
     struct inlet registry_inlet[SHARDS_MAX], admin_inlet[SHARDS_MAX];
 

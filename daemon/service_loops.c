@@ -31,6 +31,7 @@ enum err service__start_wiring(struct service *service)
     for (unsigned loop = 0; error == OK && loop < service->loops; loop++) {
         error = wakeup_open(&service->loop_bell[loop]);
         mailbox_init(&service->mailbox[loop], &service->loop_bell[loop]);
+        service->foreign[loop] = foreign_inbox_new();
     }
     for (uint32_t i = 0; error == OK && i < service->shards; i++)
         error = wire_shard(service, i);
@@ -47,6 +48,8 @@ void service__stop_wiring(struct service *service)
     }
     for (unsigned loop = 0; loop < service->loops; loop++)
         wakeup_close(&service->loop_bell[loop]);
+    for (unsigned loop = 0; loop < service->loops; loop++)
+        foreign_inbox_free(service->foreign[loop]);
     wakeup_close(&service->registry_bell);
     wakeup_close(&service->admin_bell);
 }
@@ -65,6 +68,7 @@ enum err service__start_registry(struct service *service)
         .bell = &service->registry_bell,
         .loops = service->loops,
         .mailboxes = service->mailbox,
+        .foreign = service->foreign,
         .shard_versions = versions,
         .figures = &service->registry_figures,
         .slabs = service->slab,
@@ -97,6 +101,7 @@ enum err service__start_loops(struct service *service)
             .inlets = service->loop_inlet[loop],
             .bell = &service->loop_bell[loop],
             .mailbox = &service->mailbox[loop],
+            .foreign = service->foreign[loop],
             .settings = settings,
             .shared = &service->ingest_shared,
             .settled_bell = &service->admin_bell,

@@ -37,6 +37,10 @@ static const struct {
      "Client certificates refused, at the handshake or by a reload."},
     {COUNTER_QUOTA_REFUSALS, "vigie_quota_refusals_total", "",
      "Messages refused because their source was over its quota."},
+#define FOREIGN(id, word, help)                                                                              \
+    {COUNTER_FOREIGN_##id, "vigie_foreign_claims_total", "{kind=\"" word "\"}", help},
+#include "daemon/registry/foreign.def"
+#undef FOREIGN
     {COUNTER_TURNS, "vigie_turns_total", "", "Turns of the shards."},
     {COUNTER_SINK_RECORDS, "vigie_sink_records_total", "", "Records brought to the sinks."},
     {COUNTER_SINK_ERRORS, "vigie_sink_errors_total", "", "Errors met by the sinks."},

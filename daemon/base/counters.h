@@ -24,6 +24,11 @@
     COUNTER(CONNECTIONS_REFUSED)                                                                             \
     COUNTER(CONNECTIONS_SHED)                                                                                \
     COUNTER(CERTIFICATES_REFUSED)                                                                            \
+    COUNTER(FOREIGN_DEVICE)                                                                                  \
+    COUNTER(FOREIGN_PATIENT)                                                                                 \
+    COUNTER(FOREIGN_DEVICE_ELSEWHERE)                                                                        \
+    COUNTER(FOREIGN_PATIENT_ELSEWHERE)                                                                       \
+    COUNTER(FOREIGN_MISMATCH)                                                                                \
     COUNTER(QUOTA_REFUSALS)                                                                                  \
     COUNTER(TURNS)                                                                                           \
     COUNTER(SINK_RECORDS)                                                                                    \

@@ -2,11 +2,18 @@
  * words a refusal. */
 #include "daemon/ingest/admit.h"
 
+#include <endian.h>
 #include <string.h>
 
 #include "daemon/registry/registry.h"
 
 #define DAY_MS INT64_C(86400000)
+
+#define FOREIGN(id, word, help)                                                                              \
+    static_assert((int)COUNTER_FOREIGN_##id - (int)COUNTER_FOREIGN_DEVICE == (int)FOREIGN_##id,              \
+                  "counters follow foreign.def");
+#include "daemon/registry/foreign.def"
+#undef FOREIGN
 
 struct pipeline {
     struct admit *admit;
@@ -23,6 +30,55 @@ static bool refuse(struct refusal *out, struct refusal refusal)
     ensure(refusal.verdict >= VERDICT_MALFORMED);
     *out = refusal;
     return false;
+}
+
+/* ---- claims on what is not the source's: counted and traced, whatever the sender hears ---- */
+
+static uint64_t claim_of(const struct admit *admit, enum foreign_kind kind)
+{
+    const struct admit_party *party = &admit->party;
+    bool device = kind == FOREIGN_DEVICE || kind == FOREIGN_DEVICE_ELSEWHERE;
+    struct slice text = device ? party->device_text : party->patient_text;
+    const char *system = device ? "device" : "patient";
+    uint8_t hash[SHA256_BYTES];
+    uint64_t claim = party->patient_claim;
+    if (!device && claim != 0)
+        return claim;
+    registry_identifier_hash(admit->loop->identifier_key, system, strlen(system),
+                             text.size > 0 ? text.data : "", text.size, hash);
+    memcpy(&claim, hash, sizeof claim);
+    return be64toh(claim);
+}
+
+static void note_foreign(struct admit *admit, enum foreign_kind kind)
+{
+    if (admit->foreign & (1u << kind))
+        return;
+    admit->foreign |= 1u << kind;
+    counter_add(admit->loop->counters, COUNTER_FOREIGN_DEVICE + kind, 1);
+    foreign_inbox_put(admit->loop->foreign, &(struct foreign_claim){.source_id = admit->source->source_id,
+                                                                    .claim = claim_of(admit, kind),
+                                                                    .at_ms = admit->loop->engine_now_ms,
+                                                                    .kind = kind});
+}
+
+/* The device or patient named is unknown to the source: perhaps because it is another organisation's. */
+static void note_unknown_device(struct admit *admit)
+{
+    struct slice text = admit->party.device_text;
+    if (text.size > 0 && registry_device_elsewhere(admit->loop->registry, admit->source->organization_id,
+                                                   text.data, text.size))
+        note_foreign(admit, FOREIGN_DEVICE_ELSEWHERE);
+}
+
+static void note_unknown_patient(struct admit *admit)
+{
+    const struct admit_party *party = &admit->party;
+    struct slice text = party->patient_text;
+    if (party->patient_elsewhere ||
+        (text.size > 0 && registry_patient_elsewhere(admit->loop->registry, admit->source->organization_id,
+                                                     text.data, text.size)))
+        note_foreign(admit, FOREIGN_PATIENT_ELSEWHERE);
 }
 
 /* ---- steps 1 and 2, once a message ---- */
@@ -43,15 +99,19 @@ static bool check_device(struct admit *admit)
         return refuse(&admit->refusal, (struct refusal){.verdict = VERDICT_UNKNOWN_DEVICE,
                                                         .field = FIELD_DEVICE,
                                                         .text = "a gateway names the device that measured"});
-    if (party->device == NULL)
+    if (party->device == NULL) {
+        note_unknown_device(admit);
         return refuse(&admit->refusal, (struct refusal){.verdict = VERDICT_UNKNOWN_DEVICE,
                                                         .field = FIELD_DEVICE,
                                                         .found = party->device_text});
-    if (!registry_source_has_device(source, party->device))
+    }
+    if (!registry_source_has_device(source, party->device)) {
+        note_foreign(admit, FOREIGN_DEVICE);
         return refuse(&admit->refusal, (struct refusal){.verdict = VERDICT_FORBIDDEN,
                                                         .field = FIELD_DEVICE,
                                                         .text = "this source may not speak for the device",
                                                         .found = party->device_text});
+    }
     return true;
 }
 
@@ -59,16 +119,20 @@ static bool check_patient(struct admit *admit)
 {
     struct admit_party *party = &admit->party;
     const struct registry_source *source = admit->source;
-    if (party->patient_named && party->patient == NULL)
+    if (party->patient_named && party->patient == NULL) {
+        note_unknown_patient(admit);
         return refuse(&admit->refusal, (struct refusal){.verdict = VERDICT_UNKNOWN_PATIENT,
                                                         .field = FIELD_PATIENT,
                                                         .found = party->patient_text});
+    }
     if (source->kind == SOURCE_PATIENT) {
-        if (party->patient_named && party->patient != source->patient)
+        if (party->patient_named && party->patient != source->patient) {
+            note_foreign(admit, FOREIGN_PATIENT);
             return refuse(&admit->refusal, (struct refusal){.verdict = VERDICT_FORBIDDEN,
                                                             .field = FIELD_PATIENT,
                                                             .text = "a patient speaks for nobody else",
                                                             .found = party->patient_text});
+        }
         party->patient = source->patient;
     }
     if (party->patient == NULL && party->device == NULL)
@@ -89,6 +153,8 @@ void admit_open(struct admit *admit, const struct loop_context *loop, const stru
                             .source = exchange->source,
                             .party = *party,
                             .refusal = party->refusal};
+    if (admit->refusal.verdict == VERDICT_PATIENT_MISMATCH)
+        note_foreign(admit, FOREIGN_MISMATCH);
     if (admit->refusal.verdict == VERDICT_ACCEPTED && check_device(admit))
         check_patient(admit);
 }
@@ -131,17 +197,24 @@ static bool find_owner(struct pipeline *at)
     const struct admit_party *party = &admit->party;
     const struct registry_patient *owner =
         registry_assigned_to(party->device, at->asked_at_ms, admit->loop->config->alerting_assignment_grace);
-    if (owner == NULL || owner->organization_id != admit->source->organization_id)
+    bool elsewhere = owner != NULL && owner->organization_id != admit->source->organization_id;
+    if (elsewhere)
+        note_foreign(admit, FOREIGN_DEVICE_ELSEWHERE);
+    if (owner == NULL || elsewhere)
         return refuse(at->refusal, (struct refusal){.verdict = VERDICT_NOT_ASSIGNED, .field = FIELD_DEVICE});
-    if (admit->source->kind == SOURCE_PATIENT && owner != admit->source->patient)
+    if (admit->source->kind == SOURCE_PATIENT && owner != admit->source->patient) {
+        note_foreign(admit, FOREIGN_DEVICE);
         return refuse(at->refusal, (struct refusal){.verdict = VERDICT_FORBIDDEN,
                                                     .field = FIELD_DEVICE,
                                                     .text = "the device was somebody else's",
                                                     .found = party->device_text});
-    if (party->patient != NULL && party->patient != owner)
+    }
+    if (party->patient != NULL && party->patient != owner) {
+        note_foreign(admit, FOREIGN_MISMATCH);
         return refuse(at->refusal, (struct refusal){.verdict = VERDICT_PATIENT_MISMATCH,
                                                     .field = FIELD_PATIENT,
                                                     .found = party->patient_text});
+    }
     at->patient = owner;
     return true;
 }

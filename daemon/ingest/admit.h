@@ -23,6 +23,7 @@
 #include "daemon/ingest/exchange.h"
 #include "daemon/model/parameter.h"
 #include "daemon/model/ticket.h"
+#include "daemon/registry/foreign.h"
 
 /* Which part of the payload a refusal is about. */
 enum claim_field {
@@ -51,7 +52,9 @@ struct admit_party {
     const struct registry_device *device;   /* NULL: no such device is enrolled */
     const struct registry_patient *patient; /* NULL: no such patient is enrolled */
     struct slice device_text, patient_text; /* as named */
-    struct refusal refusal;                 /* of naming them (admit_identity.h); VERDICT_ACCEPTED: none */
+    uint64_t patient_claim; /* of the identifier that named the patient, for the trace; or 0 */
+    bool patient_elsewhere; /* an identifier is that of another organisation's patient */
+    struct refusal refusal; /* of naming them (admit_identity.h); VERDICT_ACCEPTED: none */
 };
 
 /* A reading as its sender worded it; absent texts are {NULL, 0}. */
@@ -80,6 +83,7 @@ struct admit {
     const struct registry_source *source;
     struct admit_party party;
     struct refusal refusal; /* of the party: every reading of the message gets it */
+    unsigned foreign;       /* bits of enum foreign_kind: noted once a message */
 };
 
 /* Steps 1 and 2 as far as they concern the whole message. */

@@ -1,6 +1,9 @@
 /* admit_identity: see the header for what is decided here. */
 #include "daemon/ingest/admit_identity.h"
 
+#include <endian.h>
+#include <string.h>
+
 #include "daemon/registry/identifier.h"
 
 static void refuse(struct admit_party *party, enum verdict verdict, const char *text)
@@ -9,8 +12,19 @@ static void refuse(struct admit_party *party, enum verdict verdict, const char *
         party->refusal = (struct refusal){.verdict = verdict, .field = FIELD_PATIENT, .text = text};
 }
 
-static void take(const struct registry_patient *patient, struct admit_party *party)
+static void take(const struct loop_context *loop, const struct registry_source *source,
+                 const struct identifier *identifier, struct admit_party *party)
 {
+    int64_t organization_id = source->organization_id;
+    const struct registry_patient *patient =
+        registry_patient_by_identifier(loop->registry, organization_id, identifier->hash);
+    uint64_t claim;
+    memcpy(&claim, identifier->hash, sizeof claim);
+    if (patient != NULL || party->patient_claim == 0)
+        party->patient_claim = be64toh(claim);
+    if (patient == NULL)
+        party->patient_elsewhere |=
+            registry_identifier_elsewhere(loop->registry, organization_id, identifier->hash);
     if (patient == NULL || patient == party->patient)
         return;
     if (party->patient != NULL)
@@ -26,7 +40,7 @@ void admit_identify(const struct loop_context *loop, const struct registry_sourc
     party->patient_named = true;
     switch (identifier_read(key, system, value, &identifier)) {
     case IDENTIFIER_GOOD:
-        take(registry_patient_by_identifier(loop->registry, source->organization_id, identifier.hash), party);
+        take(loop, source, &identifier, party);
         break;
     case IDENTIFIER_BAD_LENGTH:
         break;

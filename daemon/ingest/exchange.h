@@ -41,7 +41,8 @@ struct loop_context {
     const struct registry *registry; /* of this turn */
     const struct node_state *node;
     struct counters *counters;
-    struct sip_key reading_key; /* of reading_id */
+    struct foreign_inbox *foreign; /* where claims on what is not a source's are noted; NULL: nowhere */
+    struct sip_key reading_key;    /* of reading_id */
     uint8_t identifier_key[32];
     uint32_t shards;
     int64_t engine_now_ms; /* engine time of this turn */

@@ -255,6 +255,7 @@ static void fill_context(struct loop *loop)
         .config = options->config,
         .node = options->node,
         .counters = options->counters,
+        .foreign = options->foreign,
         .reading_key = options->reading_key,
         .shards = options->shards,
     };

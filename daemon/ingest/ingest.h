@@ -43,6 +43,7 @@ struct ingest_options {
     struct inlet *inlets; /* [shards]; sender_bell is `bell` */
     struct wakeup *bell;  /* polled by the loop: answers are back, or mail */
     struct mailbox *mailbox;
+    struct foreign_inbox *foreign; /* borrowed */
     struct counters *counters;
     const struct node_state *node;
     struct sip_key reading_key; /* of reading_id */

@@ -127,6 +127,38 @@ const struct registry_device *registry_device_by_serial(const struct registry *r
     return found;
 }
 
+/* ---- elsewhere: the same questions, put for every other organisation ---- */
+
+bool registry_patient_elsewhere(const struct registry *registry, int64_t organization_id, const char *ref,
+                                size_t size)
+{
+    for (uint32_t i = 0; i < registry->organizations_count; i++)
+        if (registry->organizations[i] != organization_id &&
+            registry_patient_by_ref(registry, registry->organizations[i], ref, size) != NULL)
+            return true;
+    return false;
+}
+
+bool registry_identifier_elsewhere(const struct registry *registry, int64_t organization_id,
+                                   const uint8_t hash[SHA256_BYTES])
+{
+    for (uint32_t i = 0; i < registry->organizations_count; i++)
+        if (registry->organizations[i] != organization_id &&
+            registry_patient_by_identifier(registry, registry->organizations[i], hash) != NULL)
+            return true;
+    return false;
+}
+
+bool registry_device_elsewhere(const struct registry *registry, int64_t organization_id, const char *ref,
+                               size_t size)
+{
+    for (uint32_t i = 0; i < registry->organizations_count; i++)
+        if (registry->organizations[i] != organization_id &&
+            registry_device_by_ref(registry, registry->organizations[i], ref, size) != NULL)
+            return true;
+    return false;
+}
+
 bool registry_source_has_device(const struct registry_source *source, const struct registry_device *device)
 {
     uint32_t low = 0, high = source->devices_count;

@@ -49,8 +49,7 @@ struct registry; /* the snapshot */
 int64_t registry_version(const struct registry *registry);
 
 /* NULL when unknown. A device or patient of another organisation is unknown to the caller (INTERFACES section
- * 4);
- * *_anywhere tells "another organisation's" from "nobody's" for traces, never for answers. */
+ * 4). */
 const struct registry_source *registry_source_by_token(const struct registry *registry,
                                                        const uint8_t sha256[SHA256_BYTES]);
 const struct registry_source *registry_source_by_certificate(const struct registry *registry,
@@ -65,6 +64,15 @@ const struct registry_device *registry_device_by_ref(const struct registry *regi
 const struct registry_device *registry_device_by_serial(const struct registry *registry,
                                                         int64_t organization_id, const char *serial,
                                                         size_t size);
+
+/* Whether an organisation other than the caller's has it: tells "another's" from "nobody's" for traces, never
+ * for answers. Asks each organisation. */
+bool registry_patient_elsewhere(const struct registry *registry, int64_t organization_id, const char *ref,
+                                size_t size);
+bool registry_identifier_elsewhere(const struct registry *registry, int64_t organization_id,
+                                   const uint8_t hash[SHA256_BYTES]);
+bool registry_device_elsewhere(const struct registry *registry, int64_t organization_id, const char *ref,
+                               size_t size);
 
 bool registry_source_has_device(const struct registry_source *source, const struct registry_device *device);
 

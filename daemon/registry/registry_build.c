@@ -3,7 +3,7 @@
  * search in the lists sorted by id, so the order in which rows came does not matter.
  *
  *   block: | struct registry | patients | identifiers | devices | assignments | sources | device lists |
- *          | certificates | slots of the six tables | strings |
+ *          | certificates | organisations | slots of the six tables | strings |
  */
 #include "daemon/registry/registry_build.h"
 
@@ -26,7 +26,7 @@ struct identifier_row {
 
 struct registry_builder {
     int64_t version;
-    struct list patients, identifiers, devices, assignments, sources, source_devices;
+    struct list patients, identifiers, devices, assignments, sources, source_devices, organizations;
     size_t strings_size;
     /* while freezing */
     struct registry *made;
@@ -60,6 +60,7 @@ struct registry_builder *registry_builder_new(int64_t version)
     builder->assignments.item_size = sizeof(struct build_assignment);
     builder->sources.item_size = sizeof(struct build_source);
     builder->source_devices.item_size = sizeof(int64_t);
+    builder->organizations.item_size = sizeof(int64_t);
     return builder;
 }
 
@@ -73,7 +74,28 @@ void registry_builder_free(struct registry_builder *builder)
     free(builder->assignments.items);
     free(builder->sources.items);
     free(builder->source_devices.items);
+    free(builder->organizations.items);
     free(builder);
+}
+
+/* Kept sorted, each once: there are few. */
+static void add_organization(struct registry_builder *builder, int64_t organization_id)
+{
+    const int64_t *known = builder->organizations.items;
+    uint32_t low = 0, high = builder->organizations.count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (known[middle] < organization_id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (organization_id == 0 || (low < builder->organizations.count && known[low] == organization_id))
+        return;
+    list_add(&builder->organizations);
+    int64_t *items = builder->organizations.items;
+    memmove(items + low + 1, items + low, (builder->organizations.count - 1 - low) * sizeof(*items));
+    items[low] = organization_id;
 }
 
 void registry_add_patient(struct registry_builder *builder, const struct registry_patient *patient)
@@ -81,6 +103,7 @@ void registry_add_patient(struct registry_builder *builder, const struct registr
     ensure(patient->patient_id > 0 && patient->ref != NULL && patient->zone != NULL);
     *(struct registry_patient *)list_add(&builder->patients) = *patient;
     builder->strings_size += string_size(patient->ref);
+    add_organization(builder, patient->organization_id);
 }
 
 void registry_add_identifier(struct registry_builder *builder, int64_t patient_id,
@@ -110,6 +133,7 @@ void registry_add_source(struct registry_builder *builder, const struct build_so
     for (uint32_t i = 0; i < source->devices_count; i++)
         *(int64_t *)list_add(&builder->source_devices) = source->device_ids[i];
     builder->strings_size += string_size(source->ref) + string_size(source->certificate);
+    add_organization(builder, source->organization_id);
 }
 
 /* Every row but an assignment and an identifier begins with its id; those begin with what they belong to. */
@@ -210,6 +234,7 @@ static size_t block_size(const struct registry_builder *b)
     size += padded(b->sources.count * sizeof(struct registry_source));
     size += padded(b->source_devices.count * sizeof(struct registry_device *));
     size += padded(b->sources.count * sizeof(char *));
+    size += padded(b->organizations.count * sizeof(int64_t));
     const uint32_t counts[] = {b->patients.count, b->identifiers.count, b->devices.count,
                                b->devices.count,  b->sources.count,     b->sources.count};
     for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
@@ -231,6 +256,10 @@ static const struct registry_device **lay_out(struct registry_builder *b)
     made->sources = take(b, b->sources.count * sizeof(*made->sources));
     const struct registry_device **device_lists = take(b, b->source_devices.count * sizeof(*device_lists));
     made->certificates = take(b, b->sources.count * sizeof(*made->certificates));
+    made->organizations_count = b->organizations.count;
+    made->organizations = take(b, b->organizations.count * sizeof(int64_t));
+    if (b->organizations.count > 0)
+        memcpy(made->organizations, b->organizations.items, b->organizations.count * sizeof(int64_t));
     take_index(b, &made->by_patient, b->patients.count);
     take_index(b, &made->by_identifier, b->identifiers.count);
     take_index(b, &made->by_device, b->devices.count);

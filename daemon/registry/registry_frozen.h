@@ -24,8 +24,10 @@ struct registry {
     struct registry_device *devices;
     struct registry_assignment *assignments;
     struct registry_source *sources;
+    int64_t *organizations;    /* of patients and sources, each once */
     const char **certificates; /* [sources]; NULL without */
-    uint32_t patients_count, identifiers_count, devices_count, assignments_count, sources_count;
+    uint32_t patients_count, identifiers_count, devices_count, assignments_count, sources_count,
+        organizations_count;
     struct registry_index by_patient, by_identifier, by_device, by_serial, by_token, by_certificate;
 };
 

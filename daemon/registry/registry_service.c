@@ -48,6 +48,8 @@ struct registry_service {
     bool presets_are_loaded;
     struct deliver deliver;
     struct admin_tokens *tokens;
+    struct foreign_inbox *const *foreign; /* of the loops */
+    struct foreign_trace *trace;
     struct registry_file *file;
     struct registry_figures *figures;
     bool is_served;                     /* false: neither PostgreSQL nor the file gave a registry */
@@ -490,6 +492,19 @@ static void renew_file(struct registry_service *service)
         service->quiet_since_ms = clock_monotonic_ms();
 }
 
+/* Claims that loops have noted, into the table and from there to audit.event. `all`: at the stop. */
+static void trace_foreign(struct registry_service *service, bool all)
+{
+    for (unsigned i = 0; i < service->deliver.loops; i++)
+        foreign_trace_take(service->trace, service->foreign[i], service->rows);
+    if (service->postgres == NULL)
+        return;
+    enum err error =
+        foreign_trace_write(service->trace, service->postgres, service->rows, clock_monotonic_ms(), all);
+    if (error != OK)
+        note_failure(service, "claims on what is not a source's cannot be traced", error);
+}
+
 static void *registry_thread(void *argument)
 {
     struct registry_service *service = argument;
@@ -509,12 +524,14 @@ static void *registry_thread(void *argument)
             synced_ms = clock_monotonic_ms();
             /* what was notified while we read lies in libpq, and no socket wakes us for it */
             notified = take_notifications(service);
+            trace_foreign(service, false);
         }
         renew_file(service);
         deliver_free_snapshots(&service->deliver, false);
     }
     for (struct registry_request *request; (request = ring_pop(service->requests)) != NULL;)
         serve(service, request);
+    trace_foreign(service, true);
     return NULL;
 }
 
@@ -574,6 +591,8 @@ static struct registry_service *service_new(const struct registry_options *optio
     service->slabs = options->slabs;
     service->version_sent = -1;
     service->heartbeat = options->heartbeat;
+    service->foreign = options->foreign;
+    service->trace = foreign_trace_new();
     memcpy(service->identifier_key, options->identifier_key, sizeof(service->identifier_key));
     memcpy(service->shard_versions, options->shard_versions, options->shards * sizeof(int64_t));
     char path[4200];
@@ -599,6 +618,7 @@ static void service_free(struct registry_service *service)
     postgres_close(service->postgres);
     admin_tokens_free(service->tokens);
     registry_file_free(service->file);
+    foreign_trace_free(service->trace);
     ring_free(service->requests);
     wakeup_close(&service->quit);
     explicit_bzero(service->identifier_key, sizeof(service->identifier_key));
@@ -612,6 +632,7 @@ enum err registry_service_start(const struct registry_options *options, struct r
     if (error != OK) {
         admin_tokens_free(service->tokens);
         registry_file_free(service->file);
+        foreign_trace_free(service->trace);
         free(service);
         return error;
     }

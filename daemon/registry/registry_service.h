@@ -14,6 +14,7 @@
 #include "daemon/base/heartbeat.h"
 #include "daemon/model/inlet.h"
 #include "daemon/registry/admin_tokens.h"
+#include "daemon/registry/foreign.h"
 #include "daemon/registry/mailbox.h"
 #include "daemon/registry/registry_figures.h"
 
@@ -23,7 +24,8 @@ struct registry_options {
     struct inlet *inlets; /* [shards]; sender_bell is `bell` */
     struct wakeup *bell;
     unsigned loops;
-    struct mailbox *mailboxes; /* [loops] */
+    struct mailbox *mailboxes;            /* [loops] */
+    struct foreign_inbox *const *foreign; /* [loops]; borrowed */
     const int64_t
         *shard_versions; /* [shards]: engine_registry_version() after recovery, before the threads start */
     const struct slab *const *slabs; /* [shards]: what enrolment has left of max_memory; borrowed */

@@ -22,6 +22,7 @@ static struct world {
     bool made;
     struct config config;
     struct zone *zone;
+    struct counters counters;
     struct loop_context loop;
     struct ticket_pool *tickets;
     struct exchange exchange;
@@ -144,7 +145,8 @@ static void make_world(void)
     ensure(error == OK);
     world.config.alerting_assignment_grace = 3600000;
     world.config.node_mode = MODE_PRODUCTION;
-    world.loop = (struct loop_context){.config = &world.config, .reading_key = {1, 2}, .shards = SHARDS};
+    world.loop = (struct loop_context){
+        .config = &world.config, .counters = &world.counters, .reading_key = {1, 2}, .shards = SHARDS};
     memset(world.loop.identifier_key, 7, sizeof world.loop.identifier_key);
     struct registry_builder *builder = registry_builder_new(1);
     add_patients(builder);
