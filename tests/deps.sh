@@ -37,6 +37,13 @@ ca-certificates-java           # certificates that maven checks with
 python3-confluent-kafka        # second foreign consumer of the topic
 python3-psycopg2               # foreign reader of PostgreSQL
 curl                           # foreign HTTP client
+mosquitto-clients              # foreign MQTT clients: mosquitto_pub, mosquitto_sub
+libdlt2                        # of mosquitto's broker, which is only unpacked (below)
+libwrap0                       # of the same
+libcap2                        # of the same
+python3-paho-mqtt              # second foreign MQTT client
+python3-hl7                    # foreign HL7 v2 client over MLLP
+python3-cbor2                  # foreign encoder of CBOR
 libseccomp-dev                 # the system calls of the unit, around the daemon of the tests
 systemd                        # systemd-analyze: score of the unit, its groups of system calls
 strace                         # shows what is synced before what is answered
@@ -67,7 +74,10 @@ missing=
 for package in $(printf '%s\n' "$wanted" | sed 's/#.*//'); do
     is_installed "$package" || missing="$missing $package"
 done
-[ -n "$missing" ] || exit 0
+broker=$(dirname "$0")/../build/mosquitto  # the program that the tests start
+needs_broker=
+[ "${1:-test}" != test ] || [ -x "$broker/usr/sbin/mosquitto" ] || needs_broker=yes
+[ -n "$missing$needs_broker" ] || exit 0
 
 as_root=
 if [ "$(id -u)" -ne 0 ]; then
@@ -84,9 +94,30 @@ case " $missing " in
     fi ;;
 esac
 
-echo "installing:$missing"
-export DEBIAN_FRONTEND=noninteractive
-$as_root apt-get -q update
-# shellcheck disable=SC2086
-$as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends \
-    -o Dpkg::Options::=--force-confold install $missing
+install_missing()
+{
+    echo "installing:$missing"
+    $as_root apt-get -q update
+    # shellcheck disable=SC2086
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends \
+        -o Dpkg::Options::=--force-confold install $missing
+}
+
+# The package of mosquitto's broker would make a user and start a service: the tests start brokers of their own from
+# what is unpacked below build/.
+unpack_broker()
+{
+    rm -rf "$broker"
+    mkdir -p "$broker"
+    (
+        cd "$broker"
+        apt-get -q -o APT::Sandbox::User=root download mosquitto || {
+            $as_root apt-get -q update
+            apt-get -q -o APT::Sandbox::User=root download mosquitto
+        }
+        dpkg -x mosquitto_*.deb .
+    )
+}
+
+[ -z "$missing" ] || install_missing
+[ -z "$needs_broker" ] || unpack_broker
