@@ -276,3 +276,76 @@ size_t decimal_format(int64_t millionths, char *out)
         left /= 10;
     return decimal_write(millionths < 0, left, places, out);
 }
+
+enum { EXACT_DIGITS_MAX = 18 };
+
+enum err decimal_parse_exact(const char *text, size_t size, struct decimal_exact *ret)
+{
+    struct number number;
+    int64_t mantissa = 0, first = 0;
+    enum err error = scan(text, size, &number);
+    if (error != OK)
+        return error;
+    int64_t last = (int64_t)(number.integer_size + number.fraction_size) - 1;
+    while (first < last && digit_at(&number, first) == 0)
+        first++;
+    while (last > first && digit_at(&number, last) == 0)
+        last--;
+    if (last - first >= EXACT_DIGITS_MAX)
+        return ERR_LIMIT;
+    for (int64_t i = first; i <= last; i++)
+        mantissa = mantissa * 10 + digit_at(&number, i);
+    int64_t places = mantissa == 0 ? 0 : last + 1 - number.point;
+    if (places > EXPONENT_MAX || places < -EXPONENT_MAX)
+        return ERR_LIMIT;
+    *ret = (struct decimal_exact){number.negative ? -mantissa : mantissa, (int)places};
+    return OK;
+}
+
+/* False when it does not fit. */
+static bool shift_left(wide *value, int places)
+{
+    for (; places > 0 && *value != 0; places--)
+        if (__builtin_mul_overflow(*value, 10, value))
+            return false;
+    return true;
+}
+
+static size_t format_wide(wide value, int places, char *out)
+{
+    char digits[40]; /* of 128 bits: at most 39 */
+    size_t count = 0, size = 0;
+    unsigned __int128 left = value < 0 ? 0 - (unsigned __int128)value : (unsigned __int128)value;
+    do {
+        digits[count++] = (char)('0' + (int)(left % 10));
+        left /= 10;
+    } while (left != 0);
+    if (value < 0)
+        out[size++] = '-';
+    if ((int)count <= places)
+        out[size++] = '0';
+    while ((int)count > places && count > 0)
+        out[size++] = digits[--count];
+    if (places > 0)
+        out[size++] = '.';
+    for (int zeros = places - (int)count; count > 0 && zeros > 0; zeros--)
+        out[size++] = '0';
+    while (count > 0)
+        out[size++] = digits[--count];
+    ensure(size <= DECIMAL_LINE_MAX);
+    return size;
+}
+
+enum err decimal_line(const struct decimal_exact *origin, const struct decimal_exact *factor,
+                      const struct decimal_exact *sample, char out[DECIMAL_LINE_MAX], size_t *ret_size)
+{
+    wide product = (wide)factor->mantissa * sample->mantissa, start = origin->mantissa;
+    int places = factor->places + sample->places;
+    int common = places > origin->places ? places : origin->places;
+    common = common > 0 ? common : 0;
+    if (!shift_left(&product, common - places) || !shift_left(&start, common - origin->places) ||
+        __builtin_add_overflow(product, start, &product))
+        return ERR_LIMIT;
+    *ret_size = format_wide(product, common, out);
+    return OK;
+}

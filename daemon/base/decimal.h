@@ -35,4 +35,20 @@ size_t decimal_write(bool negative, uint64_t digits, unsigned places, char *out)
 /* Shortest exact text, e.g. "71.4", "-0.5", "72"; returns its length. `out` holds DECIMAL_TEXT_MAX bytes. */
 size_t decimal_format(int64_t millionths, char *out);
 
+/* A number taken whole: mantissa x 10^-places, without the trailing zeros of its text. */
+struct decimal_exact {
+    int64_t mantissa;
+    int places; /* -18..18 */
+};
+
+/* ERR_FORMAT: not a number; ERR_LIMIT: more than 18 significant digits, or places beyond +-18. */
+MUST_CHECK enum err decimal_parse_exact(const char *text, size_t size, struct decimal_exact *ret);
+
+enum { DECIMAL_LINE_MAX = 96 };
+/* The text of origin + sample * factor, exact: for decimal_parse() to round once. ERR_LIMIT: beyond 38
+ * digits. */
+MUST_CHECK enum err decimal_line(const struct decimal_exact *origin, const struct decimal_exact *factor,
+                                 const struct decimal_exact *sample, char out[DECIMAL_LINE_MAX],
+                                 size_t *ret_size);
+
 #endif

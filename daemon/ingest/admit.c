@@ -7,7 +7,8 @@
 
 #include "daemon/registry/registry.h"
 
-#define DAY_MS INT64_C(86400000)
+#define DAY_MS  INT64_C(86400000)
+#define LAST_MS INT64_C(253402300799999) /* of the year 9999: the calendar of texts ends there */
 
 #define FOREIGN(id, word, help)                                                                              \
     static_assert((int)COUNTER_FOREIGN_##id - (int)COUNTER_FOREIGN_DEVICE == (int)FOREIGN_##id,              \
@@ -183,6 +184,12 @@ static bool step_time(struct pipeline *at)
                                                     .field = FIELD_TIME,
                                                     .text = "not a time: ISO 8601 with an offset, or a date",
                                                     .found = text});
+    parsed.ms += at->claim != NULL ? at->claim->after_ms : 0;
+    if (parsed.ms > LAST_MS)
+        return refuse(at->refusal, (struct refusal){.verdict = VERDICT_MALFORMED,
+                                                    .field = FIELD_TIME,
+                                                    .text = "a time beyond the year 9999",
+                                                    .found = text});
     at->reading->measured_at_ms = parsed.ms;
     at->reading->utc_offset_min = parsed.utc_offset_min;
     at->reading->precision = (uint8_t)parsed.precision;
@@ -355,9 +362,11 @@ static bool put_texts(struct pipeline *at, const struct tail_field *fields, size
 static bool step_texts(struct pipeline *at)
 {
     const struct claim *claim = at->claim;
+    struct slice text = claim->text.data != NULL ? claim->text : claim->value;
     const struct tail_field fields[] = {
-        {TAIL_KEY_DEVICE, key_device(at)}, {TAIL_SENSOR, claim->sensor}, {TAIL_ALIAS, claim->alias},
-        {TAIL_TEXT, claim->value},         {TAIL_UNIT, claim->unit},     {TAIL_CODE, claim->code},
+        {TAIL_KEY_DEVICE, key_device(at)}, {TAIL_SENSOR, claim->sensor},
+        {TAIL_ALIAS, claim->alias},        {TAIL_TEXT, text},
+        {TAIL_UNIT, claim->unit},          {TAIL_CODE, claim->code},
     };
     return put_texts(at, fields, sizeof fields / sizeof *fields,
                      "device, sensor, id, value, unit and code exceed 512 bytes");

@@ -36,6 +36,7 @@ enum claim_field {
     FIELD_TIME,
     FIELD_STATUS,
     FIELD_ISSUED,
+    FIELD_SAMPLES, /* FHIR SampledData */
 };
 
 struct refusal {
@@ -68,7 +69,9 @@ struct claim {
     enum origin origin;
     enum reading_status status;
     int64_t issued_ms; /* INSTANT_NONE without */
+    int64_t after_ms;  /* added to `time`: a sample of a series */
     struct slice code, value, unit, time, sensor, alias;
+    struct slice text; /* kept as what was sent; {NULL, 0}: `value` */
 };
 
 /* A message of a device's own alarm as its sender worded it. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/ingest/fhir.h"
+#include "daemon/ingest/fhir_value.h"
 #include "daemon/ingest/slice.h"
 
 /* Elements that decide something; then those that R4 has and nobody asks for. Component is a subset. */
@@ -69,25 +70,15 @@ static const struct pull_name element_list[] = {
 };
 static const struct pull_names element_names = {element_list, ELEMENTS, '_'};
 
-enum {
-    QUANTITY_VALUE,
-    QUANTITY_COMPARATOR,
-    QUANTITY_SYSTEM,
-    QUANTITY_CODE,
-    QUANTITY_REST,
-    QUANTITY_COUNT = 7
-};
-static const struct pull_name quantity_list[] = {
-    FHIR_NAME("value"), FHIR_NAME("comparator"), FHIR_NAME("system"),   FHIR_NAME("code"),
-    FHIR_NAME("unit"),  FHIR_NAME("id"),         FHIR_NAME("extension")};
-static const struct pull_names quantity_names = {quantity_list, QUANTITY_COUNT, '_'};
-
 struct observation {
     struct fhir *fhir;
     struct admit admit;
     struct claim common;  /* what all its readings share */
     struct refusal whole; /* refuses every reading of it; VERDICT_ACCEPTED without */
+    struct slice start;   /* of sampled data */
     bool lacks_value;     /* a known code and no value at all */
+    bool is_series;       /* it has sampled data that were taken */
+    bool has_waveform;
     bool seen[PARAMETER_COUNT];
     uint32_t first; /* head */
 };
@@ -131,85 +122,16 @@ static struct slice text_of(const struct pull_field *field)
 
 /* ---- a value ---- */
 
-static bool read_comparator(const struct pull_field *field, struct claim *claim, struct refusal *ret_refusal)
-{
-    if (field->kind == PULL_NONE)
-        return true;
-    bool less = slice_is(text_of(field), "<") || slice_is(text_of(field), "<=");
-    bool greater = slice_is(text_of(field), ">") || slice_is(text_of(field), ">=");
-    if (!less && !greater)
-        return refuse(ret_refusal, VERDICT_MALFORMED, FIELD_VALUE, "a comparator is <, <=, > or >=");
-    claim->comparator = less ? COMPARATOR_LESS : COMPARATOR_GREATER;
-    return true;
-}
-
-/* By system and code, never by what is displayed; a unit without a system is nobody's. */
-static bool read_unit(const struct pull_field *quantity, struct claim *claim, struct refusal *ret_refusal)
-{
-    struct slice system = text_of(&quantity[QUANTITY_SYSTEM]);
-    claim->unit = text_of(&quantity[QUANTITY_CODE]);
-    if (claim->unit.data == NULL || system.data == NULL)
-        return refuse(ret_refusal, VERDICT_UNIT_MISSING, FIELD_UNIT,
-                      "a quantity has the system and the code of its unit");
-    if (slice_is(system, "http://unitsofmeasure.org") || slice_is(system, "urn:oid:2.16.840.1.113883.6.8"))
-        claim->unit_system = UNIT_UCUM;
-    else if (slice_is(system, "urn:iso:std:iso:11073:10101"))
-        claim->unit_system = UNIT_MDC;
-    else {
-        refuse(ret_refusal, VERDICT_UNIT_UNKNOWN, FIELD_UNIT, "units are of UCUM or of ISO/IEEE 11073-10101");
-        ret_refusal->found = system;
-        return false;
-    }
-    return true;
-}
-
-static bool read_quantity(struct fhir *fhir, const struct pull_field *field, struct claim *claim,
-                          struct refusal *ret_refusal)
-{
-    struct pull_field quantity[QUANTITY_COUNT];
-    struct pull_unknown unknown;
-    struct pull pull;
-    struct slice ignored;
-    if (field->kind != PULL_OBJECT)
-        return refuse(ret_refusal, VERDICT_MALFORMED, FIELD_VALUE, "a quantity is an object");
-    pull_open_raw(&pull, field->text, &fhir->doors->scratch);
-    pull_value(&pull, &ignored);
-    bool is_read = pull_read_fields(&pull, &quantity_names, quantity, &unknown);
-    ensure(is_read);
-    if (unknown.count > 0) {
-        refuse(ret_refusal, VERDICT_UNKNOWN_KEY, FIELD_VALUE, "an element that a quantity does not have");
-        ret_refusal->found = unknown.first;
-        return false;
-    }
-    if (quantity[QUANTITY_VALUE].kind == PULL_NONE) {
-        refuse(ret_refusal, VERDICT_VALUE_MISSING, FIELD_VALUE, "Observation value quantity not provided.");
-        ret_refusal->issue = "value";
-        return false;
-    }
-    if (quantity[QUANTITY_VALUE].kind != PULL_NUMBER)
-        return refuse(ret_refusal, VERDICT_VALUE_INVALID, FIELD_VALUE, "a value is a JSON number");
-    claim->value = quantity[QUANTITY_VALUE].text;
-    return read_comparator(&quantity[QUANTITY_COMPARATOR], claim, ret_refusal) &&
-           read_unit(quantity, claim, ret_refusal);
-}
-
 static bool read_value(struct observation *at, const struct pull_field *fields, struct claim *claim,
                        struct refusal *ret_refusal)
 {
-    if (fields[ELEMENT_VALUE_SAMPLED_DATA].kind != PULL_NONE)
-        return refuse(ret_refusal, VERDICT_NOT_SUPPORTED, FIELD_VALUE, "SampledData is not served yet");
     if (fields[ELEMENT_VALUE_QUANTITY].kind != PULL_NONE)
-        return read_quantity(at->fhir, &fields[ELEMENT_VALUE_QUANTITY], claim, ret_refusal);
-    if (fields[ELEMENT_VALUE_INTEGER].kind != PULL_NUMBER)
-        return refuse(ret_refusal, VERDICT_VALUE_INVALID, FIELD_VALUE, "an integer is a JSON number");
-    claim->value = fields[ELEMENT_VALUE_INTEGER].text;
-    claim->unit = (struct slice){"1", 1};
-    claim->unit_system = UNIT_UCUM;
-    claim->unit_is_implied = true;
-    return true;
+        return fhir_read_quantity(at->fhir, &fields[ELEMENT_VALUE_QUANTITY], claim, ret_refusal);
+    return fhir_read_integer(&fields[ELEMENT_VALUE_INTEGER], claim, ret_refusal);
 }
 
-/* A second reading of one parameter in one Observation comes from another sensor of the device. */
+/* A second reading of one parameter in one Observation comes from another sensor of the device, and its name
+ * is another one. */
 static void set_sensor(struct observation *at, struct claim *claim, uint32_t component)
 {
     char text[32];
@@ -218,6 +140,8 @@ static void set_sensor(struct observation *at, struct claim *claim, uint32_t com
     if (at->seen[claim->parameter] && component != NOTE_NONE) {
         snprintf(text, sizeof text, "component[%u]", component);
         claim->sensor = fhir_join(at->fhir, (struct slice){text, strlen(text)}, "", (struct slice){NULL, 0});
+        if (claim->alias.size > 0 && claim->alias.size <= TAIL_BYTES_MAX) /* beyond, it is refused anyway */
+            claim->alias = fhir_join(at->fhir, claim->alias, "#", claim->sensor);
     }
     at->seen[claim->parameter] = true;
 }
@@ -230,36 +154,100 @@ static unsigned count_values(const struct pull_field *fields)
     return count;
 }
 
+static void admit_claim(struct observation *at, const struct claim *claim, uint32_t component)
+{
+    struct refusal refusal;
+    if (admit_reading(&at->admit, claim, &refusal) == NULL)
+        at->fhir->is_full = true;
+    else if (refusal.verdict != VERDICT_ACCEPTED)
+        note_refused(at->fhir, component, &refusal);
+}
+
+/* Each sample is a reading; why some are refused is said once, of the first. */
+static void admit_samples(struct observation *at, struct fhir_samples *samples, const struct claim *common,
+                          uint32_t component)
+{
+    struct pull_scratch *scratch = &at->fhir->doors->scratch;
+    size_t mark = scratch->size;
+    struct refusal refusal;
+    struct claim claim;
+    enum fhir_sample what;
+    bool is_told = false;
+    while (!at->fhir->is_full &&
+           (what = fhir_next_sample(at->fhir, samples, common, &claim, &refusal)) != SAMPLE_END) {
+        struct reading *reading = NULL;
+        if (what == SAMPLE_VALUE)
+            reading = admit_reading(&at->admit, &claim, &refusal);
+        else if (what == SAMPLE_REFUSED)
+            reading = admit_refused(&at->admit, refusal.verdict);
+        at->fhir->is_full = reading == NULL && what != SAMPLE_NOTHING;
+        if (reading != NULL && refusal.verdict != VERDICT_ACCEPTED && !is_told) {
+            if (refusal.field == FIELD_VALUE || refusal.field == FIELD_UNIT)
+                refusal.field = FIELD_SAMPLES;
+            note_refused(at->fhir, component, &refusal);
+            is_told = true;
+        }
+        scratch->size = mark;
+    }
+}
+
+static void decode_samples(struct observation *at, const struct pull_field *fields, struct claim *claim,
+                           uint32_t component)
+{
+    struct fhir_samples samples;
+    struct refusal refusal;
+    claim->time = at->start;
+    if (!fhir_open_samples(at->fhir, &fields[ELEMENT_VALUE_SAMPLED_DATA], claim, &samples, &refusal)) {
+        refuse_measure(at, component, &refusal);
+        return;
+    }
+    at->has_waveform |= samples.is_waveform;
+    if (samples.is_waveform)
+        return;
+    at->is_series = true;
+    admit_samples(at, &samples, claim, component);
+}
+
+/* What refuses a value without looking at it. */
+static bool check_measure(const struct observation *at, const struct pull_field *fields, uint32_t component,
+                          struct refusal *ret_refusal)
+{
+    *ret_refusal = at->whole;
+    if (at->whole.verdict != VERDICT_ACCEPTED)
+        return false;
+    if (count_values(fields) > 1)
+        return refuse(ret_refusal, VERDICT_MALFORMED, FIELD_VALUE, "an Observation has one value");
+    if (fields[ELEMENT_DATA_ABSENT_REASON].kind != PULL_NONE)
+        return refuse(ret_refusal, VERDICT_MALFORMED, FIELD_VALUE,
+                      "a value and the reason why there is none: which of them holds?");
+    return fields[ELEMENT_MODIFIER_EXTENSION].kind == PULL_NONE || component == NOTE_NONE ||
+           refuse(ret_refusal, VERDICT_NOT_SUPPORTED, FIELD_NONE,
+                  "a modifierExtension may change the meaning of the rest");
+}
+
 /* The value of the Observation itself (`component` NOTE_NONE) or of one component. */
 static void decode_measure(struct observation *at, const struct pull_field *fields, uint32_t component)
 {
     struct claim claim = at->common;
-    struct refusal refusal = {.verdict = VERDICT_ACCEPTED};
-    unsigned values = count_values(fields);
+    struct refusal refusal;
     bool is_sampled = fields[ELEMENT_VALUE_SAMPLED_DATA].kind != PULL_NONE;
     bool is_number =
         fields[ELEMENT_VALUE_QUANTITY].kind != PULL_NONE || fields[ELEMENT_VALUE_INTEGER].kind != PULL_NONE;
     fhir_read_code(at->fhir, &fields[ELEMENT_CODE], &claim);
-    if (values == 0)
+    if (count_values(fields) == 0)
         at->lacks_value |= claim.match == CODE_MATCH && fields[ELEMENT_DATA_ABSENT_REASON].kind == PULL_NONE;
+    at->has_waveform |= is_sampled && claim.match != CODE_MATCH;
     if ((!is_number && !(is_sampled && claim.match == CODE_MATCH)) || claim.match == CODE_NEVER_PATIENT)
         return;
     set_sensor(at, &claim, component);
-    if (at->whole.verdict != VERDICT_ACCEPTED)
-        refusal = at->whole;
-    else if (values > 1)
-        refuse(&refusal, VERDICT_MALFORMED, FIELD_VALUE, "an Observation has one value");
-    else if (fields[ELEMENT_MODIFIER_EXTENSION].kind != PULL_NONE && component != NOTE_NONE)
-        refuse(&refusal, VERDICT_NOT_SUPPORTED, FIELD_NONE,
-               "a modifierExtension may change the meaning of the rest");
-    else if (read_value(at, fields, &claim, &refusal)) {
-        if (admit_reading(&at->admit, &claim, &refusal) == NULL)
-            at->fhir->is_full = true;
-        else if (refusal.verdict != VERDICT_ACCEPTED)
-            note_refused(at->fhir, component, &refusal);
-        return;
-    }
-    refuse_measure(at, component, &refusal);
+    if (!check_measure(at, fields, component, &refusal))
+        refuse_measure(at, component, &refusal);
+    else if (is_sampled)
+        decode_samples(at, fields, &claim, component);
+    else if (read_value(at, fields, &claim, &refusal))
+        admit_claim(at, &claim, component);
+    else
+        refuse_measure(at, component, &refusal);
 }
 
 static void decode_components(struct observation *at, const struct pull_field *components)
@@ -267,10 +255,11 @@ static void decode_components(struct observation *at, const struct pull_field *c
     struct pull_field fields[ELEMENTS];
     struct pull_unknown unknown;
     struct pull pull;
+    size_t mark = at->fhir->doors->scratch.size; /* nothing that a component unescaped outlives it */
     if (!fhir_open_array(at->fhir, components, &pull))
         return;
     for (uint32_t i = 0; !at->fhir->is_full && fhir_next_object(&pull, &element_names, fields, &unknown);
-         i++) {
+         i++, at->fhir->doors->scratch.size = mark) {
         if (unknown.count == 0) {
             decode_measure(at, fields, i);
             continue;
@@ -305,19 +294,27 @@ static const struct status_row *find_status(const struct pull_field *field)
     return row;
 }
 
-static bool read_time(struct fhir *fhir, const struct pull_field *fields, struct claim *claim,
-                      struct refusal *ret_refusal)
+/* A period is over at its end, but sampled data begin at its start. */
+static bool read_time(struct observation *at, const struct pull_field *fields, struct refusal *ret_refusal)
 {
     static const struct pull_name period_list[] = {FHIR_NAME("end"), FHIR_NAME("start")};
     static const struct pull_names period_names = {period_list, 2, '\0'};
     struct pull_field period[2];
+    unsigned times = 0;
+    for (unsigned i = ELEMENT_EFFECTIVE_DATE_TIME; i <= ELEMENT_EFFECTIVE_TIMING; i++)
+        times += fields[i].kind != PULL_NONE;
+    if (times > 1)
+        return refuse(ret_refusal, VERDICT_MALFORMED, FIELD_TIME, "an Observation has one effective time");
     if (fields[ELEMENT_EFFECTIVE_TIMING].kind != PULL_NONE)
         return refuse(ret_refusal, VERDICT_NOT_SUPPORTED, FIELD_TIME, "effectiveTiming is not served");
-    fhir_read(fhir, &fields[ELEMENT_EFFECTIVE_PERIOD], &period_names, period);
+    fhir_read(at->fhir, &fields[ELEMENT_EFFECTIVE_PERIOD], &period_names, period);
     const struct pull_field *candidates[] = {&fields[ELEMENT_EFFECTIVE_DATE_TIME],
                                              &fields[ELEMENT_EFFECTIVE_INSTANT], &period[0], &period[1]};
-    for (size_t i = 0; claim->time.data == NULL && i < sizeof candidates / sizeof *candidates; i++)
-        claim->time = text_of(candidates[i]);
+    for (size_t i = 0; at->common.time.data == NULL && i < sizeof candidates / sizeof *candidates; i++)
+        at->common.time = text_of(candidates[i]);
+    at->start = text_of(&period[1]).data != NULL   ? text_of(&period[1])
+                : text_of(&period[0]).data == NULL ? at->common.time
+                                                   : (struct slice){NULL, 0};
     return true;
 }
 
@@ -417,7 +414,7 @@ static void set_group(struct observation *at)
     struct ticket *ticket = at->fhir->exchange->ticket;
     uint64_t group = 0;
     unsigned admitted = 0;
-    for (uint32_t i = at->first; i < ticket->count; i++)
+    for (uint32_t i = at->first; !at->is_series && i < ticket->count; i++)
         admitted += ticket->heads[i].verdict == VERDICT_ACCEPTED;
     for (uint32_t i = at->first; admitted > 1 && i < ticket->count; i++) {
         if (ticket->heads[i].verdict != VERDICT_ACCEPTED)
@@ -448,7 +445,8 @@ static void conclude_empty(struct observation *at, const struct pull_field *fiel
                         .entry = at->fhir->entry,
                         .item = NOTE_NONE,
                         .head = NOTE_NONE,
-                        .text = "no reading in this Observation: nothing stored"};
+                        .text = at->has_waveform ? "a waveform is no reading: nothing stored"
+                                                 : "no reading in this Observation: nothing stored"};
     note_add(at->fhir->exchange, &note);
 }
 
@@ -459,7 +457,7 @@ static void decode_elements(struct observation *at, const struct pull_field *fie
     struct fhir *fhir = at->fhir;
     at->common = (struct claim){.issued_ms = INSTANT_NONE, .status = status->status};
     open_party(at, fields);
-    if (check_whole(fields, unknown, &at->whole) && read_time(fhir, fields, &at->common, &at->whole) &&
+    if (check_whole(fields, unknown, &at->whole) && read_time(at, fields, &at->whole) &&
         read_version(fhir, fields, &at->common, &at->whole))
         read_alias(fhir, &fields[ELEMENT_IDENTIFIER], search, &at->common, &at->whole);
     if (status->means != MEANS_NOTHING) {
@@ -526,9 +524,13 @@ enum door_step fhir_observation_handle(struct loop_context *loop, struct exchang
         return DOOR_ANSWERED;
     fhir_read(&fhir, &root, &names, &type);
     struct slice found = note_cut(text_of(&type), 40);
+    if (found.size == 0) {
+        fhir_refuse(exchange, 422, "structure", "no resourceType: not a FHIR resource");
+        return DOOR_ANSWERED;
+    }
     if (!slice_is(found, "Observation")) {
         snprintf(text, sizeof text, "Resource of type %.*s is not acceptable with method POST",
-                 (int)found.size, found.size > 0 ? found.data : "");
+                 (int)found.size, found.data);
         fhir_refuse(exchange, 422, "not-supported", text);
         return DOOR_ANSWERED;
     }

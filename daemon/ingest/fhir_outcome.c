@@ -67,12 +67,21 @@ static void close_outcome(struct buffer *out)
 static void express(const struct note *note, bool is_bundle, char out[EXPRESSION_MAX])
 {
     static const char *const fields[] = {
-        [FIELD_NONE] = "",           [FIELD_PATIENT] = ".subject",     [FIELD_DEVICE] = ".device",
-        [FIELD_CODE] = ".code",      [FIELD_VALUE] = ".valueQuantity", [FIELD_UNIT] = ".valueQuantity",
-        [FIELD_TIME] = ".effective", [FIELD_STATUS] = ".status",       [FIELD_ISSUED] = ".issued",
+        [FIELD_NONE] = "",
+        [FIELD_PATIENT] = ".subject",
+        [FIELD_DEVICE] = ".device",
+        [FIELD_CODE] = ".code",
+        [FIELD_VALUE] = ".valueQuantity",
+        [FIELD_UNIT] = ".valueQuantity",
+        [FIELD_TIME] = ".effective",
+        [FIELD_STATUS] = ".status",
+        [FIELD_ISSUED] = ".issued",
+        [FIELD_SAMPLES] = ".valueSampledData",
     };
-    bool of_component = note->item != NOTE_NONE && (note->field == FIELD_CODE || note->field == FIELD_VALUE ||
-                                                    note->field == FIELD_UNIT || note->field == FIELD_NONE);
+    bool of_component =
+        note->item != NOTE_NONE &&
+        (note->field == FIELD_CODE || note->field == FIELD_VALUE || note->field == FIELD_UNIT ||
+         note->field == FIELD_SAMPLES || note->field == FIELD_NONE);
     char component[32] = "", root[48] = "Observation";
     if (of_component)
         snprintf(component, sizeof component, ".component[%u]", note->item);

@@ -182,11 +182,46 @@ static void test_format(void)
     }
 }
 
+/* origin + sample * factor by hand, with every figure kept. */
+static void test_line(void)
+{
+    static const struct {
+        const char *origin, *factor, *sample, *text;
+    } lines[] = {
+        {"0", "1", "123", "123"},
+        {"40", "0.1", "835", "123.5"},
+        {"-2048", "1.612", "2041", "1242.092"},
+        {"0", "0.0488281", "7", "0.3417967"},
+        {"0.000001", "1e-9", "1", "0.000001001"},
+        {"1e3", "1e2", "-12", "-200"},
+        {"0", "0.5", "-1", "-0.5"},
+        {"100", "-1", "100", "0"},
+        {"0", "999999999999999999", "999999999999999999", "999999999999999998000000000000000001"},
+        {"1e18", "1e-18", "1", "1000000000000000000.000000000000000001"},
+        {"1e18", "1e-18", "0.001", NULL},        /* more than 128 bits hold */
+        {"1234567890123456789", "1", "1", NULL}, /* 19 digits */
+        {"0", "1", "1.", NULL},
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        struct decimal_exact origin, factor, sample;
+        char out[DECIMAL_LINE_MAX];
+        size_t size;
+        bool good = decimal_parse_exact(lines[i].origin, strlen(lines[i].origin), &origin) == OK &&
+                    decimal_parse_exact(lines[i].factor, strlen(lines[i].factor), &factor) == OK &&
+                    decimal_parse_exact(lines[i].sample, strlen(lines[i].sample), &sample) == OK &&
+                    decimal_line(&origin, &factor, &sample, out, &size) == OK;
+        CU_ASSERT_EQUAL(good, lines[i].text != NULL);
+        if (good && lines[i].text != NULL)
+            CU_ASSERT_TRUE(size == strlen(lines[i].text) && memcmp(out, lines[i].text, size) == 0);
+    }
+}
+
 SUITE(decimal) = {
     {"parse and convert", test_parse},
     {"a very long text", test_long_text},
     {"every tenth of a pound", test_sweep},
     {"six places", test_places},
     {"format", test_format},
+    {"origin and factor", test_line},
     {NULL, NULL},
 };
