@@ -64,7 +64,7 @@ void fhir_read_code(struct fhir *fhir, const struct pull_field *field, struct cl
 /* fhir_reference.c: whom a resource speaks of, looked up within the source's organisation. */
 void fhir_find_device(struct fhir *fhir, const struct pull_field *reference, struct admit_party *party);
 void fhir_find_patient(struct fhir *fhir, const struct pull_field *reference, struct admit_party *party);
-const struct registry_device *fhir_match_device(struct fhir *fhir, struct slice resource);
+const struct registry_device *fhir_match_device(struct fhir *fhir, const struct fhir_entry *entry);
 /* Takes what a Patient entry is called by into the party (admit_identity.h). */
 void fhir_match_patient(struct fhir *fhir, const struct fhir_entry *entry, struct admit_party *party);
 
@@ -101,6 +101,11 @@ enum door_step fhir_bundle_handle(struct loop_context *loop, struct exchange *ex
 void fhir_bundle_answer(struct loop_context *loop, struct exchange *exchange);
 enum door_step fhir_metadata_handle(struct loop_context *loop, struct exchange *exchange);
 
+/* Takes an Observation or a Bundle, whatever comes: of transports without paths (MQTT), in no table. */
+extern const struct door fhir_resource_door;
+
+/* The rest of handle() once the body is read. */
+enum door_step fhir_observation_take(struct fhir *fhir, const struct pull_field *root);
 /* Reads the body as JSON of one object; false after answering 400. */
 bool fhir_read_body(struct fhir *fhir, struct pull_field *ret_root);
 

@@ -151,7 +151,7 @@ static void decode_other(struct fhir *fhir, const struct fhir_entry *entry)
     if (!is_acceptable(entry)) {
         refuse_request(fhir, entry);
     } else if (entry->kind == RESOURCE_DEVICE) {
-        const struct registry_device *device = fhir_match_device(fhir, entry->resource);
+        const struct registry_device *device = fhir_match_device(fhir, entry);
         note_matched(fhir, device != NULL ? device->ref : NULL,
                      "this device is not enrolled, and never is by a message");
     } else {
@@ -237,14 +237,12 @@ static bool check_transaction(struct fhir *fhir)
 
 enum { BUNDLE_RESOURCE_TYPE, BUNDLE_TYPE, BUNDLE_ENTRY, BUNDLE_COUNT };
 
-static bool read_bundle(struct fhir *fhir, enum fhir_form *ret_form)
+static bool read_bundle(struct fhir *fhir, const struct pull_field *root, enum fhir_form *ret_form)
 {
     static const struct pull_name list[] = {FHIR_NAME("resourceType"), FHIR_NAME("type"), FHIR_NAME("entry")};
     static const struct pull_names names = {list, BUNDLE_COUNT, '\0'};
-    struct pull_field root, fields[BUNDLE_COUNT];
-    if (!fhir_check_accept(fhir->exchange) || !fhir_read_body(fhir, &root))
-        return false;
-    fhir_read(fhir, &root, &names, fields);
+    struct pull_field fields[BUNDLE_COUNT];
+    fhir_read(fhir, root, &names, fields);
     if (!slice_is(text_of(&fields[BUNDLE_RESOURCE_TYPE]), "Bundle")) {
         fhir_refuse(fhir->exchange, 422, "invalid", "No bundle provided.");
         return false;
@@ -264,26 +262,59 @@ static bool read_bundle(struct fhir *fhir, enum fhir_form *ret_form)
     return true;
 }
 
-enum door_step fhir_bundle_handle(struct loop_context *loop, struct exchange *exchange)
+static enum door_step bundle_take(struct fhir *fhir, const struct pull_field *root)
 {
-    struct fhir fhir = {.loop = loop, .exchange = exchange, .doors = doors_of(loop)};
+    struct exchange *exchange = fhir->exchange;
     enum fhir_form form;
-    if (!read_bundle(&fhir, &form))
+    if (!read_bundle(fhir, root, &form))
         return DOOR_ANSWERED;
     note_add(exchange, &(struct note){.kind = NOTE_FORM, .item = (uint32_t)form, .head = NOTE_NONE});
-    decode_entries(&fhir);
-    if (fhir.is_full) {
+    decode_entries(fhir);
+    if (fhir->is_full) {
         refuse_all(exchange, VERDICT_TOO_MANY);
         fhir_refuse(exchange, 422, verdict_issue(VERDICT_TOO_MANY), "a message has at most 10,000 readings");
         return DOOR_ANSWERED;
     }
-    if (form == FORM_TRANSACTION && !check_transaction(&fhir))
+    if (form == FORM_TRANSACTION && !check_transaction(fhir))
         return DOOR_ANSWERED;
-    if (admit_chain(loop, exchange->ticket) > 0)
+    if (admit_chain(fhir->loop, exchange->ticket) > 0)
         return DOOR_SUBMITTED;
-    exchange->door->answer(loop, exchange);
+    fhir_bundle_answer(NULL, exchange);
     return DOOR_ANSWERED;
 }
+
+enum door_step fhir_bundle_handle(struct loop_context *loop, struct exchange *exchange)
+{
+    struct fhir fhir = {.loop = loop, .exchange = exchange, .doors = doors_of(loop)};
+    struct pull_field root;
+    if (!fhir_check_accept(exchange) || !fhir_read_body(&fhir, &root))
+        return DOOR_ANSWERED;
+    return bundle_take(&fhir, &root);
+}
+
+static enum door_step resource_handle(struct loop_context *loop, struct exchange *exchange)
+{
+    static const struct pull_name list[] = {FHIR_NAME("resourceType")};
+    static const struct pull_names names = {list, 1, '\0'};
+    struct fhir fhir = {.loop = loop, .exchange = exchange, .doors = doors_of(loop)};
+    struct pull_field root, type;
+    if (!fhir_read_body(&fhir, &root))
+        return DOOR_ANSWERED;
+    fhir_read(&fhir, &root, &names, &type);
+    return slice_is(text_of(&type), "Bundle") ? bundle_take(&fhir, &root)
+                                              : fhir_observation_take(&fhir, &root);
+}
+
+static void resource_answer(struct loop_context *loop, struct exchange *exchange)
+{
+    size_t count;
+    const struct note *notes = notes_of(exchange, &count);
+    ensure(count > 0);
+    (notes[0].kind == NOTE_FORM ? fhir_bundle_answer : fhir_observation_answer)(loop, exchange);
+}
+
+const struct door fhir_resource_door = {"fhir",     METHOD_POST,     "POST",          false,
+                                        fhir_takes, resource_handle, resource_answer, fhir_error};
 
 /* ---- the answer ---- */
 

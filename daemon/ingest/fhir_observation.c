@@ -513,16 +513,14 @@ bool fhir_read_body(struct fhir *fhir, struct pull_field *ret_root)
     return true;
 }
 
-enum door_step fhir_observation_handle(struct loop_context *loop, struct exchange *exchange)
+enum door_step fhir_observation_take(struct fhir *fhir, const struct pull_field *root)
 {
     static const struct pull_name list[] = {FHIR_NAME("resourceType")};
     static const struct pull_names names = {list, 1, '\0'};
-    struct fhir fhir = {.loop = loop, .exchange = exchange, .doors = doors_of(loop)};
-    struct pull_field root, type;
+    struct exchange *exchange = fhir->exchange;
+    struct pull_field type;
     char text[128];
-    if (!fhir_check_accept(exchange) || !fhir_read_body(&fhir, &root))
-        return DOOR_ANSWERED;
-    fhir_read(&fhir, &root, &names, &type);
+    fhir_read(fhir, root, &names, &type);
     struct slice found = note_cut(text_of(&type), 40);
     if (found.size == 0) {
         fhir_refuse(exchange, 422, "structure", "no resourceType: not a FHIR resource");
@@ -534,13 +532,22 @@ enum door_step fhir_observation_handle(struct loop_context *loop, struct exchang
         fhir_refuse(exchange, 422, "not-supported", text);
         return DOOR_ANSWERED;
     }
-    fhir_decode_observation(&fhir, root.text, exchange->if_none_exist);
-    if (fhir.is_full) {
+    fhir_decode_observation(fhir, root->text, exchange->if_none_exist);
+    if (fhir->is_full) {
         fhir_refuse(exchange, 422, verdict_issue(VERDICT_TOO_MANY), "a message has at most 10,000 readings");
         return DOOR_ANSWERED;
     }
-    if (admit_chain(loop, exchange->ticket) > 0)
+    if (admit_chain(fhir->loop, exchange->ticket) > 0)
         return DOOR_SUBMITTED;
-    exchange->door->answer(loop, exchange);
+    fhir_observation_answer(NULL, exchange);
     return DOOR_ANSWERED;
+}
+
+enum door_step fhir_observation_handle(struct loop_context *loop, struct exchange *exchange)
+{
+    struct fhir fhir = {.loop = loop, .exchange = exchange, .doors = doors_of(loop)};
+    struct pull_field root;
+    if (!fhir_check_accept(exchange) || !fhir_read_body(&fhir, &root))
+        return DOOR_ANSWERED;
+    return fhir_observation_take(&fhir, &root);
 }

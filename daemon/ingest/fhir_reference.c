@@ -1,7 +1,7 @@
 /* fhir_reference: from a Reference to what the registry knows. A Device is looked for in the payload first
- * (contained, then the bundle's entries: by fullUrl, with or without "urn:uuid:", by Type/id, by id alone),
- * and everything it is called by is a candidate: identifiers and serialNumber against `ref`, then against
- * `serial`. */
+ * (contained, then the bundle's entries: by fullUrl, with or without "urn:uuid:" and "urn:oid:", by Type/id,
+ * by id alone), and everything it is called by is a candidate: identifiers and serialNumber against `ref`,
+ * then against `serial`. Two devices, or two patients, by one name are neither. */
 #include <string.h>
 
 #include "daemon/ingest/admit_identity.h"
@@ -69,32 +69,57 @@ static bool find_contained(struct fhir *fhir, struct slice id, struct pull_field
     return false;
 }
 
+/* "urn:uuid:x" and "urn:oid:x" are x, for those who leave the scheme out. */
+static struct slice without_urn(struct slice text)
+{
+    static const char *const schemes[] = {"urn:uuid:", "urn:oid:"};
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
+        if (starts_with(text, schemes[i]))
+            return after(text, strlen(schemes[i]));
+    return text;
+}
+
+/* "Device/x/_history/2" is Device/x: there is one version of a device here. */
+static struct slice without_version(struct slice text)
+{
+    static const char history[] = "/_history/";
+    const char *at = text.size > 0 ? memmem(text.data, text.size, history, sizeof history - 1) : NULL;
+    return at != NULL ? (struct slice){text.data, (size_t)(at - text.data)} : text;
+}
+
 static bool is_called(const struct fhir_entry *entry, struct slice reference)
 {
-    static const char urn[] = "urn:uuid:";
     struct slice url = entry->full_url, id = last_part(reference);
     if (entry->resource.data == NULL)
         return false;
     if (url.size > 0 && slice_equal(url, reference))
         return true;
-    if (starts_with(url, urn))
-        url = after(url, sizeof urn - 1);
-    if (starts_with(reference, urn))
-        return slice_equal(url, after(reference, sizeof urn - 1)) ||
-               slice_equal(entry->id, after(reference, sizeof urn - 1));
-    if (id.size == reference.size)
-        return slice_equal(url, reference) || (id.size > 0 && slice_equal(entry->id, id));
+    if (id.size == reference.size) { /* an urn, or an id alone */
+        id = without_urn(reference);
+        return id.size > 0 && (slice_equal(without_urn(url), id) || slice_equal(entry->id, id));
+    }
     struct slice type = {reference.data, reference.size - id.size - 1};
-    return slice_equal(last_part(type), entry->type) &&
-           (slice_equal(entry->id, id) || slice_equal(last_part(url), id));
+    return id.size > 0 && slice_equal(last_part(type), entry->type) &&
+           (slice_equal(entry->id, id) || slice_equal(last_part(without_urn(url)), id));
 }
 
-static const struct fhir_entry *find_entry(struct fhir *fhir, struct slice reference)
+/* An entry of the kind that is meant: an Observation may have the id of a Device. Of several with one name
+ * the last one is given in *ret_other. */
+static const struct fhir_entry *find_entry(struct fhir *fhir, struct slice reference, enum fhir_resource kind,
+                                           const struct fhir_entry **ret_other)
 {
-    for (uint32_t i = 0; i < fhir->entries_count; i++)
-        if (is_called(&fhir->doors->entries[i], reference))
-            return &fhir->doors->entries[i];
-    return NULL;
+    const struct fhir_entry *found = NULL;
+    *ret_other = NULL;
+    for (uint32_t i = 0; i < fhir->entries_count; i++) {
+        const struct fhir_entry *entry = &fhir->doors->entries[i];
+        if (entry->kind != kind || !is_called(entry, reference))
+            continue;
+        if (found != NULL)
+            *ret_other = entry;
+        else
+            found = entry;
+    }
+    return found;
 }
 
 /* ---- devices ---- */
@@ -137,6 +162,15 @@ static void collect_resource(struct fhir *fhir, struct slice resource, struct ca
         add_candidate(candidates, fields[RESOURCE_SERIAL].text);
 }
 
+/* The search of a conditional create names the device as its identifiers do. */
+static void collect_entry(struct fhir *fhir, const struct fhir_entry *entry, struct candidates *candidates)
+{
+    struct slice system, value;
+    collect_resource(fhir, entry->resource, candidates, 0);
+    if (fhir_read_search(fhir, entry->if_none_exist, &system, &value))
+        add_candidate(candidates, value);
+}
+
 static void collect_literal(struct fhir *fhir, struct slice reference, struct candidates *candidates,
                             unsigned hops)
 {
@@ -144,13 +178,15 @@ static void collect_literal(struct fhir *fhir, struct slice reference, struct ca
     unsigned before = candidates->count;
     if (candidates->literal.data == NULL)
         candidates->literal = reference;
-    const struct fhir_entry *entry = find_entry(fhir, reference);
+    const struct fhir_entry *other, *entry = find_entry(fhir, reference, RESOURCE_DEVICE, &other);
     if (reference.size > 0 && reference.data[0] == '#') {
         if (find_contained(fhir, after(reference, 1), &contained))
             collect_resource(fhir, contained.text, candidates, hops);
     } else if (entry != NULL) {
         fhir->device_is_entry = true;
-        collect_resource(fhir, entry->resource, candidates, hops);
+        collect_entry(fhir, entry, candidates);
+        if (other != NULL) /* if they are two devices, match() sees it */
+            collect_entry(fhir, other, candidates);
     }
     if (candidates->count == before) {
         add_candidate(candidates, reference);
@@ -168,41 +204,76 @@ static void collect_reference(struct fhir *fhir, const struct pull_field *field,
         identifier[IDENTIFIER_VALUE].kind == PULL_STRING)
         add_candidate(candidates, identifier[IDENTIFIER_VALUE].text);
     if (fields[REFERENCE_REFERENCE].kind == PULL_STRING)
-        collect_literal(fhir, fields[REFERENCE_REFERENCE].text, candidates, hops);
+        collect_literal(fhir, without_version(fields[REFERENCE_REFERENCE].text), candidates, hops);
 }
 
-static const struct registry_device *match(struct fhir *fhir, const struct candidates *candidates)
+typedef const struct registry_device *find_device(const struct registry *registry, int64_t organization_id,
+                                                  const char *text, size_t size);
+
+/* By `ref`, else by `serial`. Names of two devices name neither: *ret_is_one is false. */
+static const struct registry_device *match(struct fhir *fhir, const struct candidates *candidates,
+                                           bool *ret_is_one)
 {
-    const struct registry *registry = fhir->loop->registry;
+    static find_device *const ways[] = {registry_device_by_ref, registry_device_by_serial};
     int64_t organization_id = fhir->exchange->source->organization_id;
-    const struct registry_device *device = NULL;
-    for (unsigned i = 0; device == NULL && i < candidates->count; i++)
-        device = registry_device_by_ref(registry, organization_id, candidates->list[i].data,
-                                        candidates->list[i].size);
-    for (unsigned i = 0; device == NULL && i < candidates->count; i++)
-        device = registry_device_by_serial(registry, organization_id, candidates->list[i].data,
-                                           candidates->list[i].size);
-    return device;
+    const struct registry_device *found = NULL;
+    *ret_is_one = true;
+    for (size_t way = 0; found == NULL && way < sizeof ways / sizeof *ways; way++)
+        for (unsigned i = 0; i < candidates->count; i++) {
+            const struct registry_device *device = ways[way](
+                fhir->loop->registry, organization_id, candidates->list[i].data, candidates->list[i].size);
+            *ret_is_one &= device == NULL || found == NULL || device == found;
+            found = device != NULL ? device : found;
+        }
+    return found;
+}
+
+static void refuse_device(struct admit_party *party, const char *text)
+{
+    party->refusal = (struct refusal){.verdict = VERDICT_MALFORMED, .field = FIELD_DEVICE, .text = text};
+}
+
+/* The device that the transport names (an MQTT topic) stands for one that is not enrolled, and bears no other
+ * beside it. */
+static void heed_transport(struct fhir *fhir, struct admit_party *party)
+{
+    struct slice name = fhir->exchange->device;
+    if (name.data == NULL)
+        return;
+    if (party->device != NULL && !slice_is(name, party->device->ref)) {
+        refuse_device(party, "the device is not that of the topic");
+        return;
+    }
+    party->device_named = true;
+    party->device_text = name;
+    party->device = registry_device_by_ref(fhir->loop->registry, fhir->exchange->source->organization_id,
+                                           name.data, name.size);
 }
 
 void fhir_find_device(struct fhir *fhir, const struct pull_field *reference, struct admit_party *party)
 {
     struct candidates candidates = {.count = 0};
+    bool is_one;
     fhir->device_is_entry = false;
     collect_reference(fhir, reference, &candidates, 0);
     party->device_named = candidates.count > 0;
-    if (!party->device_named)
-        return;
-    party->device = match(fhir, &candidates);
-    /* The first candidate is the steadiest name: a reference inside a bundle is new each time. */
-    party->device_text = candidates.list[0];
+    party->device = match(fhir, &candidates, &is_one);
+    if (party->device_named) /* the first is the steadiest name: a reference inside a bundle is new each time
+                              */
+        party->device_text = candidates.list[0];
+    if (!is_one)
+        refuse_device(party, "the identifiers are those of two devices");
+    else
+        heed_transport(fhir, party);
 }
 
-const struct registry_device *fhir_match_device(struct fhir *fhir, struct slice resource)
+const struct registry_device *fhir_match_device(struct fhir *fhir, const struct fhir_entry *entry)
 {
     struct candidates candidates = {.count = 0};
-    collect_resource(fhir, resource, &candidates, 0);
-    return match(fhir, &candidates);
+    bool is_one;
+    collect_entry(fhir, entry, &candidates);
+    const struct registry_device *device = match(fhir, &candidates, &is_one);
+    return is_one ? device : NULL;
 }
 
 /* ---- patients: everything they are called by is taken, so that two names of two patients are noticed ----
@@ -254,12 +325,14 @@ static void take_reference(struct fhir *fhir, struct slice reference, struct adm
 {
     struct pull_field contained;
     struct slice value = last_part(reference);
-    const struct fhir_entry *entry = find_entry(fhir, reference);
+    const struct fhir_entry *other, *entry = find_entry(fhir, reference, RESOURCE_PATIENT, &other);
     if (reference.size > 0 && reference.data[0] == '#') {
         if (find_contained(fhir, after(reference, 1), &contained))
             take_resource(fhir, contained.text, party);
     } else if (entry != NULL) {
         fhir_match_patient(fhir, entry, party);
+        if (other != NULL)
+            fhir_match_patient(fhir, other, party);
     } else if (starts_with(reference, "Patient?")) {
         take_search(fhir, reference, party);
     } else if (value.size != reference.size) {
@@ -278,6 +351,6 @@ void fhir_find_patient(struct fhir *fhir, const struct pull_field *reference, st
         party->patient_named = true;
         if (!starts_with(fields[REFERENCE_REFERENCE].text, "Patient?")) /* an identifier is not answered */
             party->patient_text = fields[REFERENCE_REFERENCE].text;
-        take_reference(fhir, fields[REFERENCE_REFERENCE].text, party);
+        take_reference(fhir, without_version(fields[REFERENCE_REFERENCE].text), party);
     }
 }

@@ -246,12 +246,9 @@ static void open_exchange(const char *source, const char *path, const char *if_n
         exchange->ticket = ticket_get(world.tickets);
 }
 
-static struct exchange *send_typed(const char *source, const char *path, const char *if_none_exist,
-                                   const char *content_type, const char *body, size_t size)
+static struct exchange *dispatch(const char *body, size_t size)
 {
     struct exchange *exchange = &world.exchange;
-    fixture_loop();
-    open_exchange(source, path, if_none_exist, content_type);
     free(world.body);
     world.body = malloc(size + 1);
     ensure(world.body != NULL);
@@ -269,6 +266,14 @@ static struct exchange *send_typed(const char *source, const char *path, const c
     return exchange;
 }
 
+static struct exchange *send_typed(const char *source, const char *path, const char *if_none_exist,
+                                   const char *content_type, const char *body, size_t size)
+{
+    fixture_loop();
+    open_exchange(source, path, if_none_exist, content_type);
+    return dispatch(body, size);
+}
+
 struct exchange *fixture_send_as(const char *source, const char *path, const char *if_none_exist,
                                  const char *body, size_t size)
 {
@@ -278,6 +283,16 @@ struct exchange *fixture_send_as(const char *source, const char *path, const cha
 struct exchange *fixture_send_cbor(const char *source, const void *body, size_t size)
 {
     return send_typed(source, "/v1/readings", NULL, "application/cbor", body, size);
+}
+
+struct exchange *fixture_publish(const char *source, const struct door *door, const char *device,
+                                 const char *body)
+{
+    fixture_loop();
+    open_exchange(source, "/fhir", NULL, NULL);
+    world.exchange.door = door;
+    world.exchange.device = slice_of(device);
+    return dispatch(body, strlen(body));
 }
 
 struct exchange *fixture_send(const char *source, const char *path, const char *body)

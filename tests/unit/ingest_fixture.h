@@ -24,6 +24,9 @@ struct loop_context *fixture_loop(void);
  * gives is valid until the next call; its ticket still holds the readings. */
 struct exchange *fixture_send_as(const char *source, const char *path, const char *if_none_exist,
                                  const char *body, size_t size);
+/* Through a door without a path, by a transport that names a device, or none. */
+struct exchange *fixture_publish(const char *source, const struct door *door, const char *device,
+                                 const char *body);
 struct exchange *fixture_send(const char *source, const char *path, const char *body);
 struct exchange *fixture_send_cbor(const char *source, const void *body, size_t size); /* to /v1/readings */
 void fixture_forget(void);         /* the shard forgets what it held */

@@ -397,6 +397,36 @@ static void test_devices(void)
                     201);
 }
 
+/* What the topic names: the device of a message that names none, or one that nobody enrolled. */
+static void test_transport(void)
+{
+    static const struct {
+        const char *topic, *device, *key;
+    } rows[] = {
+        {"SN-1", "", "SN-1"},
+        {"SN-1", "\"device\":{\"reference\":\"Device/zz\"},", "SN-1"},
+        {"SN-1", "\"device\":{\"reference\":\"Device/SN-1\"},", "SN-1"},
+        {"SN-1", "\"device\":{\"identifier\":{\"value\":\"S1\"}},", "SN-1"},
+        {"SN-2", "\"device\":{\"reference\":\"Device/SN-1\"},", NULL},
+        {"zz", "\"device\":{\"reference\":\"Device/SN-1\"},", NULL},
+        {"zz", "", NULL},
+        {NULL, "\"device\":{\"reference\":\"Device/SN-1\"},", "SN-1"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char body[1024];
+        fixture_forget();
+        snprintf(body, sizeof body, HEAD FINAL CODE TIME "%s" VALUE "}", rows[i].device);
+        struct exchange *exchange = fixture_publish("gw", &fhir_resource_door, rows[i].topic, body);
+        CU_ASSERT_EQUAL(exchange->status, rows[i].key != NULL ? 201 : 422);
+        CU_ASSERT_TRUE(rows[i].key == NULL || fixture_tail_is(0, TAIL_KEY_DEVICE, rows[i].key));
+    }
+    fixture_publish("gw", &fhir_resource_door, "SN-2",
+                    HEAD FINAL CODE TIME "\"device\":{\"reference\":\"Device/SN-1\"}," VALUE "}");
+    CU_ASSERT_TRUE(fixture_reading(0)->verdict == VERDICT_MALFORMED && fixture_says("not that of the topic"));
+    CU_ASSERT_EQUAL(fixture_publish("gw", &fhir_resource_door, "SN-1", "{}")->status, 422);
+    CU_ASSERT_EQUAL(fixture_publish("gw", &fhir_resource_door, "SN-1", "{")->status, 400);
+}
+
 /* ---- bundles ---- */
 
 #define POST(resource, type, more)                                                                           \
@@ -503,6 +533,13 @@ static void test_bundle_references(void)
         {"", "Device/d1"},
         {"\"fullUrl\":\"aa\",", "aa"},
         {"\"fullUrl\":\"http://x/fhir/Device/9\",", "Device/9"},
+        {"\"fullUrl\":\"http://x/fhir/Device/9\",", "http://x/fhir/Device/9"},
+        {"\"fullUrl\":\"http://x/fhir/Device/9\",", "http://x/fhir/Device/9/_history/3"},
+        {"\"fullUrl\":\"urn:oid:1.2.3\",", "urn:oid:1.2.3"},
+        {"\"fullUrl\":\"1.2.3\",", "urn:oid:1.2.3"},
+        {"\"fullUrl\":\"urn:oid:1.2.3\",", "1.2.3"},
+        {"", "http://elsewhere/base/Device/d1"},
+        {"", "urn:uuid:d1"},
     };
     char body[2048];
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -538,6 +575,41 @@ static void test_bundle_references(void)
                                    "\"url\":\"Patient\",\"ifNoneExist\":\"identifier=urn:oid:1.2.3|abc\"}}")),
         200);
     CU_ASSERT_EQUAL(fixture_reading(0)->patient_id, 2);
+}
+
+/* Two of one name are neither, and an id is that of a resource of the kind that is meant. */
+static void test_ambiguous(void)
+{
+    static const char two_devices[] =
+        TRANSACTION(POST(OBSERVATION(P1, "70", BY("urn:uuid:a")), "Observation", "") "," POST(
+            DEVICE("SN-1"), "Device", "\"fullUrl\":\"urn:uuid:a\",") "," POST(DEVICE("SN-4"), "Device",
+                                                                              "\"fullUrl\":\"urn:uuid:a\",")),
+                      one_device[] = TRANSACTION(
+                          POST(OBSERVATION(P1, "70", BY("urn:uuid:a")), "Observation",
+                               "\"fullUrl\":\"urn:uuid:a\",") "," POST(DEVICE("SN-1"), "Device",
+                                                                       "\"fullUrl\":\"urn:uuid:a\","));
+    fixture_forget();
+    CU_ASSERT_EQUAL(bundle("sys", two_devices), 422);
+    CU_ASSERT_TRUE(fixture_says("those of two devices"));
+    CU_ASSERT_EQUAL(bundle("sys", one_device), 200);
+    CU_ASSERT_TRUE(fixture_tail_is(0, TAIL_KEY_DEVICE, "SN-1"));
+    CU_ASSERT_EQUAL(post("sys", HEAD FINAL CODE SUBJECT TIME
+                         "\"device\":{\"reference\":\"#d\"},\"contained\":[{\"resourceType\":\"Device\","
+                         "\"id\":\"d\",\"identifier\":[{\"value\":\"SN-1\"},{\"value\":\"SN-4\"}]}]," VALUE
+                         "}"),
+                    422);
+    CU_ASSERT_TRUE(fixture_says("those of two devices"));
+    CU_ASSERT_EQUAL(
+        bundle("sys",
+               TRANSACTION(POST(OBSERVATION("\"reference\":\"urn:uuid:p\"", "70", ""), "Observation",
+                                "") ",{\"fullUrl\":\"urn:uuid:p\",\"resource\":{\"resourceType\":"
+                                    "\"Patient\"},\"request\":{\"method\":\"POST\",\"url\":\"Patient\","
+                                    "\"ifNoneExist\":\"identifier=urn:oid:1.2.3|abc\"}},{\"fullUrl\":"
+                                    "\"urn:uuid:p\",\"resource\":{\"resourceType\":\"Patient\"},\"request\":"
+                                    "{\"method\":\"POST\",\"url\":\"Patient\",\"ifNoneExist\":"
+                                    "\"identifier=Patient|p1\"}}")),
+        422);
+    CU_ASSERT_TRUE(fixture_says("patient-mismatch"));
 }
 
 static void test_entries_bound(void)
@@ -590,6 +662,8 @@ SUITE(fhir) = {
     {"not acceptable", test_not_acceptable},
     {"batch", test_batch},
     {"references in a bundle", test_bundle_references},
+    {"ambiguous references", test_ambiguous},
+    {"what the transport names", test_transport},
     {"bound of entries", test_entries_bound},
     {"doors", test_doors},
     {NULL, NULL},
