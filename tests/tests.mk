@@ -71,6 +71,16 @@ fuzz-programs: $(FUZZ_PROGRAMS)
 fuzz: ## each fuzz target for FUZZ_SECONDS (15)
 	@sh tests/fuzz/run.sh
 
+# The table is that of a commit: what is not committed is not run.
+.PHONY: campaign-fuzz
+campaign-fuzz: ## 10^8 executions of the decoders under fuzz: FUZZ_EXECUTIONS (16000000) each; the table goes to tests/campaigns/fuzz.md
+	@sh tests/deps.sh test
+	@git diff --quiet HEAD -- '*.c' '*.h' '*.def' || { echo "campaign-fuzz: sources differ from the commit, commit first" >&2; exit 1; }
+	@commit=$$(git rev-parse --short HEAD); tests/fuzz/campaign.sh >build/campaign-fuzz.txt; status=$$?; \
+	   { sed '/^## Last run/q' tests/campaigns/fuzz.md; echo; \
+	     echo "Commit $$commit, $$(date -u +%Y-%m-%d), $$(nproc) cores."; echo; \
+	     cat build/campaign-fuzz.txt; } >build/campaign-fuzz.md && mv build/campaign-fuzz.md tests/campaigns/fuzz.md; exit $$status
+
 .PHONY: campaign-registry
 campaign-registry: ## a change among PATIENTS (100000) patients, CHANGES (60) times each way; prints a table
 	@sh tests/deps.sh test

@@ -1,4 +1,4 @@
-"""Clients that know nothing of Vigie, as they are, over HTTPS: curl with FHIR and JSON, by token and by
+"""Clients that know nothing of Vigie, as they are, over HTTPS: curl with FHIR, JSON and CBOR, by token and by
 certificate; openssl s_client with requests written by hand, and what TLS it is served and refused."""
 import functools
 import json
@@ -120,6 +120,38 @@ def test_curl_shows_a_certificate():
     status, answer, head = post("/v1/readings", "application/json", body, token=None)
     base.equal(status, 401, answer)
     base.check("www-authenticate: bearer" in head.lower(), head)
+
+
+def test_curl_sends_cbor():
+    try:
+        import cbor2
+    except ImportError:
+        raise base.Unavailable("python3-cbor2 is not installed")
+    import datetime
+    import decimal
+    at = moment()
+    whole = sites.message("P-2", at, ("29463-7", decimal.Decimal("71.45"), "kg"), ("8867-4", 72, "/min"),
+                          ("8310-5", 36.5, "Cel"))
+    status, body, _ = post("/v1/readings", "application/cbor", cbor2.dumps(whole))
+    base.equal((status, json.loads(body)["accepted"]), (200, 3), body)
+    is_stored("P-2", "body-weight", 71450000, at)
+    is_stored("P-2", "body-temperature", 36500000, at)
+    # keys by number, the time as tag 1 and as epoch milliseconds, lists of unknown length
+    first, second = moment(), moment()
+    short = [{1: "D-P-1", 3: datetime.datetime.fromtimestamp(check.to_ms(first) / 1000, datetime.timezone.utc),
+              4: [{5: "mdc:147842", 6: decimal.Decimal("62"), 7: "/min"}]},
+             {1: "D-P-1", 3: check.to_ms(second), 4: [{5: "heart-rate", 6: 63, 7: "/min"}]}]
+    status, body, _ = post("/v1/readings", "application/cbor",
+                           cbor2.dumps(short, datetime_as_timestamp=True), token=MACHINE)
+    base.equal((status, json.loads(body)["accepted"]), (200, 2), body)
+    is_stored("P-1", "heart-rate", 62000000, first)
+    is_stored("P-1", "heart-rate", 63000000, second)
+    status, body, _ = post("/v1/readings", "application/cbor", cbor2.dumps(whole)[:-1])
+    base.equal((status, json.loads(body)["code"]), (400, "bad-request"), body)
+    status, body, _ = post("/v1/readings", "application/cbor", cbor2.dumps({"patient": "P-2", "time": at, "readings": [
+        {"code": "29463-7", "value": "71.4", "unit": "kg"}]}))
+    base.equal(status, 422, body)
+    base.equal(json.loads(body)["rejected"][0]["code"], "value-invalid", body)
 
 
 def test_curl_is_told_what_is_wrong():
