@@ -6,105 +6,49 @@
 #include "daemon/base/hash.h"
 #include "daemon/ctl/ctl_daemon.h"
 #include "daemon/ctl/follow.h"
-#include "storage/postgres.h"
+#include "daemon/ctl/listing.h"
 
-enum { POSTGRES_TIMEOUT_MS = 60000 };
-
-/* Columns in the order of the query below; those of width 0 are for --json alone. */
-static const struct {
-    const char *key;
-    int width;
-    bool number, boolean;
-} columns[] = {
-    {"episode_id", 36, false, false},     {"patient", 16, false, false},
-    {"rule_id", 28, false, false},        {"side", 4, false, false},
-    {"priority", 8, false, false},        {"state", 9, false, false},
-    {"raised_at", 24, false, false},      {"cleared_at", 24, false, false},
-    {"acknowledged_at", 0, false, false}, {"acknowledged_by", 0, false, false},
-    {"class", 0, false, false},           {"rule_version", 0, true, false},
-    {"retrospective", 0, false, true},    {"readings_in_breach", 0, true, false},
-    {"last_sequence", 0, true, false},    {"handled_at", 0, false, false},
-    {"handled_by", 0, false, false},      {"handled_outcome", 0, false, false},
-    {"shelved_until", 0, false, false},
+/* In the order of the query below. */
+static const struct listing_column columns[] = {
+    {"episode_id", 36, LISTING_TEXT},
+    {"patient", 16, LISTING_TEXT},
+    {"rule_id", 28, LISTING_TEXT},
+    {"side", 4, LISTING_TEXT},
+    {"priority", 8, LISTING_TEXT},
+    {"state", 9, LISTING_TEXT},
+    {"raised_at", 24, LISTING_TEXT},
+    {"cleared_at", 24, LISTING_TEXT},
+    {"acknowledged_at", 0, LISTING_TEXT},
+    {"acknowledged_by", 0, LISTING_TEXT},
+    {"class", 0, LISTING_TEXT},
+    {"rule_version", 0, LISTING_NUMBER},
+    {"retrospective", 0, LISTING_BOOLEAN},
+    {"readings_in_breach", 0, LISTING_NUMBER},
+    {"last_sequence", 0, LISTING_NUMBER},
+    {"handled_at", 0, LISTING_TEXT},
+    {"handled_by", 0, LISTING_TEXT},
+    {"handled_outcome", 0, LISTING_TEXT},
+    {"shelved_until", 0, LISTING_TEXT},
 };
-enum { COLUMNS = sizeof(columns) / sizeof(columns[0]) };
 
-/* f: how a time is shown. */
 static const char query[] =
     "SELECT episode_id, patient, rule_id, side, priority, state, to_char(raised_at AT TIME ZONE 'UTC', f), "
     "to_char(cleared_at AT TIME ZONE 'UTC', f), to_char(acknowledged_at AT TIME ZONE 'UTC', f), "
     "acknowledged_by, class, rule_version, retrospective, readings_in_breach, last_sequence, "
     "to_char(handled_at AT TIME ZONE 'UTC', f), handled_by, handled_outcome, "
     "to_char(shelved_until AT TIME ZONE 'UTC', f) "
-    "FROM vigie.alert_history, (VALUES ('YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')) AS shown (f) "
-    "WHERE ($1 = '' OR patient = $1) AND ($2 = '' OR state = $2) ORDER BY raised_at NULLS FIRST, episode_id";
-
-static void print_table(const PGresult *result)
-{
-    for (unsigned c = 0; c < COLUMNS && columns[c].width > 0; c++)
-        printf("%-*s ", columns[c].width, columns[c].key);
-    printf("\n");
-    for (int row = 0; row < PQntuples(result); row++) {
-        for (unsigned c = 0; c < COLUMNS && columns[c].width > 0; c++)
-            printf("%-*s ", columns[c].width, PQgetvalue(result, row, (int)c));
-        printf("\n");
-    }
-}
-
-static void render_field(struct buffer *json, const PGresult *result, int row, unsigned column)
-{
-    const char *text = PQgetvalue(result, row, (int)column);
-    render_key(json, columns[column].key);
-    if (PQgetisnull(result, row, (int)column))
-        render_null(json);
-    else if (columns[column].boolean)
-        render_boolean(json, text[0] == 't');
-    else if (columns[column].number)
-        render_raw(json, text, strlen(text));
-    else
-        render_text(json, text);
-}
-
-static void print_json(const PGresult *result)
-{
-    struct buffer json = {.data = NULL};
-    render_open(&json, '[');
-    for (int row = 0; row < PQntuples(result); row++) {
-        render_open(&json, '{');
-        for (unsigned c = 0; c < COLUMNS; c++)
-            render_field(&json, result, row, c);
-        render_close(&json, '}');
-    }
-    render_close(&json, ']');
-    printf("%.*s\n", (int)json.size, json.data);
-    buffer_deinit(&json);
-}
+    "FROM vigie.alert_history, " LISTING_TIMES
+    " WHERE ($1 = '' OR patient = $1) AND ($2 = '' OR state = $2) ORDER BY raised_at NULLS FIRST, episode_id";
 
 static int list_alerts(const struct ctl *ctl, const char *patient, bool open, bool json)
 {
-    const struct postgres_options options = {.conninfo = ctl->config->postgres_conninfo,
-                                             .application = "vigiectl",
-                                             .timeout_ms = POSTGRES_TIMEOUT_MS,
-                                             .quit_fd = -1};
     const char *const values[] = {patient == NULL ? "" : patient, open ? "open" : ""};
-    const struct postgres_parameters parameters = {.count = 2, .values = values};
-    struct postgres *postgres;
-    PGresult *result = NULL;
-    enum err error = postgres_open(&options, &postgres);
-    if (error == OK)
-        error = postgres_query(postgres, query, &parameters, &result);
-    int status = EX_OK;
-    if (error != OK)
-        status =
-            ctl_fail(error, "PostgreSQL", postgres_message(postgres), "the database of [postgres] conninfo",
-                     "vigiectl db status shows whether the schema is there");
-    else if (json)
-        print_json(result);
-    else
-        print_table(result);
-    PQclear(result);
-    postgres_close(postgres);
-    return status;
+    const struct listing listing = {.columns = columns,
+                                    .count = sizeof(columns) / sizeof(columns[0]),
+                                    .query = query,
+                                    .parameters = {.count = 2, .values = values},
+                                    .json = json};
+    return listing_run(ctl, &listing);
 }
 
 int ctl_alerts(struct ctl *ctl, int argc, char **argv)

@@ -61,6 +61,8 @@ int ctl_journal_dump(struct ctl *ctl, int argc, char **argv);
 int ctl_kafka_check(struct ctl *ctl, int argc, char **argv);
 int ctl_kafka_create(struct ctl *ctl, int argc, char **argv);
 int ctl_doctor(struct ctl *ctl, int argc, char **argv);
+int ctl_rejected_list(struct ctl *ctl, int argc, char **argv);
+int ctl_rejected_show(struct ctl *ctl, int argc, char **argv);
 int ctl_explain(struct ctl *ctl, int argc, char **argv);
 int ctl_backtest(struct ctl *ctl, int argc, char **argv);
 

@@ -129,6 +129,23 @@ static const struct ctl_command commands[] = {
      "  vigiectl backtest --rules stricter.json --from 2026-01-01 --to 2026-07-01 --line heart-failure\n\n"
      "Exit 0 when it ran, 65 when a rule is refused, 66 without patients.\n",
      true, ctl_backtest},
+    {"rejected list", "[--source REF] [--json]", "what senders who cannot be told have sent in vain",
+     "MQTT 3.1.1 and QoS 0 know no refusal, and a message of several readings may be refused in part: such "
+     "bytes "
+     "are kept for 30\n"
+     "days, encrypted, in vigie.rejected with the reason. Rows of code not-storable are the loader's own: "
+     "PostgreSQL refused\n"
+     "them with the SQLSTATE in text. Reads PostgreSQL alone.\n",
+     true, ctl_rejected_list},
+    {"rejected show", "ID [--json]", "decrypt one to standard output, to the byte",
+     "Needs the journal's key ([journal] key or old_keys), so run it as root or as the daemon's user. "
+     "--json: code, text, "
+     "source and\n"
+     "the bytes as base64, as text too if they are UTF-8. It shows what a patient's device sent: mind where "
+     "the output "
+     "goes.\n"
+     "Exit 66 when there is no such row.\n",
+     true, ctl_rejected_show},
     {"clock status", "[--json]", "engine time beside the wall clock",
      "Decisions rest on engine time, which follows the wall clock but no jump of more than 60 s. States: "
      "following, jump,\n"
