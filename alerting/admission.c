@@ -166,6 +166,34 @@ static bool let_go(struct engine *engine, struct patient *patient, struct series
     return known.duplicate;
 }
 
+/* A resend of what is aside, released and discarded alike. */
+static bool is_known_aside(struct patient *patient, struct series *series, struct reading *reading,
+                           const struct held *held)
+{
+    struct series_arrival known = {.duplicate = false};
+    if (series->aside != NULL)
+        series_look_up(series->aside, &patient->names, held, &known);
+    if (known.duplicate) {
+        reading->verdict = VERDICT_DUPLICATE;
+        reading->revision = known.revision;
+    }
+    return known.duplicate;
+}
+
+/* `late_ms`: behind its measurement, by which it is judged or not. */
+static void enter(struct engine *engine, struct patient *patient, struct reading *reading, struct held *held,
+                  struct series *series, int64_t late_ms)
+{
+    if (late_ms > 2 * engine_lookback_ms(engine, series->parameter) ||
+        reading->measured_at_ms < series->cut_ms) {
+        pass_by(engine, patient, reading, held);
+        return;
+    }
+    if (late_ms > engine_lookback_ms(engine, series->parameter))
+        reading->flags |= FLAG_LATE_UNJUDGED;
+    hold(engine, patient, reading, held, series);
+}
+
 void admission_take(struct engine *engine, struct patient *patient, struct reading *reading,
                     const uint8_t *tail)
 {
@@ -180,23 +208,46 @@ void admission_take(struct engine *engine, struct patient *patient, struct readi
         return;
     if (reading->status == STATUS_VOID && reading->quarantine != QUARANTINE_NONE)
         reading->quarantine = QUARANTINE_NONE;
-    if (-late_ms > engine->settings.future_tolerance_ms)
+    if (-late_ms > engine->settings.future_tolerance_ms && reading->quarantine != QUARANTINE_UNIT)
         reading->quarantine = QUARANTINE_FUTURE;
 
-    struct series_arrival known = {.duplicate = false};
-    if (series->aside != NULL)
-        series_look_up(series->aside, &patient->names, &held, &known);
-    if (known.duplicate) {
-        reading->verdict = VERDICT_DUPLICATE;
-        reading->revision = known.revision;
-    } else if (reading->quarantine != QUARANTINE_NONE) {
+    if (is_known_aside(patient, series, reading, &held))
+        return;
+    if (reading->quarantine != QUARANTINE_NONE)
         quarantine(engine, patient, reading, &held, series);
-    } else if (late_ms > 2 * engine_lookback_ms(engine, series->parameter) ||
-               reading->measured_at_ms < series->cut_ms) {
-        pass_by(engine, patient, reading, &held);
-    } else {
-        if (late_ms > engine_lookback_ms(engine, series->parameter))
-            reading->flags |= FLAG_LATE_UNJUDGED;
-        hold(engine, patient, reading, &held, series);
-    }
+    else
+        enter(engine, patient, reading, &held, series, late_ms);
+}
+
+/* ---- a person's word on what was kept aside ---- */
+
+unsigned admission_release(struct engine *engine, struct patient *patient, struct reading *reading,
+                           const uint8_t *tail)
+{
+    struct held held = to_held(patient, reading, tail);
+    struct series *series = patient_add_series(patient, (enum parameter)reading->parameter);
+    struct series_arrival known = {.duplicate = false};
+    unsigned settled = series_settled(series->aside, &patient->names, &held);
+    series_look_up(series, &patient->names, &held, &known);
+    if (settled != 0 || known.duplicate)
+        return settled != 0 ? settled : HELD_RELEASED;
+    series_set_settled(series->aside, &patient->names, &held, HELD_RELEASED);
+    if (patient_lets_go(engine, series))
+        patient_let_go(engine, patient, series);
+    reading->quarantine = QUARANTINE_NONE;
+    reading->flags |= FLAG_RELEASED;
+    enter(engine, patient, reading, &held, series, engine->unit.now_ms - reading->measured_at_ms);
+    return 0;
+}
+
+unsigned admission_discard(struct patient *patient, const struct reading *reading, const uint8_t *tail)
+{
+    struct series *series = patient_series(patient, (enum parameter)reading->parameter);
+    if (series == NULL || series->aside == NULL)
+        return 0;
+    struct held held = to_held(patient, reading, tail);
+    unsigned settled = series_settled(series->aside, &patient->names, &held);
+    if (settled == 0)
+        series_set_settled(series->aside, &patient->names, &held, HELD_DISCARDED);
+    return settled;
 }

@@ -94,7 +94,7 @@ static void archive_held(struct archive *a, struct held *held, const struct held
     if (held->comparator > COMPARATOR_GREATER)
         archive_fault(a);
     archive_u32(a, &flags);
-    if (!a->writing && (flags & HELD_NEW || flags >= HELD_AIMED << 1))
+    if (!a->writing && (flags & HELD_NEW || flags >= HELD_DISCARDED << 1))
         archive_fault(a);
     held->flags = (uint16_t)flags;
     archive_difference(a, &held->key.ms, before->key.ms);

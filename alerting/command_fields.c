@@ -129,6 +129,16 @@ int64_t field_integer(struct fields *fields, const char *key, int64_t missing)
     return number;
 }
 
+int64_t field_signed(struct fields *fields, const char *key)
+{
+    const char *text = exact_json_number(get(fields, key));
+    char *end = NULL;
+    long long number = text == NULL ? 0 : strtoll(text, &end, 10);
+    if (text == NULL || *end != '\0')
+        fields_refuse(fields, key, text == NULL ? "no number" : text, "a whole number", NULL);
+    return number;
+}
+
 int64_t field_instant(struct fields *fields, const char *key, int64_t missing)
 {
     const json_t *value = get(fields, key);

@@ -30,6 +30,7 @@ size_t rendered_size(const char *text);
 const char *field_text(struct fields *fields, const char *key, const char *missing);
 const char *field_ref(struct fields *fields, const char *key, const char *missing);
 int64_t field_integer(struct fields *fields, const char *key, int64_t missing); /* missing 0: mandatory */
+int64_t field_signed(struct fields *fields, const char *key);                   /* mandatory */
 int64_t field_instant(struct fields *fields, const char *key, int64_t missing);
 enum parameter field_parameter(struct fields *fields, const char *key);
 /* "value" in "unit", in millionths of the parameter's canonical unit. */

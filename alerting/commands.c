@@ -7,6 +7,7 @@
 
 #include "alerting/command_episode.h"
 #include "alerting/command_fields.h"
+#include "alerting/command_quarantine.h"
 #include "alerting/command_rule.h"
 #include "alerting/day_track.h"
 #include "alerting/episodes.h"
@@ -404,6 +405,8 @@ static void (*const carriers[COMMAND_COUNT])(struct engine *, struct fields *) =
     [COMMAND_CLOCK_ACCEPT] = carry_clock_accept,
     [COMMAND_CONDITION] = carry_condition,
     [COMMAND_RECEIVED] = carry_received,
+    [COMMAND_RELEASE] = command_release,
+    [COMMAND_DISCARD] = command_discard,
 };
 
 void commands_carry_out(struct engine *engine, struct command *command)

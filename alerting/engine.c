@@ -158,6 +158,19 @@ struct patient *engine_patient(struct engine *engine, int64_t patient_id)
     return index_map_get(&engine->patients_by_id, (uint64_t)patient_id);
 }
 
+void patient_take_in(struct engine *engine, struct patient *patient)
+{
+    for (size_t i = 0; i < engine->touched_count; i++)
+        patient_judge(engine, patient, engine->touched[i]);
+    device_judge(engine, patient);
+    for (uint64_t left = engine->arrivals_count > 0 ? patient->listening : 0; left != 0; left &= left - 1)
+        silence_receive(engine, patient->tracks[__builtin_ctzll(left)]);
+    if (patient->devices != NULL)
+        patient_schedule(engine, patient);
+    else
+        patient_schedule_touched(engine, patient);
+}
+
 void engine_decide(struct engine *engine, struct patient *patient, struct reading *heads,
                    const uint8_t *tails, uint32_t first, int64_t now_ms)
 {
@@ -169,18 +182,22 @@ void engine_decide(struct engine *engine, struct patient *patient, struct readin
             device_take(engine, patient, &heads[i], tails + heads[i].tail_offset);
         else
             admission_take(engine, patient, &heads[i], tails + heads[i].tail_offset);
-    for (size_t i = 0; i < engine->touched_count; i++)
-        patient_judge(engine, patient, engine->touched[i]);
-    device_judge(engine, patient);
-    for (uint64_t left = engine->arrivals_count > 0 ? patient->listening : 0; left != 0; left &= left - 1)
-        silence_receive(engine, patient->tracks[__builtin_ctzll(left)]);
-    if (patient->devices != NULL)
-        patient_schedule(engine, patient);
-    else
-        patient_schedule_touched(engine, patient);
+    patient_take_in(engine, patient);
     unit_publish(engine);
     if (engine->unit.kept && names_are_many(&patient->names))
         patient_sweep_names(patient);
+}
+
+const struct reading *engine_released(const struct engine *engine, const uint8_t **ret_tail)
+{
+    *ret_tail = engine->released_tail;
+    return &engine->released;
+}
+
+uint64_t engine_alias_hash(const struct engine *engine, const struct reading *reading, struct slice alias)
+{
+    return reading_alias_hash(&engine->settings.reading_key, reading->source_id,
+                              (enum parameter)reading->parameter, alias);
 }
 
 void engine_foresee(struct engine *engine, const struct reading *heads, uint32_t first)

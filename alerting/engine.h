@@ -83,6 +83,12 @@ struct patient *engine_patient(struct engine *engine, int64_t patient_id);
 void engine_decide(struct engine *engine, struct patient *patient, struct reading *heads,
                    const uint8_t *tails, uint32_t first, int64_t now_ms);
 
+/* After a command `release` was carried out (outcome OK): the reading as it entered, for the journal;
+ * borrowed until the next command. */
+const struct reading *engine_released(const struct engine *engine, const uint8_t **ret_tail);
+/* What reading.alias_hash must be here for a sender's identifier. */
+uint64_t engine_alias_hash(const struct engine *engine, const struct reading *reading, struct slice alias);
+
 /* Before: a unit that engine_decide() will be called with after ENGINE_FORESIGHT others, so that its
  * patient's memory is at hand then. Changes nothing; it need not be called, nor the unit come. */
 enum { ENGINE_FORESIGHT = 6 };

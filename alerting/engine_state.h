@@ -73,6 +73,8 @@ struct engine {
     size_t arrivals_count, arrivals_capacity;
     struct series **touched; /* scratch of a request */
     size_t touched_count, touched_capacity;
+    struct reading released; /* scratch of a command that names a reading */
+    uint8_t released_tail[TAIL_BYTES_MAX];
     struct day_points day_points; /* scratch: of the day at hand */
     uint8_t *day_marks;           /* scratch: which days this unit changed */
     size_t day_marks_capacity;

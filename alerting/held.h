@@ -32,6 +32,9 @@ enum held_flag {
     HELD_MUTE =
         1 << 5, /* says nothing to amendments: unjudged, or the preliminary of a held final's identity */
     HELD_AIMED = 1 << 6, /* an amendment by identifier whose reading was let go: it means nothing else */
+    /* Of a quarantined reading, held beside its series: what a person said of it. */
+    HELD_RELEASED = 1 << 7,
+    HELD_DISCARDED = 1 << 8,
 };
 
 struct held { /* a held reading as one looks at it: a copy */

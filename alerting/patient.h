@@ -40,6 +40,8 @@ void patient_refer(struct engine *engine, struct patient *patient, const struct 
 /* Forgets names that nothing names any more; between units only. */
 void patient_sweep_names(struct patient *patient);
 
+/* What a unit of readings has brought is judged and listened to, once all of it is held. */
+void patient_take_in(struct engine *engine, struct patient *patient);
 /* Judges the series that this unit touched. */
 void patient_judge(struct engine *engine, struct patient *patient, struct series *series);
 

@@ -270,6 +270,41 @@ void series_remove_oldest(struct series *series)
     held_remove(&series->held, oldest);
 }
 
+/* The version of a reading that is held, which a resend of it would be told by; the count without. */
+static size_t find_version(const struct series *series, const struct names *names, const struct held *reading,
+                           struct held *ret)
+{
+    size_t low, high;
+    (void)locate(series, names, reading, &low, &high);
+    for (size_t i = low; i < high; i++) {
+        series_item(series, i, ret);
+        if (ret->value == reading->value && ret->comparator == reading->comparator &&
+            is_duplicate(ret, reading))
+            return i;
+    }
+    return series_count(series);
+}
+
+unsigned series_settled(const struct series *aside, const struct names *names, const struct held *reading)
+{
+    struct held held;
+    if (aside == NULL || find_version(aside, names, reading, &held) == series_count(aside))
+        return 0;
+    return held.flags & (HELD_RELEASED | HELD_DISCARDED);
+}
+
+void series_set_settled(struct series *aside, const struct names *names, const struct held *reading,
+                        enum held_flag flag)
+{
+    struct held held;
+    size_t index = aside == NULL ? 0 : find_version(aside, names, reading, &held);
+    if (aside == NULL || index == series_count(aside))
+        return;
+    held.flags |= (uint16_t)flag;
+    held_remove(&aside->held, index);
+    held_put(&aside->held, index, &held);
+}
+
 /* A final and a preliminary of one identity are one reading, with the final's identifier: what the
  * preliminary was called is forgotten with it, as it is when it comes behind. It is held on to count
  * versions. */

@@ -69,8 +69,12 @@ void series_look_up(const struct series *series, const struct names *names, cons
                     struct series_arrival *ret);
 /* The newest held reading that carries the alias; false: none does. Series NULL: none. */
 bool series_by_alias(const struct series *series, uint64_t alias, struct held *ret);
-/* Removes the item that was received first (of readings kept aside). */
+/* Of readings kept aside: removes the item that was received first; which of HELD_RELEASED and HELD_DISCARDED
+ * this version of a reading carries (0: neither, or it is not held, or `aside` is NULL); has it carry one. */
 void series_remove_oldest(struct series *series);
+unsigned series_settled(const struct series *aside, const struct names *names, const struct held *reading);
+void series_set_settled(struct series *aside, const struct names *names, const struct held *reading,
+                        enum held_flag flag);
 
 /* One instant: the readings of one key, some of which may be no members. It is good until the next one is
  * asked for, and never copied: what is kept of it are values. */

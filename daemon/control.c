@@ -1,27 +1,15 @@
 /* control: the routes of the admin port: what vigiectl asks of a running daemon. Changes go to the registry
  * thread or, as commands, to every shard; the answer leaves when they are durable and in force. Runs on the
  * loop of main alone. */
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
+#include "daemon/control_internal.h"
 #include "daemon/gauges.h"
-#include "daemon/service_internal.h"
 
 enum { REGISTRY_DONE_SLOTS = 1024 };
-
-/* A control call that waits for every shard. */
-struct fanout {
-    struct control *control;
-    struct admin_request *request;
-    void (*finish)(struct fanout *fanout);
-    void (*done)(void *context, bool taken); /* of control_tell_node() */
-    void *context;
-    unsigned shards, outstanding;
-    struct command command[SHARDS_MAX];
-};
 
 struct control {
     struct service *service;
@@ -66,8 +54,8 @@ static struct fanout *fanout_send_to(struct control *control, unsigned shards, e
     return fanout;
 }
 
-static void fanout_send(struct control *control, struct admin_request *request, enum command_kind kind,
-                        struct buffer *json, void (*finish)(struct fanout *fanout))
+void control__fanout(struct control *control, struct admin_request *request, enum command_kind kind,
+                     struct buffer *json, void (*finish)(struct fanout *fanout))
 {
     fanout_send_to(control, control->service->shards, kind, json, finish)->request = request;
 }
@@ -113,13 +101,15 @@ static struct command *fanout_verdict(struct fanout *fanout)
     return chosen;
 }
 
-static void answer_command(struct fanout *fanout)
+void control__answer_command(struct fanout *fanout)
 {
     struct command *command = fanout_verdict(fanout);
     if (command->outcome == ERR_NOT_FOUND)
         admin_refuse(fanout->request, 404, "not-found",
-                     command->kind == COMMAND_SHOW ? "no such patient is enrolled"
-                                                   : "no such episode is held");
+                     command->kind == COMMAND_ACKNOWLEDGE || command->kind == COMMAND_HANDLE ||
+                             command->kind == COMMAND_SHELVE || command->kind == COMMAND_UNSHELVE
+                         ? "no such episode is held"
+                         : "no such patient is enrolled");
     else
         admin_answer(fanout->request, command->outcome == OK ? 200 : 422, NULL, &command->reply);
 }
@@ -213,7 +203,7 @@ static void act_on_alert(void *context, struct admin_request *request)
     append_words(&json, body);
     render_close(&json, '}');
     json_decref(body);
-    fanout_send(context, request, verb->kind, &json, answer_command);
+    control__fanout(context, request, verb->kind, &json, control__answer_command);
 }
 
 /* ---- rules ---- */
@@ -235,7 +225,7 @@ static void show_rules(void *context, struct admin_request *request)
     render_key(&json, "patient");
     render_string(&json, request->query.data + name_size, request->query.size - name_size);
     render_close(&json, '}');
-    fanout_send(control, request, COMMAND_SHOW, &json, answer_command);
+    control__fanout(control, request, COMMAND_SHOW, &json, control__answer_command);
 }
 
 /* One list of what the shards list, in their order. */
@@ -266,7 +256,7 @@ static void list_unconfirmed(void *context, struct admin_request *request)
 {
     struct buffer json = {0};
     buffer_text(&json, "{\"command\":\"unconfirmed\"}");
-    fanout_send(context, request, COMMAND_UNCONFIRMED, &json, answer_unconfirmed);
+    control__fanout(context, request, COMMAND_UNCONFIRMED, &json, answer_unconfirmed);
 }
 
 /* ---- registry ---- */
@@ -280,17 +270,13 @@ static void registry_done(struct registry_request *done)
     wakeup_ring(&control->service->admin_bell);
 }
 
-/* A registry request and the call that it answers; `registry` comes first. */
-struct registry_call {
-    struct registry_request registry;
-    struct admin_request *request;
-    json_t *body; /* owns the strings lent to `registry` */
-};
-
 static void collect_registry(struct control *control)
 {
     for (struct registry_call *call; (call = ring_pop(control->registry_done)) != NULL;) {
-        admin_answer(call->request, call->registry.status, NULL, &call->registry.reply);
+        if (call->finish != NULL)
+            call->finish(control, call);
+        else
+            admin_answer(call->request, call->registry.status, NULL, &call->registry.reply);
         buffer_deinit(&call->registry.reply);
         json_decref(call->body);
         free(call);
@@ -298,8 +284,9 @@ static void collect_registry(struct control *control)
     }
 }
 
-static void ask_registry(struct control *control, struct admin_request *request,
-                         const struct registry_request *asked, json_t *body)
+void control__ask_registry(struct control *control, struct admin_request *request,
+                           const struct registry_request *asked, json_t *body,
+                           void (*finish)(struct control *control, struct registry_call *call))
 {
     struct registry_call *call = calloc(1, sizeof *call);
     ensure(call != NULL);
@@ -309,6 +296,7 @@ static void ask_registry(struct control *control, struct admin_request *request,
     snprintf(call->registry.author, sizeof call->registry.author, "%s", request->author);
     call->request = request;
     call->body = body;
+    call->finish = finish;
     control->outstanding++;
     registry_request(control->service->registry, &call->registry);
 }
@@ -318,7 +306,7 @@ static void import_lines(void *context, struct admin_request *request)
 {
     const struct registry_request asked = {
         .kind = REGISTRY_IMPORT, .body = request->body, .body_size = request->body_size};
-    ask_registry(context, request, &asked, NULL);
+    control__ask_registry(context, request, &asked, NULL, NULL);
 }
 
 /* POST /v1/token {"source":REF} or {"admin":ROLE} */
@@ -338,7 +326,7 @@ static void issue_token(void *context, struct admin_request *request)
     const struct registry_request asked = {.kind = role != NULL ? REGISTRY_ADMIN_TOKEN : REGISTRY_TOKEN,
                                            .body = asked_for,
                                            .body_size = strlen(asked_for)};
-    ask_registry(context, request, &asked, body);
+    control__ask_registry(context, request, &asked, body, NULL);
 }
 
 static unsigned roles_of_token(void *context, const uint8_t sha256[SHA256_BYTES],
@@ -437,7 +425,7 @@ static void set_clock(void *context, struct admin_request *request)
         buffer_text(&json, "{\"command\":\"clock\",\"run\":true}");
     else
         buffer_printf(&json, "{\"command\":\"clock\",\"set\":%lld}", (long long)target_ms);
-    fanout_send(control, request, COMMAND_CLOCK, &json, finish_clock);
+    control__fanout(control, request, COMMAND_CLOCK, &json, finish_clock);
 }
 
 /* ---- the clock of the node ---- */
@@ -501,7 +489,7 @@ static void accept_clock(void *context, struct admin_request *request)
     render_text(&json, person != NULL ? person : request->author);
     buffer_text(&json, "}");
     json_decref(body);
-    fanout_send(context, request, COMMAND_CLOCK_ACCEPT, &json, finish_accept);
+    control__fanout(context, request, COMMAND_CLOCK_ACCEPT, &json, finish_accept);
 }
 
 /* ---- the table ---- */
@@ -513,6 +501,7 @@ static const struct admin_route routes[] = {
     {METHOD_GET, "/v1/rules", ADMIN_ROLE_ANY, show_rules},
     {METHOD_GET, "/v1/rules/unconfirmed", ADMIN_ROLE_ANY, list_unconfirmed},
     {METHOD_POST, "/v1/alerts/*", ADMIN_ROLE_PHYSICIAN | ADMIN_ROLE_NURSE, act_on_alert},
+    {METHOD_POST, "/v1/quarantine/*", ADMIN_ROLE_PHYSICIAN | ADMIN_ROLE_NURSE, control__settle_quarantine},
     {METHOD_GET, "/v1/clock", ADMIN_ROLE_ANY, show_engine_clock},
     {METHOD_POST, "/v1/clock/accept", ADMIN_ROLE_OPERATOR | ADMIN_ROLE_ADMINISTRATOR, accept_clock},
     {METHOD_GET, "/v1/test/clock", ADMIN_ROLE_ANY, show_clock},

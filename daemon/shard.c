@@ -205,12 +205,25 @@ static void append_rejected(struct shard *shard, const struct part *part)
     shard->turn.readings += part->count;
 }
 
+/* Behind its command, which is what a replay decides by: for the loader, which stores it. */
+static void append_released(struct shard *shard)
+{
+    const uint8_t *tail;
+    struct reading head = *engine_released(shard->engine, &tail);
+    ensure((head.flags & FLAG_RELEASED) && head.verdict == VERDICT_ACCEPTED);
+    head.next = 0; /* alone of its request */
+    const struct journal_bytes parts[] = {{&head, sizeof head}, {tail, head.tail_size}};
+    journal_append(shard->journal, RECORD_READING, parts, 2);
+}
+
 static void decide_command(struct shard *shard, struct command *command)
 {
     engine_command(shard->engine, command, shard->turn.now_ms);
     if (command->outcome == OK && command_is_journaled(command->kind)) {
         const struct journal_bytes part = {command->json.data, (uint32_t)command->json.size};
         journal_append(shard->journal, RECORD_COMMAND, &part, 1);
+        if (command->kind == COMMAND_RELEASE)
+            append_released(shard);
     }
     append_events(shard);
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/model/command.h"
+
 enum { BATCH_BYTES_MAX = 64 << 20 }; /* of texts: rejected messages are large */
 
 void loader_batch_init(struct loader_batch *batch, uint32_t shards)
@@ -24,6 +26,7 @@ void loader_batch_deinit(struct loader_batch *batch)
     free(batch->starts);
     free(batch->events);
     free(batch->rejected);
+    free(batch->settled);
     free(batch->devices);
     free(batch->order);
     buffer_deinit(&batch->bytes);
@@ -33,6 +36,7 @@ void loader_batch_clear(struct loader_batch *batch)
 {
     batch->readings_count = batch->events_count = batch->order_count = 0;
     batch->commands_count = batch->starts_count = batch->devices_count = batch->rejected_count = 0;
+    batch->settled_count = 0;
     batch->oldest_ms = INSTANT_NONE;
     buffer_clear(&batch->bytes);
     for (uint32_t i = 0; i < batch->shards; i++)
@@ -45,6 +49,7 @@ void loader_batch_seek(struct loader_batch *batch, uint32_t shard, uint64_t posi
     batch->to[shard] = position;
     batch->engine_ms[shard] = engine_ms;
     batch->request[shard].index = 0;
+    batch->release_open[shard] = false;
 }
 
 static void *grow(void *array, uint32_t capacity, size_t size)
@@ -95,6 +100,11 @@ static void take_reading(struct loader_batch *batch, uint32_t shard, const struc
     struct reading *reading = &batch->readings[batch->readings_count];
     copy_head(batch, record, reading);
     batch->places[batch->readings_count] = next_place(batch, shard, record->position, reading->next);
+    if (reading->flags & FLAG_RELEASED) {
+        ensure(batch->release_open[shard]);
+        batch->settled[batch->settled_count - 1].reading = batch->readings_count;
+        batch->release_open[shard] = false;
+    }
     batch->dropped[batch->readings_count++] = false;
 }
 
@@ -110,6 +120,20 @@ static void take_device(struct loader_batch *batch, uint32_t shard, const struct
     device->place = next_place(batch, shard, record->position, device->event.next);
 }
 
+static void take_settled(struct loader_batch *batch, uint32_t shard, const struct batch_command *command,
+                         enum command_kind kind)
+{
+    if (batch->settled_count == batch->settled_capacity) {
+        batch->settled_capacity = batch->settled_capacity > 0 ? batch->settled_capacity * 2 : 16;
+        batch->settled = grow(batch->settled, batch->settled_capacity, sizeof(*batch->settled));
+    }
+    batch->settled[batch->settled_count++] = (struct batch_settled){.json_offset = command->json_offset,
+                                                                    .json_size = command->json_size,
+                                                                    .engine_ms = command->engine_ms,
+                                                                    .reading = UINT32_MAX};
+    batch->release_open[shard] = kind == COMMAND_RELEASE;
+}
+
 static void take_command(struct loader_batch *batch, uint32_t shard, const struct record *record)
 {
     if (batch->commands_count == batch->commands_capacity) {
@@ -122,6 +146,9 @@ static void take_command(struct loader_batch *batch, uint32_t shard, const struc
                                .shard = shard,
                                .json_size = record->size,
                                .json_offset = keep_bytes(batch, record->data, record->size)};
+    enum command_kind kind = command_kind_of((const char *)record->data, record->size);
+    if (kind == COMMAND_RELEASE || kind == COMMAND_DISCARD)
+        take_settled(batch, shard, &batch->commands[batch->commands_count - 1], kind);
 }
 
 static void take_event(struct loader_batch *batch, uint32_t shard, const struct record *record)
@@ -214,7 +241,7 @@ bool loader_batch_is_full(const struct loader_batch *batch, uint32_t rows_max)
 bool loader_batch_is_inside(const struct loader_batch *batch, uint32_t shard)
 {
     ensure(shard < batch->shards);
-    return batch->request[shard].index != 0;
+    return batch->request[shard].index != 0 || batch->release_open[shard];
 }
 
 bool loader_batch_has_quarantine(const struct loader_batch *batch)
@@ -222,7 +249,7 @@ bool loader_batch_has_quarantine(const struct loader_batch *batch)
     for (uint32_t i = 0; i < batch->readings_count; i++)
         if (batch->readings[i].quarantine != QUARANTINE_NONE)
             return true;
-    return false;
+    return batch->settled_count > 0;
 }
 
 static int by_patient(const void *a, const void *b, void *context)

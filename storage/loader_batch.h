@@ -43,6 +43,13 @@ struct batch_rejected { /* struct rejected and its texts, in bytes */
     uint32_t size;
 };
 
+struct batch_settled { /* a command about a quarantined reading */
+    size_t json_offset;
+    uint32_t json_size;
+    int64_t engine_ms;
+    uint32_t reading; /* released: its index; UINT32_MAX: discarded */
+};
+
 struct loader_batch {
     struct reading *readings; /* tail_offset: in bytes */
     uint32_t readings_count, readings_capacity;
@@ -54,6 +61,9 @@ struct loader_batch {
     uint32_t commands_count, commands_capacity;
     struct batch_start *starts;
     uint32_t starts_count, starts_capacity;
+    struct batch_settled *settled;
+    uint32_t settled_count, settled_capacity;
+    bool release_open[SHARDS_MAX]; /* the command is here, its reading follows */
     struct batch_rejected *rejected;
     uint32_t rejected_count, rejected_capacity;
     struct batch_event *events;
@@ -80,8 +90,10 @@ void loader_batch_take(struct loader_batch *batch, uint32_t shard, const struct 
 uint32_t loader_batch_rows(const struct loader_batch *batch);
 /* Nothing more is to be taken: it has so many rows, or as many bytes as one may have. */
 bool loader_batch_is_full(const struct loader_batch *batch, uint32_t rows_max);
-/* Whether further readings of the last request of the shard follow: a batch never ends there. */
+/* Whether further readings of the last request of the shard follow, or that which a command released: a batch
+ * never ends there. */
 bool loader_batch_is_inside(const struct loader_batch *batch, uint32_t shard);
+/* Whether the number of those that wait has changed. */
 bool loader_batch_has_quarantine(const struct loader_batch *batch);
 
 /* Fills order[] with the readings that are not dropped, by patient, then as they came. */

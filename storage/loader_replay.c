@@ -97,7 +97,8 @@ enum err loader_replay_resends(struct postgres *postgres, const struct loader_ba
     enum err error = OK;
     for (uint32_t i = 0; i < batch->readings_count && error == OK; i++) {
         const struct reading *reading = &batch->readings[i];
-        if (!batch->dropped[i] || reading->quarantine != QUARANTINE_NONE || !is_first(batch, i))
+        if (!batch->dropped[i] || reading->quarantine != QUARANTINE_NONE ||
+            (reading->flags & FLAG_RELEASED) || !is_first(batch, i))
             continue;
         struct sql_parameters parameters = {0};
         sql_int8(&parameters, reading->patient_id);

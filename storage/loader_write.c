@@ -9,6 +9,7 @@
 #include "daemon/base/log.h"
 #include "storage/copy_binary.h"
 #include "storage/loader_older.h"
+#include "storage/loader_quarantine.h"
 #include "storage/loader_rejected.h"
 #include "storage/loader_replay.h"
 #include "storage/sql_parameters.h"
@@ -418,11 +419,13 @@ static enum err write_rows(struct loader_writer *writer, struct loader_batch *ba
     if (error != OK)
         return error;
     loader_batch_sort(batch);
-    if (batch->order_count > 0)
+    error = write_quarantine(writer, batch);
+    if (error == OK)
+        error = loader_settle_quarantine(server(writer), batch);
+    loader_batch_sort(batch);
+    if (error == OK && batch->order_count > 0)
         error = writer->careful ? copy_careful(writer, batch, 0, batch->order_count)
                                 : copy_range(writer, batch, 0, batch->order_count);
-    if (error == OK)
-        error = write_quarantine(writer, batch);
     if (error == OK)
         error = write_device_events(writer, batch);
     if (error == OK)

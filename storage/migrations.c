@@ -17,7 +17,8 @@
     MIGRATION(9, "009_alert_life", alert_life)                                                               \
     MIGRATION(10, "010_device_event", device_event)                                                          \
     MIGRATION(11, "011_late_resend", late_resend)                                                            \
-    MIGRATION(12, "012_rejected", rejected)
+    MIGRATION(12, "012_rejected", rejected)                                                                  \
+    MIGRATION(13, "013_quarantine_release", quarantine_release)
 
 #define MIGRATION_TEXT(number, file, symbol)                                                                 \
     extern const char migration_##symbol[];                                                                  \

@@ -129,6 +129,33 @@ static const struct ctl_command commands[] = {
      "  vigiectl backtest --rules stricter.json --from 2026-01-01 --to 2026-07-01 --line heart-failure\n\n"
      "Exit 0 when it ran, 65 when a rule is refused, 66 without patients.\n",
      true, ctl_backtest},
+    {"quarantine list", "[--patient REF] [--all] [--json]", "readings that were kept aside",
+     "Not a possible value, a time in the future, or a unit that the code does not take (then the number "
+     "stands as it "
+     "was sent):\n"
+     "accepted, stored aside, judged by no rule. Those that wait, oldest first; --all shows also those that "
+     "were "
+     "released or\n"
+     "discarded, with --json who did it and why. Reads PostgreSQL alone.\n",
+     true, ctl_quarantine_list},
+    {"quarantine release", "ID... --author A --reason T", "it is a reading after all: store and judge it",
+     "The reading enters with its original times, is judged by the rules like any other if it is younger "
+     "than the "
+     "look-back,\n"
+     "and may raise alerts. One of the future is released once its time has come; one in a unit that its "
+     "code does not "
+     "take\n"
+     "never: discard it and have it sent in a mass unit. Needs the running daemon and PostgreSQL. Journaled "
+     "with author "
+     "and\n"
+     "reason. Exit 65 when it is refused or settled already, 66 when there is no such row.\n",
+     true, ctl_quarantine_release},
+    {"quarantine discard", "ID... --author A --reason T", "it is no reading: keep the row, judge it never",
+     "A resend of it stays a duplicate. Needs the running daemon and PostgreSQL. Journaled with author and "
+     "reason. Exit "
+     "65 when\n"
+     "it is settled already, 66 when there is no such row.\n",
+     true, ctl_quarantine_discard},
     {"rejected list", "[--source REF] [--json]", "what senders who cannot be told have sent in vain",
      "MQTT 3.1.1 and QoS 0 know no refusal, and a message of several readings may be refused in part: such "
      "bytes "
@@ -200,7 +227,7 @@ static void print_usage(FILE *out)
             "  --version\n\n",
             default_config);
     for (unsigned i = 0; i < COMMANDS; i++)
-        fprintf(out, "  %-17s %s\n", commands[i].words, commands[i].summary);
+        fprintf(out, "  %-18s %s\n", commands[i].words, commands[i].summary);
     fprintf(out,
             "\nExit status: 0, or one of sysexits.h; errors are one line: what, found, expected, hint.\n");
 }

@@ -39,7 +39,7 @@ static const char reading_columns[] =
     "device_id, "
     "sensor, status, flags::bigint, source_id, alias, issued, time_precision, key_device, "
     "coalesce(request_position, 0) AS position, NULL::text AS reason, coalesce(request_index, 0) AS index "
-    "FROM vigie.reading WHERE ";
+    "FROM vigie.reading WHERE (flags & 256) = 0 AND "; /* FLAG_RELEASED: the command `release` is played */
 
 static const char quarantine_columns[] =
     "SELECT patient_id, reading_id, parameter_id::bigint, measured_at, received_at, value, "
@@ -114,14 +114,6 @@ static const char *quarantine_text(int reason)
     return reason == QUARANTINE_NONE ? "" : reading_quarantine_text((enum quarantine_reason)reason);
 }
 
-/* Equal in one source and parameter, and only there, as the sender's identifier is. */
-static uint64_t alias_of(const struct reading *reading, const char *alias, size_t size)
-{
-    uint64_t scope = hash_mix64((uint64_t)reading->source_id * PARAMETER_COUNT + reading->parameter);
-    uint64_t hash = hash_xxh64(alias, size) ^ scope;
-    return hash != 0 ? hash : 1;
-}
-
 static void put_tail(struct request *request, struct reading *reading, enum tail_tag tag,
                      const PGresult *rows, int row, enum column column)
 {
@@ -138,11 +130,7 @@ static void put_texts(struct request *request, struct reading *reading, const PG
     (void)buffer_reserve(&request->tails, TAIL_BYTES_MAX);
     put_tail(request, reading, TAIL_KEY_DEVICE, rows, row, COLUMN_KEY_DEVICE);
     put_tail(request, reading, is_event ? TAIL_EPISODE : TAIL_SENSOR, rows, row, COLUMN_SENSOR);
-    if (is_event)
-        put_tail(request, reading, TAIL_CLASS, rows, row, COLUMN_ALIAS);
-    else if (!PQgetisnull(rows, row, COLUMN_ALIAS))
-        reading->alias_hash = alias_of(reading, row_text(rows, row, COLUMN_ALIAS),
-                                       (size_t)PQgetlength(rows, row, COLUMN_ALIAS));
+    put_tail(request, reading, is_event ? TAIL_CLASS : TAIL_ALIAS, rows, row, COLUMN_ALIAS);
     request->tails.size += reading->tail_size;
 }
 
@@ -248,6 +236,16 @@ static void clear_request(struct request *request)
     request->count = 0;
 }
 
+/* As the engine at hand hashes the sender's identifiers. */
+static void hash_aliases(const struct play *play, struct reading *readings, const uint8_t *tails)
+{
+    for (uint32_t i = 0; i < play->request.count; i++) {
+        struct slice alias = tail_get(tails + readings[i].tail_offset, readings[i].tail_size, TAIL_ALIAS);
+        if (alias.data != NULL)
+            readings[i].alias_hash = engine_alias_hash(feeder_engine(play->feeder), &readings[i], alias);
+    }
+}
+
 static enum err play_request(struct play *play)
 {
     struct request *request = &play->request;
@@ -260,6 +258,7 @@ static enum err play_request(struct play *play)
         struct reading *readings = (void *)request->readings.data;
         const uint8_t *tails = (const uint8_t *)request->tails.data;
         play_items(play, &request->place);
+        hash_aliases(play, readings, tails);
         if (player->request != NULL)
             player->request(player->context, readings, request->count, tails);
         if (feeder_request(play->feeder, &request->place, readings, request->count, tails) != OK)

@@ -372,27 +372,12 @@ static bool step_texts(struct pipeline *at)
                      "device, sensor, id, value, unit and code exceed 512 bytes");
 }
 
-/* The scope of a sender's identifier is (source, parameter), RULES.md section 1. */
-static uint64_t hash_alias(const struct pipeline *at)
-{
-    struct {
-        int64_t source_id;
-        uint64_t parameter;
-        char alias[TAIL_BYTES_MAX];
-    } scope;
-    size_t head = sizeof scope - sizeof scope.alias, size = at->claim->alias.size;
-    ensure(size <= sizeof scope.alias);
-    scope.source_id = at->admit->source->source_id;
-    scope.parameter = at->reading->parameter;
-    memcpy(scope.alias, at->claim->alias.data, size);
-    uint64_t hash = hash_sip64(&at->admit->loop->reading_key, &scope, head + size);
-    return hash != 0 ? hash : 1;
-}
-
 static bool step_identity(struct pipeline *at)
 {
     if (at->claim->alias.size > 0)
-        at->reading->alias_hash = hash_alias(at);
+        at->reading->alias_hash =
+            reading_alias_hash(&at->admit->loop->reading_key, at->admit->source->source_id,
+                               (enum parameter)at->reading->parameter, at->claim->alias);
     if (at->claim->if_none_exist)
         at->reading->flags |= FLAG_IF_NONE_EXIST;
     reading_identify(at->reading, ticket_tail(at->admit->ticket, at->reading), &at->admit->loop->reading_key);

@@ -22,6 +22,8 @@
     COMMAND(HANDLE, "handle", true)             /* episode author note outcome */                            \
     COMMAND(SHELVE, "shelve", true)             /* episode author note until reason */                       \
     COMMAND(UNSHELVE, "unshelve", true)         /* episode author note */                                    \
+    COMMAND(RELEASE, "release", true)           /* author reason; a quarantined reading, as below */         \
+    COMMAND(DISCARD, "discard", true)           /* the same; its keys: registry_quarantine.c */              \
     COMMAND(CLOCK, "clock", false)       /* set (instant) | run; mode=test; its ticks are journaled */       \
     COMMAND(RECEIVED, "received", false) /* patient_id device from to: is a reading of it held? read only */ \
     COMMAND(CLOCK_ACCEPT, "clock-accept", true) /* wall monotonic author: the wall clock is confirmed */     \

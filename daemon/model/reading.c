@@ -150,6 +150,21 @@ void reading_identify(struct reading *reading, const uint8_t *tail, const struct
     reading_identity_id(&identity, key, reading->reading_id);
 }
 
+uint64_t reading_alias_hash(const struct sip_key *key, int64_t source_id, enum parameter parameter,
+                            struct slice alias)
+{
+    struct {
+        int64_t source_id;
+        uint64_t parameter;
+        char alias[TAIL_BYTES_MAX];
+    } scope = {.source_id = source_id, .parameter = (uint64_t)parameter};
+    size_t head = sizeof scope - sizeof scope.alias;
+    ensure(alias.size <= sizeof scope.alias);
+    memcpy(scope.alias, alias.data, alias.size);
+    uint64_t hash = hash_sip64(key, &scope, head + alias.size);
+    return hash != 0 ? hash : 1;
+}
+
 void reading_identify_event(struct reading *reading, const uint8_t *tail, const struct sip_key *key)
 {
     static const char name[] = "device event";

@@ -28,6 +28,7 @@ enum reading_flag {
     FLAG_DEVICE_TEXT = 1 << 5,   /* the key's device is text of the payload, not an enrolled device */
     FLAG_IF_NONE_EXIST = 1 << 6, /* only if its alias is new; the engine takes it off: never on disk */
     FLAG_DEVICE_EVENT = 1 << 7,  /* no measurement: a message of a device's own alarm, see below */
+    FLAG_RELEASED = 1 << 8,      /* from quarantine: the command `release` before it in the journal decided */
 };
 
 enum quarantine_reason { QUARANTINE_NONE, QUARANTINE_IMPOSSIBLE, QUARANTINE_FUTURE, QUARANTINE_UNIT };
@@ -107,6 +108,9 @@ struct reading_identity {
 void reading_identity_id(const struct reading_identity *of, const struct sip_key *key,
                          uint8_t ret_id[UUID_BYTES]);
 void reading_identify(struct reading *reading, const uint8_t *tail, const struct sip_key *key);
+/* alias_hash of a sender's identifier: equal in one source and parameter, and only there; never 0. */
+uint64_t reading_alias_hash(const struct sip_key *key, int64_t source_id, enum parameter parameter,
+                            struct slice alias);
 /* Of a device event: patient, key device, episode, class, measured_at_ms, phase. */
 void reading_identify_event(struct reading *reading, const uint8_t *tail, const struct sip_key *key);
 

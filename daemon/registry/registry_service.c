@@ -18,6 +18,7 @@
 #include "daemon/registry/registry_deliver.h"
 #include "daemon/registry/registry_file.h"
 #include "daemon/registry/registry_postgres.h"
+#include "daemon/registry/registry_quarantine.h"
 #include "daemon/registry/registry_transaction.h"
 #include "storage/postgres.h"
 
@@ -435,6 +436,24 @@ static void issue_admin_token(struct registry_service *service, struct registry_
     explicit_bzero(token, sizeof(token));
 }
 
+static void read_quarantine(struct registry_service *service, struct registry_request *request)
+{
+    char id[24];
+    snprintf(id, sizeof(id), "%.*s", (int)request->body_size, request->body);
+    enum err error = !connect_postgres(service)
+                         ? ERR_UNAVAILABLE
+                         : registry_quarantine_read(service->postgres, id, &request->status, &request->reply);
+    if (error == OK)
+        return;
+    if (service->postgres != NULL)
+        note_failure(service, "a row of the quarantine cannot be read", error);
+    answer_fault(request, 503,
+                 &(struct import_fault){.what = "PostgreSQL",
+                                        .found = "no connection",
+                                        .expected = "the quarantine to be readable",
+                                        .hint = "send it again when PostgreSQL is back"});
+}
+
 static void serve(struct registry_service *service, struct registry_request *request)
 {
     buffer_clear(&request->reply);
@@ -442,6 +461,8 @@ static void serve(struct registry_service *service, struct registry_request *req
         answer_unavailable(request);
     } else if (request->kind == REGISTRY_ADMIN_TOKEN) {
         issue_admin_token(service, request);
+    } else if (request->kind == REGISTRY_QUARANTINE) {
+        read_quarantine(service, request);
     } else if (request->kind != REGISTRY_SYNC) {
         change_on_request(service, request);
     } else if (sync_with_postgres(service)) {

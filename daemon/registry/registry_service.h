@@ -43,13 +43,20 @@ MUST_CHECK enum err registry_service_start(const struct registry_options *option
                                            struct registry_service **ret_service);
 void registry_service_stop(struct registry_service *service);
 
-enum registry_request_kind { REGISTRY_IMPORT, REGISTRY_TOKEN, REGISTRY_ADMIN_TOKEN, REGISTRY_SYNC };
+enum registry_request_kind {
+    REGISTRY_IMPORT,
+    REGISTRY_TOKEN,
+    REGISTRY_ADMIN_TOKEN,
+    REGISTRY_QUARANTINE, /* reads one row: registry_quarantine.h */
+    REGISTRY_SYNC
+};
 
 /* One request of the admin loop. `done` is called on the registry thread when the change is in force or
  * refused; it must only hand the request over (mailbox of the admin loop). */
 struct registry_request {
     enum registry_request_kind kind;
-    const char *body; /* NDJSON of an import; source ref for a token; role for one of the admin port */
+    const char *body; /* NDJSON of an import; source ref for a token; role for one of the admin port; digits
+                         of a row */
     size_t body_size;
     char author[REF_BYTES_MAX + 1];
     int status;          /* HTTP status of the answer */
