@@ -31,6 +31,8 @@ libcunit1-dev                  # unit tests
 clang-format                   # the layout of sources, held by a lint
 clang-19                       # fuzz targets
 libclang-rt-19-dev             # libFuzzer and sanitizers for clang
+libcbor-dev                    # the other opinion of the CBOR fuzz target
+python3-cbor2                  # foreign encoder of CBOR
 openjdk-17-jre-headless        # Apache Kafka
 maven                          # fetches Apache Kafka as tests/kafka/pom.xml pins it
 ca-certificates-java           # certificates that maven checks with

@@ -61,11 +61,12 @@ cover: ## lines and branches that tests reach: build/cover/summary.txt; fails un
 
 # fuzz_<name>.c with the whole library under clang; the sanitizers see the library too.
 FUZZ_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+FUZZ_LIBS_cbor := -lcbor
 FUZZ_PROGRAMS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(LIB_SRC)
 	@$(MAKE) --no-print-directory $(JOBS) BUILD=build/fuzz CC=clang-19 OPT='-O1 -g' \
 	    SANITIZE='$(FUZZ_FLAGS) -fsanitize=fuzzer-no-link' build/fuzz/libvigie.a
-	clang-19 $(CFLAGS) -O1 $(FUZZ_FLAGS) -fsanitize=fuzzer $< build/fuzz/libvigie.a -o $@ $(LIBS)
+	clang-19 $(CFLAGS) -O1 $(FUZZ_FLAGS) -fsanitize=fuzzer $< build/fuzz/libvigie.a -o $@ $(LIBS) $(FUZZ_LIBS_$*)
 .PHONY: fuzz-programs
 fuzz-programs: $(FUZZ_PROGRAMS)
 fuzz: ## each fuzz target for FUZZ_SECONDS (15)
