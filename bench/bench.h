@@ -7,6 +7,7 @@ int bench_ingest(int argc, char **argv);
 int bench_journal(int argc, char **argv);
 int bench_slow(int argc, char **argv);
 int bench_restart(int argc, char **argv);
+int bench_decode(int argc, char **argv);
 int bench_decide(int argc, char **argv);
 
 #endif

@@ -11,10 +11,6 @@
 
 const char readings_cbor_type[] = "application/cbor";
 
-static const struct pull_name message_list[] = {MESSAGE_KEYS(KEY_NAME)};
-static const enum key_type message_types[] = {MESSAGE_KEYS(KEY_TYPE)};
-static const struct reader_keys message_keys = {{message_list, MESSAGE_KEYS_COUNT, '\0'}, message_types};
-
 /* ---- one message ---- */
 
 /* A message without a key of ours, or with several that are not, is another maker's shape, not a slip of the
@@ -32,6 +28,7 @@ static bool is_vendor_shape(const struct pull_field *fields, const struct pull_u
 static void check_message(struct decode *decode, const struct pull_unknown *unknown)
 {
     static const enum message_key texts[] = {MESSAGE_PATIENT, MESSAGE_DEVICE, MESSAGE_ID};
+    const struct pull_names *names = &readings_message_keys.names;
     const struct pull_field *fields = decode->fields;
     struct refusal *refusal = &decode->refusal;
     if (is_vendor_shape(fields, unknown)) {
@@ -45,12 +42,12 @@ static void check_message(struct decode *decode, const struct pull_unknown *unkn
         readings__refuse(refusal, VERDICT_UNKNOWN_KEY, NULL, unknown->first);
         return;
     }
-    if (!readings__check_types(&message_keys, fields, refusal))
+    if (!readings__check_types(&readings_message_keys, fields, refusal))
         return;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (fields[texts[i]].kind != PULL_NONE && fields[texts[i]].text.size == 0)
             readings__refuse(refusal, VERDICT_MALFORMED, "patient, device and id are not empty",
-                             (struct slice){message_list[texts[i]].text, message_list[texts[i]].size});
+                             (struct slice){names->list[texts[i]].text, names->list[texts[i]].size});
 }
 
 /* By the message, else by the transport. */
@@ -123,7 +120,7 @@ static void decode_message(struct decode *decode, struct reader *reader)
 {
     struct exchange *exchange = decode->exchange;
     struct pull_unknown unknown;
-    if (!reader->syntax->read_fields(reader, &message_keys, decode->fields, &unknown))
+    if (!reader->syntax->read_fields(reader, &readings_message_keys, decode->fields, &unknown))
         return;
     decode->refusal = (struct refusal){.verdict = VERDICT_ACCEPTED};
     memset(decode->by_message_id, 0, sizeof decode->by_message_id);

@@ -4,26 +4,8 @@
 
 #include "daemon/ingest/note.h"
 #include "daemon/ingest/readings.h"
+#include "daemon/ingest/readings_keys.h"
 #include "daemon/ingest/readings_reader.h"
-
-#define MESSAGE_KEYS(KEY)                                                                                    \
-    KEY(PATIENT, "patient", TEXT)                                                                            \
-    KEY(DEVICE, "device", TEXT)                                                                              \
-    KEY(ID, "id", TEXT)                                                                                      \
-    KEY(TIME, "time", TIME)                                                                                  \
-    KEY(READINGS, "readings", ARRAY)                                                                         \
-    KEY(EVENTS, "events", ARRAY)
-
-enum message_key {
-#define MESSAGE_ENUM(id, name, type) MESSAGE_##id,
-    MESSAGE_KEYS(MESSAGE_ENUM)
-#undef MESSAGE_ENUM
-        MESSAGE_KEYS_COUNT
-};
-
-/* For tables of keys made from such rows. */
-#define KEY_NAME(id, name, type) {name, sizeof name - 1},
-#define KEY_TYPE(id, name, type) KEY_##type,
 
 /* One body on its way. */
 struct decode {

@@ -5,44 +5,6 @@
 #include "daemon/ingest/readings_internal.h"
 #include "daemon/ingest/slice.h"
 
-#define READING_KEYS(KEY)                                                                                    \
-    KEY(CODE, "code", TEXT)                                                                                  \
-    KEY(VALUE, "value", NUMBER)                                                                              \
-    KEY(UNIT, "unit", TEXT)                                                                                  \
-    KEY(TIME, "time", TIME)                                                                                  \
-    KEY(ID, "id", TEXT)                                                                                      \
-    KEY(STATUS, "status", TEXT)                                                                              \
-    KEY(COMPARATOR, "comparator", TEXT)                                                                      \
-    KEY(ORIGIN, "origin", TEXT)                                                                              \
-    KEY(SENSOR, "sensor", TEXT)                                                                              \
-    KEY(ISSUED, "issued", TIME)
-
-#define EVENT_KEYS(KEY)                                                                                      \
-    KEY(CLASS, "class", TEXT)                                                                                \
-    KEY(EPISODE, "episode", TEXT)                                                                            \
-    KEY(PHASE, "phase", TEXT)                                                                                \
-    KEY(TIME, "time", TIME)
-
-enum reading_key {
-#define READING_ENUM(id, name, type) READING_##id,
-    READING_KEYS(READING_ENUM)
-#undef READING_ENUM
-        READING_KEYS_COUNT
-};
-
-enum event_key {
-#define EVENT_ENUM(id, name, type) EVENT_KEY_##id,
-    EVENT_KEYS(EVENT_ENUM)
-#undef EVENT_ENUM
-        EVENT_KEYS_COUNT
-};
-
-static const struct pull_name reading_list[] = {READING_KEYS(KEY_NAME)},
-                              event_list[] = {EVENT_KEYS(KEY_NAME)};
-static const enum key_type reading_types[] = {READING_KEYS(KEY_TYPE)}, event_types[] = {EVENT_KEYS(KEY_TYPE)};
-static const struct reader_keys reading_keys = {{reading_list, READING_KEYS_COUNT, '\0'}, reading_types},
-                                event_keys = {{event_list, EVENT_KEYS_COUNT, '\0'}, event_types};
-
 bool readings__refuse(struct refusal *out, enum verdict verdict, const char *text, struct slice found)
 {
     *out = (struct refusal){.verdict = verdict, .text = text, .found = found};
@@ -136,7 +98,7 @@ static bool read_claim(struct decode *decode, const struct pull_field *fields, s
         .sensor = text_of(&fields[READING_SENSOR]),
         .alias = text_of(own_id ? &fields[READING_ID] : &decode->fields[MESSAGE_ID]),
     };
-    if (!readings__check_types(&reading_keys, fields, ret_refusal))
+    if (!readings__check_types(&readings_reading_keys, fields, ret_refusal))
         return false;
     if (own_id && claim->alias.data == NULL)
         return readings__refuse(ret_refusal, VERDICT_MALFORMED, "an id is not empty",
@@ -228,7 +190,7 @@ static bool read_event(struct decode *decode, const struct pull_field *fields, s
         {"start", PHASE_START}, {"continue", PHASE_CONTINUE}, {"end", PHASE_END}, {NULL, 0}};
     const struct pull_field *own_time = &fields[EVENT_KEY_TIME];
     int phase = PHASE_COUNT; /* missing */
-    if (!readings__check_types(&event_keys, fields, ret_refusal))
+    if (!readings__check_types(&readings_event_keys, fields, ret_refusal))
         return false;
     if (!read_word(phases, &fields[EVENT_KEY_PHASE], &phase))
         return readings__refuse(ret_refusal, VERDICT_MALFORMED, "phase is start, continue or end",
@@ -250,8 +212,9 @@ static struct reading *take_event(struct decode *decode, const struct pull_field
                                                            : NULL;
 }
 
-const struct item_kind readings__reading_item = {&reading_keys, "a reading is an object", take_reading},
-                       readings__event_item = {&event_keys, "an event is an object", take_event};
+const struct item_kind readings__reading_item = {&readings_reading_keys, "a reading is an object",
+                                                 take_reading},
+                       readings__event_item = {&readings_event_keys, "an event is an object", take_event};
 
 /* ---- arrays ---- */
 
