@@ -496,14 +496,19 @@ static void check_listeners(struct reading_state *state)
         {"listen.admin", config->listen_admin, LISTENER_CLEAR_BY_DESIGN},
         {"listen.mqtts", config->listen_mqtts, LISTENER_LATER},
         {"listen.mqtt", config->listen_mqtt, LISTENER_LATER},
-        {"listen.mllps", config->listen_mllps, LISTENER_LATER},
-        {"listen.mllp", config->listen_mllp, LISTENER_LATER},
+        {"listen.mllps", config->listen_mllps, LISTENER_TLS},
+        {"listen.mllp", config->listen_mllp, LISTENER_PLAIN},
         {"listen.adt", config->listen_adt, LISTENER_LATER},
     };
     bool with_tls = false;
     for (size_t i = 0; i < sizeof(listeners) / sizeof(listeners[0]); i++)
         with_tls |= check_listener(state, listeners[i].name, listeners[i].value, listeners[i].kind) &&
                     listeners[i].kind == LISTENER_TLS;
+    check(state, !config_listens(config->listen_mllp) || *config->listen_mllp_source != '\0',
+          "listen.mllp_source",
+          &(struct fault){.found = "",
+                          .expected = "the ref of a source",
+                          .hint = "MLLP itself does not say who speaks; or take mllps, or mllp = off"});
     if (!with_tls)
         return;
     check(state, *config->tls_certificate != '\0', "tls.certificate",

@@ -41,6 +41,14 @@ static const struct {
     {COUNTER_FOREIGN_##id, "vigie_foreign_claims_total", "{kind=\"" word "\"}", help},
 #include "daemon/registry/foreign.def"
 #undef FOREIGN
+    {COUNTER_HL7_ROWS_SKIPPED, "vigie_hl7_rows_skipped_total", "",
+     "OBX rows that claim no reading: no value, no result, never a patient's, test data."},
+    {COUNTER_HL7_UNANSWERED, "vigie_hl7_unanswered_total", "",
+     "HL7 messages whose sender wants no acknowledgement of what became of them."},
+    {COUNTER_MLLP_BROKEN, "vigie_mllp_broken_total", "",
+     "MLLP connections closed for what stood between frames, and frames that began anew before their end."},
+    {COUNTER_MLLP_STRANGERS, "vigie_mllp_strangers_total", "",
+     "MLLP connections closed because no known client certificate says who speaks."},
     {COUNTER_TURNS, "vigie_turns_total", "", "Turns of the shards."},
     {COUNTER_SINK_RECORDS, "vigie_sink_records_total", "", "Records brought to the sinks."},
     {COUNTER_SINK_ERRORS, "vigie_sink_errors_total", "", "Errors met by the sinks."},

@@ -30,6 +30,10 @@
     COUNTER(FOREIGN_PATIENT_ELSEWHERE)                                                                       \
     COUNTER(FOREIGN_MISMATCH)                                                                                \
     COUNTER(QUOTA_REFUSALS)                                                                                  \
+    COUNTER(HL7_ROWS_SKIPPED)                                                                                \
+    COUNTER(HL7_UNANSWERED)                                                                                  \
+    COUNTER(MLLP_BROKEN)                                                                                     \
+    COUNTER(MLLP_STRANGERS)                                                                                  \
     COUNTER(TURNS)                                                                                           \
     COUNTER(SINK_RECORDS)                                                                                    \
     COUNTER(SINK_ERRORS)

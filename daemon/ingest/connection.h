@@ -104,5 +104,7 @@ void connections_recheck(struct loop *loop);
 
 /* Who speaks: by `authorization` ("Bearer TOKEN"), else by its certificate; NULL: nobody known. */
 const struct registry_source *connection_source(struct connection *connection, struct slice authorization);
+/* The source that the configuration names for all peers of a plain listener; NULL: it is not enrolled. */
+const struct registry_source *connection_source_by_ref(struct connection *connection, const char *ref);
 
 #endif

@@ -100,3 +100,15 @@ const struct registry_source *connection_source(struct connection *conn, struct 
         memcpy(conn->token, authorization.data, authorization.size);
     return source;
 }
+
+const struct registry_source *connection_source_by_ref(struct connection *conn, const char *ref)
+{
+    const struct registry *registry = conn->loop->context.registry;
+    if (conn->source != NULL && conn->source_version == registry_version(registry))
+        return conn->source;
+    conn->source = registry_source_by_ref(registry, ref);
+    conn->source_version = registry_version(registry);
+    if (conn->source != NULL)
+        connection__know(conn);
+    return conn->source;
+}

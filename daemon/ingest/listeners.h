@@ -6,7 +6,9 @@
 /*       id     name   TLS    protocol */
 #define LISTENER_ROWS(ROW)                                                                                   \
     ROW(HTTPS, https, true, http_protocol)                                                                   \
-    ROW(HTTP, http, false, http_protocol)
+    ROW(HTTP, http, false, http_protocol)                                                                    \
+    ROW(MLLPS, mllps, true, mllp_protocol)                                                                   \
+    ROW(MLLP, mllp, false, mllp_protocol)
 
 enum ingest_listener {
 #define LISTENER_ENUM(id, name, with_tls, protocol) LISTENER_##id,

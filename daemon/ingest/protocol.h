@@ -37,5 +37,6 @@ struct protocol {
 };
 
 extern const struct protocol http_protocol; /* http_request.c */
+extern const struct protocol mllp_protocol; /* mllp.c */
 
 #endif

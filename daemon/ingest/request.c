@@ -83,6 +83,7 @@ static void request_reset(struct request *request)
     request->connection = NULL;
     request->state = REQUEST_READING;
     request->keep_alive = request->head_only = request->wants_continue = request->part_failed = false;
+    request->phase = 0;
     request->refusal = (struct exchange_fault){0};
     request->next = request->next_parked = NULL;
 }

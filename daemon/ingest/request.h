@@ -44,6 +44,7 @@ struct request {
     bool head_only;      /* HTTP: answers HEAD */
     bool wants_continue; /* HTTP: 100 Continue is due */
     bool part_failed;
+    uint8_t phase;                 /* the protocol's: how far the message has come; 0 at its beginning */
     struct exchange_fault refusal; /* decided, answered when the body has passed by */
     int64_t parked_until_ns;
     struct request *next, *next_parked;

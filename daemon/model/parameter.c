@@ -15,7 +15,7 @@
 #include "daemon/base/hash.h"
 #include "daemon/base/instant.h"
 
-enum { CODE_SLOTS = 512, UNIT_SLOTS = 1024, NO_PARAMETER = PARAMETER_COUNT };
+enum { CODE_SLOTS = 512, UNIT_SLOTS = 2048, NO_PARAMETER = PARAMETER_COUNT };
 
 struct bands {
     const char *possible_min, *possible_max, *expected_min, *expected_max, *live_within;
@@ -101,7 +101,7 @@ static bool initialised;
 
 static uint16_t unit_scope(enum unit_system system, unsigned parameter)
 {
-    return (uint16_t)(parameter << 1 | (unsigned)system);
+    return (uint16_t)(parameter << 2 | (unsigned)system);
 }
 
 /* The slot of the key, or the free one where it belongs. */

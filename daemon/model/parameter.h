@@ -40,8 +40,9 @@ struct parameter_row {
                              body-weight@session-start */
 };
 
-enum code_system { CODE_LOINC, CODE_MDC, CODE_TAASIP, CODE_SNOMED, CODE_NCIT, CODE_NAME };
-enum unit_system { UNIT_UCUM, UNIT_MDC };
+/* REFID: the reference identifier of MDC, "MDC_PULS_OXIM_SAT_O2", which HL7 v2 sends beside the number. */
+enum code_system { CODE_LOINC, CODE_MDC, CODE_TAASIP, CODE_SNOMED, CODE_NCIT, CODE_NAME, CODE_REFID };
+enum unit_system { UNIT_UCUM, UNIT_MDC, UNIT_REFID };
 
 /* How a code was resolved. */
 enum code_match { CODE_MATCH, CODE_UNKNOWN, CODE_NEVER_PATIENT /* control solution, perfusion, clock ... */ };

@@ -59,6 +59,14 @@ const struct registry_source *registry_source_by_token(const struct registry *re
     return NULL;
 }
 
+const struct registry_source *registry_source_by_ref(const struct registry *registry, const char *ref)
+{
+    for (uint32_t i = 0; i < registry->sources_count; i++)
+        if (strcmp(registry->sources[i].ref, ref) == 0)
+            return &registry->sources[i];
+    return NULL;
+}
+
 const struct registry_source *registry_source_by_certificate(const struct registry *registry,
                                                              const char *name)
 {

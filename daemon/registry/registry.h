@@ -52,6 +52,8 @@ int64_t registry_version(const struct registry *registry);
  * 4). */
 const struct registry_source *registry_source_by_token(const struct registry *registry,
                                                        const uint8_t sha256[SHA256_BYTES]);
+/* Walks along all of them: whoever asks keeps what is found. */
+const struct registry_source *registry_source_by_ref(const struct registry *registry, const char *ref);
 const struct registry_source *registry_source_by_certificate(const struct registry *registry,
                                                              const char *name);
 const struct registry_patient *registry_patient_by_ref(const struct registry *registry,

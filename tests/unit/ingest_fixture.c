@@ -6,6 +6,7 @@
 
 #include "daemon/base/zone.h"
 #include "daemon/ingest/doors.h"
+#include "daemon/ingest/hl7.h"
 #include "daemon/model/parameter.h"
 #include "daemon/registry/registry_build.h"
 
@@ -90,6 +91,9 @@ static void add_patients(struct registry_builder *builder)
     add_identifier(builder, 1, "urn:oid:1.2.250.1.213.1.4.8", "255081416802538");
     add_identifier(builder, 1, "urn:oid:1.2.250.1.213.1.4.10", "279035121518989");
     add_identifier(builder, 2, "urn:oid:1.2.250.1.213.1.4.9", "190012A00400163");
+    add_identifier(builder, 1, "", "12345");
+    add_identifier(builder, 1, "A", "12345");
+    add_identifier(builder, 2, "", "222");
     add_identifier(builder, 2, "Patient", "p2");
     add_identifier(builder, 2, "urn:oid:1.2.3", "abc");
     add_identifier(builder, 4, "Patient", "p9");
@@ -168,6 +172,12 @@ struct loop_context *fixture_loop(void)
     return &world.loop;
 }
 
+void fixture_set_mode(enum config_mode mode)
+{
+    fixture_loop();
+    world.config.node_mode = mode;
+}
+
 void fixture_forget(void)
 {
     world.held_count = 0;
@@ -228,7 +238,8 @@ static void open_exchange(const char *source, const char *path, const char *if_n
     ticket_put(world.tickets, exchange->ticket);
     buffer_clear(&state);
     buffer_clear(&out);
-    *exchange = (struct exchange){.door = doors_find(slice_of(path)),
+    bool is_hl7 = strcmp(path, FIXTURE_HL7) == 0;
+    *exchange = (struct exchange){.door = is_hl7 ? &hl7_door : doors_find(slice_of(path)),
                                   .path = slice_of(path),
                                   .if_none_exist = slice_of(if_none_exist),
                                   .content_type = slice_of(content_type),

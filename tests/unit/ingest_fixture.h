@@ -17,6 +17,8 @@
 #include "daemon/ingest/exchange.h"
 #include "daemon/model/ticket.h"
 
+#define FIXTURE_HL7 "hl7" /* in the place of a path: the door of the MLLP listeners */
+
 /* Makes the world at its first call. */
 struct loop_context *fixture_loop(void);
 
@@ -29,9 +31,10 @@ struct exchange *fixture_publish(const char *source, const struct door *door, co
                                  const char *body);
 struct exchange *fixture_send(const char *source, const char *path, const char *body);
 struct exchange *fixture_send_cbor(const char *source, const void *body, size_t size); /* to /v1/readings */
-void fixture_forget(void);         /* the shard forgets what it held */
-uint32_t fixture_held(void);       /* how many it holds */
-void fixture_hold(uint32_t count); /* and forgets all later ones */
+void fixture_set_mode(enum config_mode mode); /* production until then */
+void fixture_forget(void);                    /* the shard forgets what it held */
+uint32_t fixture_held(void);                  /* how many it holds */
+void fixture_hold(uint32_t count);            /* and forgets all later ones */
 
 const struct exchange *fixture_exchange(void); /* the message that was sent last */
 /* The answer's text, zero-ended. */

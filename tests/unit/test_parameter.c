@@ -208,7 +208,6 @@ static const struct {
     {"body-temperature", UNIT_UCUM, "[degF]", "98.6", 37000000},
     {"body-temperature", UNIT_UCUM, "K", "310.15", 37000000},
     {"body-temperature", UNIT_MDC, "268192", "37.1", 37100000},
-    {"body-temperature", UNIT_MDC, "268160", "98.6", 37000000},
     {"body-weight", UNIT_UCUM, "[lb_av]", "185", 83914588},
     {"body-weight", UNIT_UCUM, "g", "71400", 71400000},
     {"body-weight", UNIT_MDC, "263875", "71.4", 71400000},
