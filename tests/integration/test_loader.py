@@ -162,6 +162,56 @@ def test_a_poisoned_row_costs_only_itself():
                    [("not-storable", "22P02", 2)], "put aside")
 
 
+def test_a_quarantined_reading_is_settled_once():
+    """The row and the reading that was released in one transaction; whatever the journal says later changes neither."""
+    with Site("loader-release") as site:
+        for i in range(3):
+            site.drive.reading(patient=1, value=-1 - i, measured=T, received=T + i, quarantine=1)
+        site.drive.say("start 1 1")  # batches of a row: a command and its reading are never cut
+        site.drive.loaded()
+        rows = site.sql("SELECT quarantine_id, reading_id::text, value FROM vigie.quarantine ORDER BY value DESC")
+
+        def words(command, row):
+            time = "2026-12-01T00:00:00.%03dZ"
+            return json.dumps({"command": command, "patient_id": 1, "reading_id": row[1], "quarantine_id": row[0],
+                               "measured_at": time % 0, "received_at": time % (-1 - row[2]), "issued": None, "status": "final"})
+
+        def settle(command, row, at):
+            site.drive.say("commit")  # a turn of its own, which begins with its time
+            site.drive.say("clock %d" % at)
+            site.drive.say("command " + words(command, row))
+            if command == "release":
+                site.drive.reading(patient=1, value=row[2], measured=T, received=T - 1 - row[2], flags=256)
+
+        def told():
+            site.drive.loaded()
+            return (site.sql("SELECT extract(epoch FROM released_at)::bigint, extract(epoch FROM discarded_at)::bigint"
+                             " FROM vigie.quarantine ORDER BY value DESC"),
+                    site.sql("SELECT value, flags FROM vigie.reading ORDER BY value DESC"),
+                    site.one("SELECT count(*) FROM vigie.late_resend"))
+
+        hold = site.cluster.session("vigie")
+        hold.cursor().execute("LOCK TABLE vigie.reading IN SHARE MODE")
+        settle("release", rows[0], T + 1000)
+        settle("discard", rows[1], T + 2000)
+        site.drive.say("commit")
+        base.wait_for("the loader waits for the lock", lambda: site.one(
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'vigie.reading'::regclass"))
+        base.equal(site.one("SELECT count(*) FROM vigie.quarantine WHERE released_at IS NOT NULL"), 0, "not before the reading")
+        site.drive.kill()
+        hold.close()
+        site.drive = site.new_drive()
+        site.drive.say("start 2 1")
+        first = told()
+        base.equal(first, ([(T // 1000 + 1, None), (None, T // 1000 + 2), (None, None)], [(-1, 256)], 0), "settled")
+        for command, row in (("release", rows[0]), ("discard", rows[0]), ("release", rows[1]), ("discard", rows[1])):
+            settle(command, row, T + 9000)
+        base.equal(told(), first, "once")
+        settle("release", rows[2], T + 10000)
+        base.equal(told()[1], [(-1, 256), (-3, 256)], "the other")
+        site.drive.close()
+
+
 def test_what_is_rejected_is_sealed_and_kept_for_thirty_days():
     """What the journal has of it and rows that cannot be stored; neither is to be read in the database."""
     with Site("loader-rejected") as site:
