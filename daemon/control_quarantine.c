@@ -43,6 +43,7 @@ static void send_command(struct control *control, struct registry_call *call)
     struct buffer json = {0};
     render_open(&json, '{');
     render_text_member(&json, "command", command_word(verb->kind));
+    render_text_member(&json, "by", call->request->author);
     render_text_member(&json, "author", json_string_value(json_object_get(call->body, "author")));
     render_text_member(&json, "reason", json_string_value(json_object_get(call->body, "reason")));
     buffer_text(&json, ",");

@@ -415,7 +415,7 @@ static bool run(uint64_t seed)
 
 static void test_as_the_text_says(void)
 {
-    for (uint64_t seed = 1; seed <= 400; seed++)
+    for (uint64_t seed = 1; seed <= SEEDS(400); seed++)
         CU_ASSERT_FATAL(run(seed));
 }
 

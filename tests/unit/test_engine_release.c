@@ -205,8 +205,8 @@ static void test_unjudged_behind_the_look_back(void)
     fixture_close(f);
 }
 
-CU_TestInfo suite_engine_release[] = {
+const struct unit_test suite_engine_release[] = {
     {"judged as if it came now", test_judged_as_if_it_came_now},  {"settled once", test_settled_once},
     {"not held aside any more", test_not_held_aside_any_more},    {"refused", test_refused},
     {"the unit stays the reason", test_unit_stays_the_reason},    {"corrected", test_corrected},
-    {"behind the look-back", test_unjudged_behind_the_look_back}, CU_TEST_INFO_NULL};
+    {"behind the look-back", test_unjudged_behind_the_look_back}, {NULL, NULL}};

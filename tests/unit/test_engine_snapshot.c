@@ -672,7 +672,7 @@ static void close_node(struct node *node)
 static void test_crash_anywhere(void)
 {
     unsigned finished = 0, abandoned = 0;
-    for (uint64_t seed = 1; seed <= 300; seed++) {
+    for (uint64_t seed = 1; seed <= SEEDS(300); seed++) {
         struct node node;
         open_node(&node, seed);
         unsigned steps = 60 + (unsigned)roll(&node, 200), pace = 1 + (unsigned)roll(&node, 5);
@@ -686,8 +686,8 @@ static void test_crash_anywhere(void)
         abandoned += node.abandoned;
         close_node(&node);
     }
-    CU_ASSERT(finished > 300); /* else it tests nothing */
-    CU_ASSERT(abandoned > 30);
+    CU_ASSERT(finished > SEEDS(300)); /* else it tests nothing */
+    CU_ASSERT(abandoned > SEEDS(30));
 }
 
 /* Damage to the newer may not meet a journal that is gone. */
@@ -761,7 +761,7 @@ static void test_damage(void)
 {
     unsigned refused = 0;
     log_configure((enum log_level) - 1, LOG_FORMAT_TEXT); /* of time zones that nobody knows */
-    for (uint64_t seed = 1; seed <= 6; seed++) {
+    for (uint64_t seed = 1; seed <= SEEDS(6); seed++) {
         struct node node;
         struct buffer shared = {0}, patient = {0};
         open_node(&node, seed);

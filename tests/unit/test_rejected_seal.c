@@ -67,5 +67,5 @@ static void test_changed(void)
     buffer_deinit(&sealed);
 }
 
-CU_TestInfo suite_rejected_seal[] = {
-    {"round trip", test_round_trip}, {"changed, cut, moved", test_changed}, CU_TEST_INFO_NULL};
+const struct unit_test suite_rejected_seal[] = {
+    {"round trip", test_round_trip}, {"changed, cut, moved", test_changed}, {NULL, NULL}};
