@@ -205,7 +205,8 @@ static void append_rejected(struct shard *shard, const struct part *part)
     shard->turn.readings += part->count;
 }
 
-/* Behind its command, which is what a replay decides by: for the loader, which stores it. */
+/* For the loader, which stores it. In front of its command, which is what a replay decides by, and of the
+ * events that follow from that. */
 static void append_released(struct shard *shard)
 {
     const uint8_t *tail;
@@ -221,9 +222,9 @@ static void decide_command(struct shard *shard, struct command *command)
     engine_command(shard->engine, command, shard->turn.now_ms);
     if (command->outcome == OK && command_is_journaled(command->kind)) {
         const struct journal_bytes part = {command->json.data, (uint32_t)command->json.size};
-        journal_append(shard->journal, RECORD_COMMAND, &part, 1);
         if (command->kind == COMMAND_RELEASE)
             append_released(shard);
+        journal_append(shard->journal, RECORD_COMMAND, &part, 1);
     }
     append_events(shard);
 }

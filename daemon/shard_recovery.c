@@ -103,7 +103,7 @@ static void replay_reading(struct replay *replay, const struct record *record)
     memcpy(&head, record->data, sizeof head);
     ensure(record->size == sizeof head + head.tail_size);
     if (head.flags & FLAG_RELEASED)
-        return; /* its command has decided */
+        return; /* its command, which follows, decides */
     uint32_t follow = head.next;
     head.tail_offset = (uint32_t)replay->tails.size;
     buffer_append(&replay->heads, &head, sizeof head);

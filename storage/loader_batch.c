@@ -100,11 +100,7 @@ static void take_reading(struct loader_batch *batch, uint32_t shard, const struc
     struct reading *reading = &batch->readings[batch->readings_count];
     copy_head(batch, record, reading);
     batch->places[batch->readings_count] = next_place(batch, shard, record->position, reading->next);
-    if (reading->flags & FLAG_RELEASED) {
-        ensure(batch->release_open[shard]);
-        batch->settled[batch->settled_count - 1].reading = batch->readings_count;
-        batch->release_open[shard] = false;
-    }
+    batch->release_open[shard] = (reading->flags & FLAG_RELEASED) != 0;
     batch->dropped[batch->readings_count++] = false;
 }
 
@@ -127,11 +123,13 @@ static void take_settled(struct loader_batch *batch, uint32_t shard, const struc
         batch->settled_capacity = batch->settled_capacity > 0 ? batch->settled_capacity * 2 : 16;
         batch->settled = grow(batch->settled, batch->settled_capacity, sizeof(*batch->settled));
     }
-    batch->settled[batch->settled_count++] = (struct batch_settled){.json_offset = command->json_offset,
-                                                                    .json_size = command->json_size,
-                                                                    .engine_ms = command->engine_ms,
-                                                                    .reading = UINT32_MAX};
-    batch->release_open[shard] = kind == COMMAND_RELEASE;
+    batch->settled[batch->settled_count++] =
+        (struct batch_settled){.json_offset = command->json_offset,
+                               .json_size = command->json_size,
+                               .engine_ms = command->engine_ms,
+                               .reading = kind == COMMAND_RELEASE ? batch->readings_count - 1 : UINT32_MAX};
+    ensure(batch->release_open[shard] == (kind == COMMAND_RELEASE));
+    batch->release_open[shard] = false;
 }
 
 static void take_command(struct loader_batch *batch, uint32_t shard, const struct record *record)

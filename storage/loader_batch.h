@@ -63,7 +63,7 @@ struct loader_batch {
     uint32_t starts_count, starts_capacity;
     struct batch_settled *settled;
     uint32_t settled_count, settled_capacity;
-    bool release_open[SHARDS_MAX]; /* the command is here, its reading follows */
+    bool release_open[SHARDS_MAX]; /* the reading is here, the last one; its command follows */
     struct batch_rejected *rejected;
     uint32_t rejected_count, rejected_capacity;
     struct batch_event *events;
@@ -90,8 +90,8 @@ void loader_batch_take(struct loader_batch *batch, uint32_t shard, const struct 
 uint32_t loader_batch_rows(const struct loader_batch *batch);
 /* Nothing more is to be taken: it has so many rows, or as many bytes as one may have. */
 bool loader_batch_is_full(const struct loader_batch *batch, uint32_t rows_max);
-/* Whether further readings of the last request of the shard follow, or that which a command released: a batch
- * never ends there. */
+/* Whether further readings of the last request of the shard follow, or the command that released the last
+ * one: a batch never ends there. */
 bool loader_batch_is_inside(const struct loader_batch *batch, uint32_t shard);
 /* Whether the number of those that wait has changed. */
 bool loader_batch_has_quarantine(const struct loader_batch *batch);

@@ -28,7 +28,7 @@ enum reading_flag {
     FLAG_DEVICE_TEXT = 1 << 5,   /* the key's device is text of the payload, not an enrolled device */
     FLAG_IF_NONE_EXIST = 1 << 6, /* only if its alias is new; the engine takes it off: never on disk */
     FLAG_DEVICE_EVENT = 1 << 7,  /* no measurement: a message of a device's own alarm, see below */
-    FLAG_RELEASED = 1 << 8,      /* from quarantine: the command `release` before it in the journal decided */
+    FLAG_RELEASED = 1 << 8,      /* from quarantine: the command `release` behind it in the journal decided */
 };
 
 enum quarantine_reason { QUARANTINE_NONE, QUARANTINE_IMPOSSIBLE, QUARANTINE_FUTURE, QUARANTINE_UNIT };
