@@ -277,7 +277,11 @@ void hl7_append_field(struct buffer *out, const struct hl7_text *text, struct sl
     bool same = text->field == '|' && text->component == '^' && text->repetition == '~' &&
                 text->escape == '\\' && text->subcomponent == '&';
     if (same) {
-        buffer_append(out, field.data, field.size);
+        char *copy = memcpy(buffer_reserve(out, field.size), field.data, field.size);
+        for (size_t i = 0; i < field.size; i++)
+            if ((uint8_t)copy[i] < ' ')
+                copy[i] = ' ';
+        out->size += field.size;
         return;
     }
     for (size_t i = 0; i < field.size; i++) {

@@ -126,8 +126,10 @@ static void test_our_own(void)
     struct hl7_text theirs = open_text("MSH$%*!@$A\r");
     hl7_append_escaped(&out, slice_of("a|b^c&d~e\\f\ng"));
     hl7_append_field(&out, &theirs, slice_of(" x%y*z@w!F!|"));
+    theirs = open_text("MSH|^~\\&|A\r");
+    hl7_append_field(&out, &theirs, slice_of(" a^b\x0b\\F\\"));
     buffer_append(&out, "", 1);
-    CU_ASSERT_STRING_EQUAL(out.data, "a\\F\\b\\S\\c\\T\\d\\R\\e\\E\\f g x^y~z&w\\F\\\\F\\");
+    CU_ASSERT_STRING_EQUAL(out.data, "a\\F\\b\\S\\c\\T\\d\\R\\e\\E\\f g x^y~z&w\\F\\\\F\\ a^b \\F\\");
     buffer_deinit(&out);
 }
 
