@@ -21,7 +21,7 @@ struct options {
 };
 
 struct totals {
-    uint64_t scenarios, readings, episodes, events, checks, per_kind[KINDS], failures;
+    uint64_t scenarios, readings, released, episodes, events, checks, per_kind[KINDS], failures;
 };
 
 static const char *const telling_words[TELLINGS] = {"as made", "in order", "shuffled", "newest first"};
@@ -101,6 +101,7 @@ static void report(struct scenario *scenario, enum telling telling, const struct
 static void count_in(struct totals *totals, const struct outcome *outcome)
 {
     totals->readings += outcome->readings;
+    totals->released += outcome->released;
     totals->episodes += outcome->episodes;
     totals->events += outcome->events;
     totals->checks += outcome->checks;
@@ -165,7 +166,8 @@ static void print_totals(const struct totals *totals, double seconds)
            (unsigned long long)totals->checks, seconds);
     for (int i = 0; i < KINDS; i++)
         printf(" %s %llu", fact_kind_names[i], (unsigned long long)totals->per_kind[i]);
-    printf("; %llu failed\n", (unsigned long long)totals->failures);
+    printf("; released %llu; %llu failed\n", (unsigned long long)totals->released,
+           (unsigned long long)totals->failures);
 }
 
 static struct options options_of(int argc, char **argv)

@@ -11,7 +11,7 @@ enum verdict_of_drive { AGREED, DIFFERENT, LAW_BROKEN, WAS_REFUSED };
 struct outcome {
     enum verdict_of_drive verdict;
     char *text; /* what was found and what was expected; freed by outcome_deinit() */
-    uint64_t readings, episodes, events, checks, per_kind[KINDS];
+    uint64_t readings, released, episodes, events, checks, per_kind[KINDS];
     uint64_t judged_digest;   /* of which readings are judged: tellings with equal ones give equal episodes */
     uint64_t episodes_digest; /* of the evaluator, without silence */
 };

@@ -104,6 +104,10 @@ MUTANTS = [
      "an alarm is over at its end", "event"),
     ("device.c", "if (priority != state->active)\n        tell(", "if (priority > state->active)\n        tell(",
      "the priority follows the class both ways", "event"),
+    ("command_quarantine.c", "    patient_take_in(engine, patient);", "    engine->arrivals_count = 0;\n    patient_take_in(engine, patient);",
+     "a released reading counts for silence", "silence"),
+    ("admission.c", "    enter(engine, patient, reading, &held, series, engine->unit.now_ms - reading->measured_at_ms);\n", "",
+     "a released reading enters the series", ANY),
 ]
 
 

@@ -18,13 +18,15 @@ def test_cases_counted_by_hand():
 def test_the_engine_agrees_on_a_million_readings():
     children = [subprocess.Popen([os.path.join(mutants.BUILD, "agree"), "--seed", str(seed), "--count", str(SCENARIOS)],
                                  stdout=subprocess.PIPE, text=True) for seed in (30000, 40000)]
-    readings = 0
+    readings = released = 0
     for child in children:
         output = child.communicate()[0]
         print(output.splitlines()[-1])
         check(child.returncode == 0, "a difference: " + output[-6000:])
         readings += int(re.findall(r"readings (\d+), episodes", output)[-1])
+        released += int(re.findall(r"released (\d+);", output)[-1])
     check(readings >= 1000000, "%d readings are too few" % readings)
+    check(released >= 20000, "%d that came by way of the quarantine are too few" % released)
 
 
 def test_ids_are_those_of_the_beginnings():
