@@ -125,7 +125,7 @@ static void hold(struct engine *engine, struct patient *patient, struct reading 
 }
 
 /* If-None-Exist: a reading of its source and parameter carries the identifier: that one is the answer,
- * whatever value came with it now. */
+ * whatever value came with it now. Where several do none of them is. */
 static bool exists_already(const struct engine *engine, const struct patient *patient,
                            struct reading *reading)
 {
@@ -133,11 +133,15 @@ static bool exists_already(const struct engine *engine, const struct patient *pa
     const struct series *held_in = series;
     struct held known;
     struct series_arrival arrival;
-    if (!series_by_alias(series, reading->alias_hash, &known)) {
+    unsigned matches = series_by_alias(series, reading->alias_hash, &known);
+    if (matches == 0) {
         held_in = series == NULL ? NULL : series->aside;
-        if (!series_by_alias(held_in, reading->alias_hash, &known))
-            return false;
+        matches = series_by_alias(held_in, reading->alias_hash, &known);
     }
+    if (matches == 0)
+        return false;
+    if (matches > 1)
+        reading->flags |= FLAG_SEVERAL_MATCH;
     series_look_up(held_in, &patient->names, &known, &arrival);
     patient_reading_id(engine, patient, series->parameter, &known, reading->reading_id);
     reading->verdict = VERDICT_DUPLICATE;

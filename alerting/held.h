@@ -94,6 +94,14 @@ static inline unsigned held_flags(const struct held_array *held, size_t index)
     return item->rest >> HELD_FLAGS_SHIFT & HELD_FLAGS;
 }
 
+static inline bool held_is_named(const struct held_array *held, size_t index, uint64_t alias)
+{
+    const struct held_packed *item = held->items + held->start + index;
+    if ((item->rest & HELD_WHOLE) == HELD_WHOLE)
+        return held__whole(held, item)->alias == alias;
+    return held->aliases != NULL && held->aliases[held->start + index] == alias;
+}
+
 void held_get(const struct held_array *held, size_t index, struct held *ret);
 void held_key(const struct held_array *held, size_t index, struct reading_key *ret);
 /* All others stay as they were put. */

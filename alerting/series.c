@@ -245,14 +245,27 @@ void series_look_up(const struct series *series, const struct names *names, cons
     judge_arrival(series, low, high, reading, ret);
 }
 
-bool series_by_alias(const struct series *series, uint64_t alias, struct held *ret)
+unsigned series_by_alias(const struct series *series, uint64_t alias, struct held *ret)
 {
-    for (size_t i = series == NULL ? 0 : series_count(series); i > 0; i--) {
-        series_item(series, i - 1, ret);
-        if (ret->alias == alias)
-            return true;
+    struct reading_key key;
+    unsigned count = 0;
+    bool has_key = false;
+    for (size_t i = series == NULL ? 0 : series_count(series); i > 0 && count < 2; i--) {
+        struct held held;
+        if (!held_is_named(&series->held, i - 1, alias))
+            continue;
+        series_item(series, i - 1, &held);
+        if (count == 0)
+            *ret = held;
+        bool is_other = has_key && (held.key.ms != key.ms || held.key.device != key.device ||
+                                    held.key.sensor != key.sensor);
+        if (held.status <= STATUS_FINAL) { /* an amendment is no measurement of its own */
+            key = held.key;
+            has_key = true;
+        }
+        count = count == 0 || !is_other || held.status > STATUS_FINAL ? 1 : 2;
     }
-    return false;
+    return count;
 }
 
 void series_remove_oldest(struct series *series)

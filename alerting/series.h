@@ -67,8 +67,9 @@ void series_insert(struct series *series, const struct names *names, const struc
 /* What inserting it would say, without inserting it. */
 void series_look_up(const struct series *series, const struct names *names, const struct held *reading,
                     struct series_arrival *ret);
-/* The newest held reading that carries the alias; false: none does. Series NULL: none. */
-bool series_by_alias(const struct series *series, uint64_t alias, struct held *ret);
+/* The newest held reading that carries the alias, and how many measurements do: 0, 1, or 2 for several; the
+ * versions of one count once. Series NULL: none. */
+unsigned series_by_alias(const struct series *series, uint64_t alias, struct held *ret);
 /* Of readings kept aside: removes the item that was received first; which of HELD_RELEASED and HELD_DISCARDED
  * this version of a reading carries (0: neither, or it is not held, or `aside` is NULL); has it carry one. */
 void series_remove_oldest(struct series *series);

@@ -35,6 +35,8 @@ static const struct {
      "Strangers closed to make room for newcomers."},
     {COUNTER_CERTIFICATES_REFUSED, "vigie_certificates_refused_total", "",
      "Client certificates refused, at the handshake or by a reload."},
+    {COUNTER_DEVICE_CLOCK_FAULTS, "vigie_device_clock_faults_total", "",
+     "Reports of devices that their clock is at fault."},
     {COUNTER_QUOTA_REFUSALS, "vigie_quota_refusals_total", "",
      "Messages refused because their source was over its quota."},
 #define FOREIGN(id, word, help)                                                                              \

@@ -29,6 +29,7 @@
     COUNTER(FOREIGN_DEVICE_ELSEWHERE)                                                                        \
     COUNTER(FOREIGN_PATIENT_ELSEWHERE)                                                                       \
     COUNTER(FOREIGN_MISMATCH)                                                                                \
+    COUNTER(DEVICE_CLOCK_FAULTS)                                                                             \
     COUNTER(QUOTA_REFUSALS)                                                                                  \
     COUNTER(HL7_ROWS_SKIPPED)                                                                                \
     COUNTER(HL7_UNANSWERED)                                                                                  \

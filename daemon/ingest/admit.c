@@ -367,6 +367,7 @@ static bool step_texts(struct pipeline *at)
         {TAIL_KEY_DEVICE, key_device(at)}, {TAIL_SENSOR, claim->sensor},
         {TAIL_ALIAS, claim->alias},        {TAIL_TEXT, text},
         {TAIL_UNIT, claim->unit},          {TAIL_CODE, claim->code},
+        {TAIL_CONTEXT, claim->context},
     };
     return put_texts(at, fields, sizeof fields / sizeof *fields,
                      "device, sensor, id, value, unit and code exceed 512 bytes");

@@ -71,7 +71,8 @@ struct claim {
     int64_t issued_ms; /* INSTANT_NONE without */
     int64_t after_ms;  /* added to `time`: a sample of a series */
     struct slice code, value, unit, time, sensor, alias;
-    struct slice text; /* kept as what was sent; {NULL, 0}: `value` */
+    struct slice text;    /* kept as what was sent; {NULL, 0}: `value` */
+    struct slice context; /* a JSON object that is kept beside; {NULL, 0} without */
 };
 
 /* A message of a device's own alarm as its sender worded it. */

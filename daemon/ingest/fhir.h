@@ -31,6 +31,8 @@ struct fhir_entry {
     enum fhir_resource kind;
 };
 
+enum { CLOCK_FAULTS_MAX = 8 }; /* of one bundle; those beyond say nothing new */
+
 struct fhir {
     const struct loop_context *loop;
     struct exchange *exchange;
@@ -40,6 +42,8 @@ struct fhir {
     bool is_full;
     struct slice contained; /* of the resource at hand, raw; {NULL, 0} without */
     bool device_is_entry;   /* the device at hand was found in the bundle */
+    uint32_t clock_faults_count;
+    struct slice clock_faults[CLOCK_FAULTS_MAX]; /* references of devices: fhir_kept.h */
 };
 
 #define FHIR_NAME(text)                                                                                      \
@@ -53,7 +57,7 @@ bool fhir_read(struct fhir *fhir, const struct pull_field *field, const struct p
 /* Steps over an array of objects: open once, then next until false. */
 bool fhir_open_array(struct fhir *fhir, const struct pull_field *field, struct pull *ret_pull);
 bool fhir_next_object(struct pull *pull, const struct pull_names *names, struct pull_field *fields,
-                      struct pull_unknown *ret_unknown);
+                      struct pull_unknown *ret_unknown, struct slice *ret_raw /* may be NULL */);
 struct slice fhir_join(struct fhir *fhir, struct slice a, const char *between, struct slice b);
 /* "identifier=system|value", percent-encoded or not; false for any other search. */
 bool fhir_read_search(struct fhir *fhir, struct slice search, struct slice *ret_system,
@@ -78,9 +82,11 @@ struct fhir_summary {
     uint32_t stored, duplicate, quarantined, refused; /* stored: accepted or quarantined */
     uint32_t first;       /* head of the location; NOTE_NONE when all is refused */
     enum verdict refusal; /* the first */
+    bool several_match;   /* what If-None-Exist searches: 412, nothing was stored */
 };
 struct fhir_summary fhir_summarize(const struct ticket *ticket, const struct note *entry);
 int fhir_status(const struct fhir_summary *summary);
+int64_t fhir_modified(const struct reading *reading); /* when it was stored; INSTANT_NONE: not now */
 void fhir_render_issue(struct buffer *out, const char *severity, const char *code, const struct note *note,
                        const char *expression);
 void fhir_render_outcome(struct exchange *exchange, const struct note *notes, size_t count, size_t entry);

@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/ingest/fhir.h"
+#include "daemon/ingest/fhir_kept.h"
+#include "daemon/ingest/fhir_mes.h"
 #include "daemon/ingest/slice.h"
 #include "daemon/registry/registry.h"
 
@@ -77,7 +78,7 @@ static bool read_entries(struct fhir *fhir, const struct pull_field *array)
     struct pull pull;
     if (!fhir_open_array(fhir, array, &pull))
         return true;
-    while (fhir_next_object(&pull, &entry_names, fields, &unknown)) {
+    while (fhir_next_object(&pull, &entry_names, fields, &unknown, NULL)) {
         if (fhir->entries_count == BUNDLE_ENTRIES_MAX) {
             fhir_refuse(fhir->exchange, 413, "too-long", "a bundle has at most 1,000 entries");
             return false;
@@ -89,16 +90,16 @@ static bool read_entries(struct fhir *fhir, const struct pull_field *array)
 
 /* ---- one entry ---- */
 
-/* "Resource of type <> is not acceptable with method <>", INTEROP.md section 1.3. */
+/* Its words are in what was found: they repeat what was sent. */
 static void refuse_request(struct fhir *fhir, const struct fhir_entry *entry)
 {
-    char rest[128];
-    struct refusal refusal = {.verdict = VERDICT_NOT_SUPPORTED, .text = "Resource of type "};
-    struct slice type = note_cut(entry->type, 32);
-    struct slice method = entry->method.size > 0 ? note_cut(entry->method, 16) : (struct slice){"none", 4};
-    int size = snprintf(rest, sizeof rest, "%.*s is not acceptable with method %.*s", (int)type.size,
-                        type.size > 0 ? type.data : "", (int)method.size, method.data);
-    refusal.found = (struct slice){rest, (size_t)size};
+    char text[MES_TEXT_MAX];
+    struct refusal refusal;
+    struct slice method = entry->method.size > 0 ? entry->method : (struct slice){"none", 4};
+    fhir_mes_refuse(MES_NOT_ACCEPTABLE, VERDICT_NOT_SUPPORTED, FIELD_NONE, &refusal);
+    refusal.found.size = fhir_mes_not_acceptable(note_cut(entry->type, 24), note_cut(method, 12), text);
+    refusal.found.data = text;
+    refusal.text = "";
     fhir_refuse_entry(fhir, &refusal);
     size_t count;
     struct note *notes = notes_of(fhir->exchange, &count);
@@ -148,8 +149,14 @@ static void decode_other(struct fhir *fhir, const struct fhir_entry *entry)
         .kind = NOTE_ENTRY, .entry = fhir->entry, .item = (uint32_t)entry->kind, .head = head};
     notes_of(fhir->exchange, &place);
     note_add(fhir->exchange, &note);
+    struct refusal refusal;
+    struct slice system, value;
     if (!is_acceptable(entry)) {
         refuse_request(fhir, entry);
+    } else if (entry->kind == RESOURCE_DEVICE && entry->if_none_exist.size > 0 &&
+               !fhir_read_search(fhir, entry->if_none_exist, &system, &value)) {
+        fhir_mes_refuse(MES_DEVICE_SEARCH, VERDICT_MALFORMED, FIELD_NONE, &refusal);
+        fhir_refuse_entry(fhir, &refusal);
     } else if (entry->kind == RESOURCE_DEVICE) {
         const struct registry_device *device = fhir_match_device(fhir, entry);
         note_matched(fhir, device != NULL ? device->ref : NULL,
@@ -162,6 +169,7 @@ static void decode_other(struct fhir *fhir, const struct fhir_entry *entry)
 
 static void decode_entries(struct fhir *fhir)
 {
+    fhir_find_clock_faults(fhir);
     size_t mark = fhir->doors->scratch.size; /* nothing that an entry unescaped outlives it */
     for (uint32_t i = 0; i < fhir->entries_count && !fhir->is_full; i++) {
         const struct fhir_entry *entry = &fhir->doors->entries[i];
@@ -191,9 +199,10 @@ static enum verdict find_refusal(struct exchange *exchange)
     return VERDICT_ACCEPTED;
 }
 
-/* All its readings fall with one: none is sent, and each is counted as refused. */
+/* All its readings fall with one: none is sent, each is counted as refused, and the sender is told. */
 static void refuse_all(struct exchange *exchange, enum verdict verdict)
 {
+    ticket_reject_nothing(exchange->ticket);
     for (uint32_t i = 0; i < exchange->ticket->count; i++)
         exchange->ticket->heads[i].verdict = (uint8_t)verdict;
 }
@@ -211,6 +220,12 @@ static bool concerns_one_patient(const struct ticket *ticket)
     return true;
 }
 
+static void refuse_bundle(struct exchange *exchange, enum mes_condition condition)
+{
+    const struct mes_row *row = fhir_mes(condition);
+    fhir_refuse(exchange, row->http, row->issue, row->text);
+}
+
 /* False after answering. */
 static bool check_transaction(struct fhir *fhir)
 {
@@ -224,7 +239,7 @@ static bool check_transaction(struct fhir *fhir)
         return true; /* the answer tells them all */
     }
     if (!has_observation) {
-        fhir_refuse(exchange, 422, "invalid", "no Observation in the transaction");
+        refuse_bundle(exchange, MES_NO_OBSERVATION);
         return false;
     }
     if (!concerns_one_patient(exchange->ticket)) {
@@ -244,7 +259,7 @@ static bool read_bundle(struct fhir *fhir, const struct pull_field *root, enum f
     struct pull_field fields[BUNDLE_COUNT];
     fhir_read(fhir, root, &names, fields);
     if (!slice_is(text_of(&fields[BUNDLE_RESOURCE_TYPE]), "Bundle")) {
-        fhir_refuse(fhir->exchange, 422, "invalid", "No bundle provided.");
+        refuse_bundle(fhir->exchange, MES_NO_BUNDLE);
         return false;
     }
     bool is_transaction = slice_is(text_of(&fields[BUNDLE_TYPE]), "transaction");
@@ -327,6 +342,8 @@ static const char *status_line(int status)
         return "201 Created";
     case 403:
         return "403 Forbidden";
+    case 412:
+        return "412 Precondition Failed";
     default:
         return "422 Unprocessable Entity";
     }
@@ -337,6 +354,8 @@ static void render_place(struct exchange *exchange, const struct note *entry,
 {
     char text[NOTE_FOUND_MAX + 16], id[UUID_TEXT + 1];
     struct buffer *out = &exchange->out;
+    if (fhir_status(summary) == 412)
+        return;
     if (summary->first != NOTE_NONE) {
         const struct reading *reading = &exchange->ticket->heads[summary->first];
         uuid_format(reading->reading_id, id);
@@ -346,6 +365,12 @@ static void render_place(struct exchange *exchange, const struct note *entry,
         snprintf(text, sizeof text, "W/\"%u\"", reading->revision + 1u);
         render_key(out, "etag");
         render_text(out, text);
+        if (fhir_modified(reading) != INSTANT_NONE) {
+            char modified[INSTANT_TEXT_MAX];
+            instant_format(fhir_modified(reading), modified);
+            render_key(out, "lastModified");
+            render_text(out, modified);
+        }
     } else if (entry->item == RESOURCE_DEVICE && entry->found_size > 0) {
         int size = snprintf(text, sizeof text, "Device/%.*s", (int)entry->found_size, entry->found);
         render_key(out, "location");
@@ -353,12 +378,15 @@ static void render_place(struct exchange *exchange, const struct note *entry,
     }
 }
 
-static void render_entry(struct exchange *exchange, const struct note *notes, size_t count, size_t entry)
+/* A transaction has stored its other entries by now: an identifier that several carry is one that exists. */
+static void render_entry(struct exchange *exchange, const struct note *notes, size_t count, size_t entry,
+                         bool is_transaction)
 {
     struct fhir_summary summary = fhir_summarize(exchange->ticket, &notes[entry]);
     struct buffer *out = &exchange->out;
     bool is_plain =
-        summary.stored + summary.duplicate > 0 && summary.quarantined == 0 && summary.refused == 0;
+        summary.stored > 0 && summary.duplicate == 0 && summary.quarantined == 0 && summary.refused == 0;
+    summary.several_match &= !is_transaction;
     render_open(out, '{');
     render_key(out, "response");
     render_open(out, '{');
@@ -397,7 +425,7 @@ void fhir_bundle_answer(struct loop_context *loop, struct exchange *exchange)
     render_open(out, '[');
     for (size_t i = 0; i < count; i++)
         if (notes[i].kind == NOTE_ENTRY)
-            render_entry(exchange, notes, count, i);
+            render_entry(exchange, notes, count, i, is_transaction);
     render_close(out, ']');
     render_close(out, '}');
 }

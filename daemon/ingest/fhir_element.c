@@ -31,7 +31,7 @@ bool fhir_open_array(struct fhir *fhir, const struct pull_field *field, struct p
 }
 
 bool fhir_next_object(struct pull *pull, const struct pull_names *names, struct pull_field *fields,
-                      struct pull_unknown *ret_unknown)
+                      struct pull_unknown *ret_unknown, struct slice *ret_raw)
 {
     struct slice ignored;
     if (!pull_next_item(pull)) {
@@ -40,13 +40,17 @@ bool fhir_next_object(struct pull *pull, const struct pull_names *names, struct 
     }
     memset(fields, 0, names->count * sizeof *fields);
     *ret_unknown = (struct pull_unknown){.count = 0};
-    if (pull_peek(pull) == PULL_OBJECT) {
+    bool is_object = pull_peek(pull) == PULL_OBJECT; /* which stands at the value itself */
+    size_t start = pull->at;
+    if (is_object) {
         pull_value(pull, &ignored);
         pull_read_fields(pull, names, fields, ret_unknown);
     } else {
         pull_skip(pull);
     }
     ensure(pull->error == NULL);
+    if (ret_raw != NULL)
+        *ret_raw = (struct slice){pull->text + start, pull->at - start};
     return true;
 }
 
@@ -122,9 +126,11 @@ static const struct code_system_row {
     {"https://mos.esante.gouv.fr/NOS/TRE_A04-Loinc/FHIR/TRE-A04-Loinc", CODE_LOINC, ""},
     {"urn:oid:2.16.840.1.113883.6.1", CODE_LOINC, ""},
     {"https://mos.esante.gouv.fr/NOS/TRE_R308-TAASIP/FHIR/TRE-R308-TAASIP", CODE_TAASIP, "taasip:"},
+    {"urn:oid:1.2.250.1.213.1.1.4.322", CODE_TAASIP, "taasip:"},
     {"http://snomed.info/sct", CODE_SNOMED, "sct:"},
     {"urn:oid:2.16.840.1.113883.6.96", CODE_SNOMED, "sct:"},
     {"http://ncicb.nci.nih.gov/xml/owl/EVS/Thesaurus.owl", CODE_NCIT, "ncit:"},
+    {"https://mos.esante.gouv.fr/NOS/TRE_R307-NCIT/FHIR/TRE-R307-NCIT", CODE_NCIT, "ncit:"},
     {"urn:oid:2.16.840.1.113883.3.26.1.1", CODE_NCIT, "ncit:"},
     {"urn:vigie:parameter", CODE_NAME, ""},
 };
@@ -153,7 +159,7 @@ void fhir_read_code(struct fhir *fhir, const struct pull_field *field, struct cl
     claim->code = (struct slice){NULL, 0};
     if (!fhir_read(fhir, field, &concept_names, &concept) || !fhir_open_array(fhir, &concept, &pull))
         return;
-    while (fhir_next_object(&pull, &coding_names, coding, &unknown)) {
+    while (fhir_next_object(&pull, &coding_names, coding, &unknown, NULL)) {
         if (coding[1].kind != PULL_STRING)
             continue;
         size_t row = coding[0].kind == PULL_STRING ? find_system(coding[0].text) : systems;

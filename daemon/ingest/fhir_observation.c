@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/ingest/fhir.h"
+#include "daemon/ingest/fhir_kept.h"
+#include "daemon/ingest/fhir_mes.h"
 #include "daemon/ingest/fhir_value.h"
 #include "daemon/ingest/slice.h"
 
@@ -240,7 +241,9 @@ static void decode_measure(struct observation *at, const struct pull_field *fiel
     if ((!is_number && !(is_sampled && claim.match == CODE_MATCH)) || claim.match == CODE_NEVER_PATIENT)
         return;
     set_sensor(at, &claim, component);
-    if (!check_measure(at, fields, component, &refusal))
+    if (!check_measure(at, fields, component, &refusal) ||
+        (component == NOTE_NONE && !fhir_mes_check_glucose(at->fhir, &fields[ELEMENT_META],
+                                                           &fields[ELEMENT_EXTENSION], &claim, &refusal)))
         refuse_measure(at, component, &refusal);
     else if (is_sampled)
         decode_samples(at, fields, &claim, component);
@@ -258,7 +261,8 @@ static void decode_components(struct observation *at, const struct pull_field *c
     size_t mark = at->fhir->doors->scratch.size; /* nothing that a component unescaped outlives it */
     if (!fhir_open_array(at->fhir, components, &pull))
         return;
-    for (uint32_t i = 0; !at->fhir->is_full && fhir_next_object(&pull, &element_names, fields, &unknown);
+    for (uint32_t i = 0;
+         !at->fhir->is_full && fhir_next_object(&pull, &element_names, fields, &unknown, NULL);
          i++, at->fhir->doors->scratch.size = mark) {
         if (unknown.count == 0) {
             decode_measure(at, fields, i);
@@ -351,7 +355,7 @@ static bool read_alias(struct fhir *fhir, const struct pull_field *identifiers, 
     }
     if (!fhir_open_array(fhir, identifiers, &pull))
         return true;
-    while (claim->alias.data == NULL && fhir_next_object(&pull, &names, fields, &unknown))
+    while (claim->alias.data == NULL && fhir_next_object(&pull, &names, fields, &unknown, NULL))
         if (text_of(&fields[1]).data != NULL)
             claim->alias = fhir_join(fhir, text_of(&fields[0]), "|", text_of(&fields[1]));
     return true;
@@ -398,12 +402,10 @@ static void open_party(struct observation *at, const struct pull_field *fields)
     admit_open(&at->admit, fhir->loop, fhir->exchange, &party);
     struct refusal *refusal = &at->admit.refusal;
     if (refusal->verdict == VERDICT_UNKNOWN_PATIENT && !party.patient_named)
-        refusal->text = "Observation.subject.identifier missing";
+        fhir_mes_refuse(MES_SUBJECT_MISSING, VERDICT_UNKNOWN_PATIENT, FIELD_PATIENT, refusal);
     if (refusal->verdict == VERDICT_ACCEPTED && !fhir->device_is_entry && bundle_has_device(fhir)) {
-        refuse(refusal, VERDICT_UNKNOWN_DEVICE, FIELD_DEVICE,
-               party.device_named ? "Observation.device.reference not linked to Device.id"
-                                  : "Observation.device.reference missing");
-        refusal->issue = "invalid";
+        fhir_mes_refuse(party.device_named ? MES_DEVICE_NOT_LINKED : MES_DEVICE_UNREFERENCED,
+                        VERDICT_UNKNOWN_DEVICE, FIELD_DEVICE, refusal);
     }
 }
 
@@ -434,10 +436,9 @@ static void conclude_empty(struct observation *at, const struct pull_field *fiel
     struct claim claim;
     fhir_read_code(at->fhir, &fields[ELEMENT_CODE], &claim);
     if (at->lacks_value || (is_void && claim.match == CODE_MATCH)) {
-        refuse(&refusal, VERDICT_VALUE_MISSING, FIELD_VALUE,
-               is_void ? "a void repeats the value that it takes back"
-                       : "Observation value quantity not provided.");
-        refusal.issue = "value";
+        fhir_mes_refuse(MES_VALUE_MISSING, VERDICT_VALUE_MISSING, FIELD_VALUE, &refusal);
+        if (is_void)
+            refusal.text = "a void repeats the value that it takes back";
         refuse_measure(at, NOTE_NONE, &refusal);
         return;
     }
@@ -445,8 +446,13 @@ static void conclude_empty(struct observation *at, const struct pull_field *fiel
                         .entry = at->fhir->entry,
                         .item = NOTE_NONE,
                         .head = NOTE_NONE,
-                        .text = at->has_waveform ? "a waveform is no reading: nothing stored"
-                                                 : "no reading in this Observation: nothing stored"};
+                        .text = "no reading in this Observation: nothing stored"};
+    if (at->has_waveform)
+        note.text = "a waveform is no reading: nothing stored";
+    if (fhir_is_clock(claim.code) && fields[ELEMENT_DATA_ABSENT_REASON].kind != PULL_NONE) {
+        note.text = "the device reports a fault of its clock: nothing stored";
+        counter_add(at->fhir->loop->counters, COUNTER_DEVICE_CLOCK_FAULTS, 1);
+    }
     note_add(at->fhir->exchange, &note);
 }
 
@@ -455,7 +461,9 @@ static void decode_elements(struct observation *at, const struct pull_field *fie
 {
     const struct status_row *status = find_status(&fields[ELEMENT_STATUS]);
     struct fhir *fhir = at->fhir;
-    at->common = (struct claim){.issued_ms = INSTANT_NONE, .status = status->status};
+    at->common = (struct claim){.issued_ms = INSTANT_NONE,
+                                .status = status->status,
+                                .context = fhir_clock_context(fhir, &fields[ELEMENT_DEVICE])};
     open_party(at, fields);
     if (check_whole(fields, unknown, &at->whole) && read_time(at, fields, &at->whole) &&
         read_version(fhir, fields, &at->common, &at->whole))
@@ -491,6 +499,8 @@ void fhir_decode_observation(struct fhir *fhir, struct slice resource, struct sl
     ensure(is_read); /* checked text, and scratch for all of it */
     decode_elements(&at, fields, search, &unknown);
     notes_of(exchange, &count)[place].count = exchange->ticket->count - at.first;
+    if (!fhir->is_full)
+        fhir_keep_refused(fhir, place, &fields[ELEMENT_COMPONENT], fields[ELEMENT_VALUE_SAMPLED_DATA].text);
 }
 
 bool fhir_read_body(struct fhir *fhir, struct pull_field *ret_root)
@@ -519,7 +529,7 @@ enum door_step fhir_observation_take(struct fhir *fhir, const struct pull_field 
     static const struct pull_names names = {list, 1, '\0'};
     struct exchange *exchange = fhir->exchange;
     struct pull_field type;
-    char text[128];
+    char text[MES_TEXT_MAX];
     fhir_read(fhir, root, &names, &type);
     struct slice found = note_cut(text_of(&type), 40);
     if (found.size == 0) {
@@ -527,8 +537,7 @@ enum door_step fhir_observation_take(struct fhir *fhir, const struct pull_field 
         return DOOR_ANSWERED;
     }
     if (!slice_is(found, "Observation")) {
-        snprintf(text, sizeof text, "Resource of type %.*s is not acceptable with method POST",
-                 (int)found.size, found.data);
+        fhir_mes_not_acceptable(found, (struct slice){"POST", 4}, text);
         fhir_refuse(exchange, 422, "not-supported", text);
         return DOOR_ANSWERED;
     }

@@ -108,6 +108,8 @@ struct fhir_summary fhir_summarize(const struct ticket *ticket, const struct not
         summary.quarantined += verdict == VERDICT_QUARANTINED;
         summary.duplicate += verdict == VERDICT_DUPLICATE;
         summary.refused += verdict >= VERDICT_MALFORMED;
+        summary.several_match |=
+            verdict == VERDICT_DUPLICATE && (ticket->heads[i].flags & FLAG_SEVERAL_MATCH) != 0;
         if (verdict < VERDICT_MALFORMED && summary.first == NOTE_NONE)
             summary.first = i;
         if (verdict >= VERDICT_MALFORMED && summary.refusal == VERDICT_ACCEPTED)
@@ -116,10 +118,19 @@ struct fhir_summary fhir_summarize(const struct ticket *ticket, const struct not
     return summary;
 }
 
+/* A duplicate was stored before, at a time that is not looked up. */
+int64_t fhir_modified(const struct reading *reading)
+{
+    bool is_new = reading->verdict == VERDICT_ACCEPTED || reading->verdict == VERDICT_QUARANTINED;
+    return is_new ? reading->received_at_ms : INSTANT_NONE;
+}
+
 int fhir_status(const struct fhir_summary *summary)
 {
     if (summary->stored > 0)
         return 201;
+    if (summary->several_match)
+        return 412;
     if (summary->duplicate > 0 || summary->refused == 0)
         return 200;
     return verdict_http(summary->refusal);
@@ -157,6 +168,11 @@ static void render_notes(struct exchange *exchange, const struct note *notes, si
     }
 }
 
+static bool is_transaction(const struct note *notes)
+{
+    return notes[0].kind == NOTE_FORM && notes[0].item == FORM_TRANSACTION;
+}
+
 /* The outcome of the entry whose NOTE_ENTRY stands at `entry`. */
 void fhir_render_outcome(struct exchange *exchange, const struct note *notes, size_t count, size_t entry)
 {
@@ -169,7 +185,11 @@ void fhir_render_outcome(struct exchange *exchange, const struct note *notes, si
                    verdict_text(VERDICT_QUARANTINED));
     if (summary.stored > summary.quarantined)
         render_own(&exchange->out, "information", verdict_issue(VERDICT_ACCEPTED), "stored");
-    if (summary.duplicate > 0)
+    if (summary.several_match)
+        render_own(&exchange->out,
+                   fhir_status(&summary) == 412 && !is_transaction(notes) ? "error" : "warning",
+                   "multiple-matches", "several readings carry the identifier of If-None-Exist");
+    else if (summary.duplicate > 0)
         render_own(&exchange->out, "information", verdict_issue(VERDICT_DUPLICATE),
                    verdict_text(VERDICT_DUPLICATE));
     render_notes(exchange, notes, count, entry + 1, is_error);
@@ -262,9 +282,10 @@ void fhir_observation_answer(struct loop_context *loop, struct exchange *exchang
     struct fhir_summary summary = fhir_summarize(exchange->ticket, &notes[entry]);
     exchange->status = fhir_status(&summary);
     exchange->out_type = fhir_type;
-    if (summary.first != NOTE_NONE) {
+    if (summary.first != NOTE_NONE && exchange->status != 412) {
         const struct reading *reading = &exchange->ticket->heads[summary.first];
         char id[UUID_TEXT + 1];
+        exchange->last_modified_ms = fhir_modified(reading);
         uuid_format(reading->reading_id, id);
         snprintf(exchange->location, sizeof exchange->location, "Observation/%s", id);
         snprintf(exchange->etag, sizeof exchange->etag, "W/\"%u\"", reading->revision + 1u);

@@ -138,7 +138,7 @@ static void add_identifiers(struct fhir *fhir, const struct pull_field *identifi
     struct pull pull;
     if (!fhir_open_array(fhir, identifiers, &pull))
         return;
-    while (fhir_next_object(&pull, &identifier_names, fields, &unknown))
+    while (fhir_next_object(&pull, &identifier_names, fields, &unknown, NULL))
         if (fields[IDENTIFIER_VALUE].kind == PULL_STRING)
             add_candidate(candidates, fields[IDENTIFIER_VALUE].text);
 }
@@ -303,7 +303,7 @@ static void take_resource(struct fhir *fhir, struct slice resource, struct admit
         !slice_is(fields[RESOURCE_TYPE].text, "Patient") ||
         !fhir_open_array(fhir, &fields[RESOURCE_IDENTIFIER], &pull))
         return;
-    while (fhir_next_object(&pull, &identifier_names, identifier, &unknown))
+    while (fhir_next_object(&pull, &identifier_names, identifier, &unknown, NULL))
         take_fields(fhir, identifier, party);
 }
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/ingest/fhir_mes.h"
 #include "daemon/ingest/slice.h"
 
 static bool refuse(struct refusal *out, enum verdict verdict, enum claim_field field, const char *text)
@@ -92,11 +93,8 @@ bool fhir_read_quantity(struct fhir *fhir, const struct pull_field *field, struc
     struct pull_field quantity[QUANTITY_COUNT];
     if (!read_closed(fhir, field, &quantity_names, quantity, ret_refusal))
         return false;
-    if (quantity[QUANTITY_VALUE].kind == PULL_NONE) {
-        refuse(ret_refusal, VERDICT_VALUE_MISSING, FIELD_VALUE, "Observation value quantity not provided.");
-        ret_refusal->issue = "value";
-        return false;
-    }
+    if (quantity[QUANTITY_VALUE].kind == PULL_NONE)
+        return fhir_mes_refuse(MES_VALUE_MISSING, VERDICT_VALUE_MISSING, FIELD_VALUE, ret_refusal);
     if (quantity[QUANTITY_VALUE].kind != PULL_NUMBER)
         return refuse(ret_refusal, VERDICT_VALUE_INVALID, FIELD_VALUE, "a value is a JSON number");
     claim->value = quantity[QUANTITY_VALUE].text;

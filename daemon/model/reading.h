@@ -29,6 +29,8 @@ enum reading_flag {
     FLAG_IF_NONE_EXIST = 1 << 6, /* only if its alias is new; the engine takes it off: never on disk */
     FLAG_DEVICE_EVENT = 1 << 7,  /* no measurement: a message of a device's own alarm, see below */
     FLAG_RELEASED = 1 << 8,      /* from quarantine: the command `release` behind it in the journal decided */
+    FLAG_SEVERAL_MATCH = 1 << 9, /* of a duplicate by FLAG_IF_NONE_EXIST: several carry its alias; never on
+                                    disk, for no duplicate is */
 };
 
 enum quarantine_reason { QUARANTINE_NONE, QUARANTINE_IMPOSSIBLE, QUARANTINE_FUTURE, QUARANTINE_UNIT };

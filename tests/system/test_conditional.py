@@ -3,7 +3,7 @@ import functools
 import json
 
 from tests.harness import base, site as sites
-from tests.harness.site import message, observation
+from tests.harness.site import message, observation, outcome_of
 
 TOKEN = "token-of-sys-a"
 START = "2099-12-01T12:00:00.000Z"
@@ -51,6 +51,28 @@ def test_if_none_exist_creates_once_whatever_comes_with_it():
     base.equal(weights(), [70, 73, 74], "stored")
 
 
+def test_several_matches_are_a_precondition_that_failed():
+    named = {"identifier": [{"system": "urn:x", "value": "twice"}]}
+    for minute, value in ((31, 80), (32, 81)):
+        base.equal(create(value, minute, **named).status, 201, "two measurements of one name")
+    before = weights()
+    search = "identifier=urn:x|twice"
+    answer = create(82, 33, {"If-None-Exist": search})
+    base.equal(answer.status, 412, answer)
+    base.equal(outcome_of(answer)["code"], "multiple-matches", answer)
+    base.check("Location" not in answer.headers, "no location is right", answer)
+    entry = {"resource": observation("P-1", "29463-7", 83, "kg", "2099-12-01T11:34:00Z"),
+             "request": {"method": "POST", "url": "Observation", "ifNoneExist": search}}
+    client = site().node.https(TOKEN)
+    for kind, status in (("batch", "412"), ("transaction", "200")):
+        answer = client.fhir({"resourceType": "Bundle", "type": kind, "entry": [entry]})
+        base.equal(answer.status, 200, answer)
+        response = answer.json()["entry"][0]["response"]
+        base.equal(response["status"][:3], status, kind, response)
+        base.equal(response["outcome"]["issue"][0]["code"], "multiple-matches", kind, response)
+    base.equal(weights(), before, "nothing of it is stored")
+
+
 def test_a_batch_names_the_one_that_exists():
     known = create(70, 0, SEARCH)
     entry = {"resource": observation("P-1", "29463-7", 79, "kg", "2099-12-01T11:40:00Z"),
@@ -60,7 +82,7 @@ def test_a_batch_names_the_one_that_exists():
     response = answer.json()["entry"][0]["response"]
     base.equal(response["status"][:3], "200", response)
     base.equal(response["location"], known.headers["Location"], "where it is")
-    base.equal(weights(), [70, 73, 74], "stored")
+    base.check(79 not in weights(), "stored once")
 
 
 def test_quarantine_rows_outlive_a_restart():

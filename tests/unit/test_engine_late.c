@@ -183,6 +183,33 @@ static void test_void_by_alias_of_another_time(void)
     fixture_close(f);
 }
 
+/* If-None-Exist: one measurement of that name is the answer, several are none; its versions are one. */
+static void test_if_none_exist(void)
+{
+    begin();
+    struct offer known = {.parameter = "heart-rate", .value = "80", .at = 10, .alias = 5};
+    struct offer asked = {
+        .parameter = "heart-rate", .value = "81", .at = 12, .alias = 5, .flags = FLAG_IF_NONE_EXIST};
+    fixture_offer(f, known);
+    CU_ASSERT_EQUAL(fixture_offer(f, asked), VERDICT_DUPLICATE);
+    CU_ASSERT_FALSE(f->flags & FLAG_SEVERAL_MATCH);
+    known.status = "corrected";
+    known.issued = 13;
+    known.value = "82";
+    CU_ASSERT_EQUAL(fixture_offer(f, known), VERDICT_ACCEPTED);
+    CU_ASSERT_EQUAL(fixture_offer(f, asked), VERDICT_DUPLICATE);
+    CU_ASSERT_FALSE(f->flags & FLAG_SEVERAL_MATCH);
+    CU_ASSERT_EQUAL(
+        fixture_offer(f, (struct offer){.parameter = "heart-rate", .value = "80", .at = 15, .alias = 5}),
+        VERDICT_ACCEPTED);
+    CU_ASSERT_EQUAL(fixture_offer(f, asked), VERDICT_DUPLICATE);
+    CU_ASSERT_TRUE(f->flags & FLAG_SEVERAL_MATCH);
+    asked.alias = 6;
+    CU_ASSERT_EQUAL(fixture_offer(f, asked), VERDICT_ACCEPTED);
+    CU_ASSERT_FALSE(f->flags & FLAG_SEVERAL_MATCH);
+    fixture_close(f);
+}
+
 static void test_duplicates(void)
 {
     begin();
@@ -532,6 +559,7 @@ SUITE(engine_late) = {
     {"a final takes a preliminary's place", test_final_replaces_preliminary},
     {"amendments by alias", test_void_by_alias_of_another_time},
     {"duplicates", test_duplicates},
+    {"if none exist", test_if_none_exist},
     {"days and test data are not judged", test_not_judged},
     {"look-back", test_look_back},
     {"checkpoint", test_checkpoint},
