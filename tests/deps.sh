@@ -34,7 +34,8 @@ libclang-rt-19-dev             # libFuzzer and sanitizers for clang
 libcbor-dev                    # the other opinion of the CBOR fuzz target
 python3-cbor2                  # foreign encoder of CBOR
 openjdk-17-jre-headless        # Apache Kafka
-maven                          # fetches Apache Kafka as tests/kafka/pom.xml pins it
+openjdk-17-jdk-headless        # the compiler for the few lines around HAPI's validator of FHIR
+maven                          # fetches Apache Kafka and HAPI as tests/*/pom.xml pin them
 ca-certificates-java           # certificates that maven checks with
 python3-confluent-kafka        # second foreign consumer of the topic
 python3-psycopg2               # foreign reader of PostgreSQL

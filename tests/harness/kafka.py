@@ -1,15 +1,12 @@
 """A real Apache Kafka broker (KRaft, one node) below a directory, on loopback."""
-import glob
-import hashlib
 import os
 import signal
 import subprocess
 import time
 
-from tests.harness import base
+from tests.harness import base, maven
 
-POM = os.path.join(base.ROOT, "tests", "kafka", "pom.xml")
-LIBRARY = os.path.join(base.ROOT, "build", "kafka", "lib")
+LIBRARY = maven.library("kafka")
 JAVA = ["java", "-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
         "-Dorg.slf4j.simpleLogger.showDateTime=true"]
 
@@ -36,33 +33,6 @@ log.cleaner.enable=false
 """
 
 
-def fetch():
-    """Brings the pinned jars into build/kafka/lib with Debian's maven, once for each version of the pom."""
-    with open(POM, "rb") as file:
-        wanted = hashlib.sha256(file.read()).hexdigest()
-    stamp = os.path.join(base.ROOT, "build", "kafka", "fetched")
-    if os.path.exists(stamp) and open(stamp).read() == wanted and glob.glob(LIBRARY + "/kafka_*.jar"):
-        return
-    os.makedirs(LIBRARY, exist_ok=True)
-    for old in glob.glob(LIBRARY + "/*.jar"):
-        os.remove(old)
-    command = ["mvn", "-q", "-B", "-f", POM, "-Dmaven.repo.local=" + os.path.join(base.ROOT, "build/kafka/repository"),
-               "dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory=" + LIBRARY]
-    for attempt in range(3):
-        try:
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT)
-        except FileNotFoundError:
-            raise base.Unavailable("maven is not installed: tests/deps.sh")
-        if done.returncode == 0:
-            break
-        time.sleep(2 + 5 * attempt)
-    else:
-        raise base.Unavailable("Apache Kafka could not be fetched: " + done.stdout.decode(errors="replace")[-800:])
-    with open(stamp, "w") as file:
-        file.write(wanted)
-
-
 def kafka_module():
     try:
         import confluent_kafka
@@ -76,7 +46,7 @@ class Broker:
     """`more`: lines of server.properties beside ours."""
 
     def __init__(self, directory, more=""):
-        fetch()
+        maven.fetch("kafka", "Apache Kafka")
         self.more = more
         self.directory = os.path.abspath(directory)
         self.log = os.path.join(self.directory, "kafka.log")

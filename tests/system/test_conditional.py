@@ -1,6 +1,7 @@
 """If-None-Exist, the gauge of quarantine, db status: each as the contract words it, from outside."""
 import functools
 import json
+import threading
 
 from tests.harness import base, site as sites
 from tests.harness.site import message, observation, outcome_of
@@ -12,7 +13,7 @@ SEARCH = {"If-None-Exist": "identifier=urn:x|1"}
 
 @functools.lru_cache(None)
 def site():
-    place = sites.Site("conditional", settings={"node": {"test_clock": START}})
+    place = sites.Site("conditional", settings={"node": {"test_clock": START, "loops": "2"}})
     place.node.import_rows(sites.organization_rows() + [sites.rule_row(sites.SILENCE)] + sites.patient_rows("P-1")
                            + [sites.system_row("sys-a", TOKEN)])
     return place
@@ -83,6 +84,46 @@ def test_a_batch_names_the_one_that_exists():
     base.equal(response["status"][:3], "200", response)
     base.equal(response["location"], known.headers["Location"], "where it is")
     base.check(79 not in weights(), "stored once")
+
+
+def identical(number, start, statuses, more):
+    """One of many who send the same: alone, in a batch, in a transaction, with and without If-None-Exist."""
+    body = observation("P-1", "29463-7", 61, "kg", "2099-12-01T11:45:00Z",
+                       identifier=[{"system": "urn:x", "value": "same"}])
+    search = "identifier=urn:x|same"
+    client = site().node.https(TOKEN)
+    start.wait()
+    if number % 2:
+        answer = client.request("POST", "/fhir/Observation", json.dumps(body).encode(), "application/fhir+json",
+                                {"If-None-Exist": search} if number % 4 == 1 else {})
+        statuses.append(answer.status)
+    else:
+        entry = {"resource": body, "request": {"method": "POST", "url": "Observation"}}
+        if number % 4 == 0:
+            entry["request"]["ifNoneExist"] = search
+        entries = [entry] + ([more(number)] if number % 8 == 0 else [])
+        kind = "batch" if number % 3 else "transaction"
+        answer = client.fhir({"resourceType": "Bundle", "type": kind, "entry": entries})
+        base.equal(answer.status, 200, answer)
+        statuses.append(int(answer.json()["entry"][0]["response"]["status"][:3]))
+    client.close()
+
+
+def test_64_who_send_the_same_make_one_row():
+    start, statuses = threading.Barrier(64), []
+
+    def more(number):
+        return {"resource": observation("P-1", "29463-7", 50 + number / 100, "kg", "2099-12-01T11:46:00Z"),
+                "request": {"method": "POST", "url": "Observation"}}
+    before = len(weights())
+    threads = [threading.Thread(target=identical, args=(number, start, statuses, more)) for number in range(64)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    base.equal(sorted(statuses), [200] * 63 + [201], "statuses")
+    base.equal(len(weights()), before + 1 + 8, "rows: one, and one for each that had another entry beside")
+    base.equal(weights().count(61), 1, "the row")
 
 
 def test_quarantine_rows_outlive_a_restart():
