@@ -68,7 +68,8 @@ void fhir_read_code(struct fhir *fhir, const struct pull_field *field, struct cl
 /* fhir_reference.c: whom a resource speaks of, looked up within the source's organisation. */
 void fhir_find_device(struct fhir *fhir, const struct pull_field *reference, struct admit_party *party);
 void fhir_find_patient(struct fhir *fhir, const struct pull_field *reference, struct admit_party *party);
-const struct registry_device *fhir_match_device(struct fhir *fhir, const struct fhir_entry *entry);
+/* What the Device of an entry is called here: the `ref` of an enrolled one, else as its readings keep it. */
+struct slice fhir_match_device(struct fhir *fhir, const struct fhir_entry *entry, bool *ret_is_enrolled);
 /* Takes what a Patient entry is called by into the party (admit_identity.h). */
 void fhir_match_patient(struct fhir *fhir, const struct fhir_entry *entry, struct admit_party *party);
 

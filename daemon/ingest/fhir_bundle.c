@@ -115,18 +115,29 @@ static bool is_acceptable(const struct fhir_entry *entry)
            (entry->kind == RESOURCE_PATIENT && entry->if_none_exist.size > 0);
 }
 
-/* `ref`: what is enrolled, NULL when nothing matches. */
-static void note_matched(struct fhir *fhir, const char *ref, const char *text)
+static void note_information(struct fhir *fhir, const char *text)
 {
-    size_t count;
-    struct note *notes = notes_of(fhir->exchange, &count);
-    if (ref != NULL) {
-        note_set_found(&notes[count - 1], (struct slice){ref, strlen(ref)});
-        return;
-    }
     struct note note = {
         .kind = NOTE_INFORMATION, .entry = fhir->entry, .item = NOTE_NONE, .head = NOTE_NONE, .text = text};
     note_add(fhir->exchange, &note);
+}
+
+/* The location is the name by which the device is known here, enrolled or not: a client waits for one. */
+static void decode_device(struct fhir *fhir, const struct fhir_entry *entry, size_t place)
+{
+    struct refusal refusal;
+    struct slice system, value;
+    bool is_enrolled;
+    size_t count;
+    if (entry->if_none_exist.size > 0 && !fhir_read_search(fhir, entry->if_none_exist, &system, &value)) {
+        fhir_mes_refuse(MES_DEVICE_SEARCH, VERDICT_MALFORMED, FIELD_NONE, &refusal);
+        fhir_refuse_entry(fhir, &refusal);
+        return;
+    }
+    struct slice name = fhir_match_device(fhir, entry, &is_enrolled);
+    note_set_found(&notes_of(fhir->exchange, &count)[place], name);
+    if (!is_enrolled)
+        note_information(fhir, "this device is not enrolled, and never is by a message");
 }
 
 static void decode_patient(struct fhir *fhir, const struct fhir_entry *entry)
@@ -138,7 +149,7 @@ static void decode_patient(struct fhir *fhir, const struct fhir_entry *entry)
     if (party.refusal.verdict != VERDICT_ACCEPTED)
         fhir_refuse_entry(fhir, &party.refusal);
     else
-        note_matched(fhir, NULL, "matched with an enrolled patient");
+        note_information(fhir, "matched with an enrolled patient");
 }
 
 static void decode_other(struct fhir *fhir, const struct fhir_entry *entry)
@@ -149,21 +160,12 @@ static void decode_other(struct fhir *fhir, const struct fhir_entry *entry)
         .kind = NOTE_ENTRY, .entry = fhir->entry, .item = (uint32_t)entry->kind, .head = head};
     notes_of(fhir->exchange, &place);
     note_add(fhir->exchange, &note);
-    struct refusal refusal;
-    struct slice system, value;
-    if (!is_acceptable(entry)) {
+    if (!is_acceptable(entry))
         refuse_request(fhir, entry);
-    } else if (entry->kind == RESOURCE_DEVICE && entry->if_none_exist.size > 0 &&
-               !fhir_read_search(fhir, entry->if_none_exist, &system, &value)) {
-        fhir_mes_refuse(MES_DEVICE_SEARCH, VERDICT_MALFORMED, FIELD_NONE, &refusal);
-        fhir_refuse_entry(fhir, &refusal);
-    } else if (entry->kind == RESOURCE_DEVICE) {
-        const struct registry_device *device = fhir_match_device(fhir, entry);
-        note_matched(fhir, device != NULL ? device->ref : NULL,
-                     "this device is not enrolled, and never is by a message");
-    } else {
+    else if (entry->kind == RESOURCE_DEVICE)
+        decode_device(fhir, entry, place);
+    else
         decode_patient(fhir, entry);
-    }
     notes_of(fhir->exchange, &count)[place].count = fhir->exchange->ticket->count - head;
 }
 
@@ -349,10 +351,30 @@ static const char *status_line(int status)
     }
 }
 
+/* Percent-encodes what a URI does not have as it is; gives `out`. */
+static const char *uri_of(const char *text, size_t size, char out[3 * NOTE_FOUND_MAX + 1])
+{
+    static const char hex[] = "0123456789ABCDEF",
+                      plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:|";
+    size_t at = 0;
+    for (size_t i = 0; i < size; i++) {
+        uint8_t c = (uint8_t)text[i];
+        if (memchr(plain, c, sizeof plain - 1) != NULL) {
+            out[at++] = (char)c;
+            continue;
+        }
+        out[at++] = '%';
+        out[at++] = hex[c >> 4];
+        out[at++] = hex[c & 15];
+    }
+    out[at] = '\0';
+    return out;
+}
+
 static void render_place(struct exchange *exchange, const struct note *entry,
                          const struct fhir_summary *summary)
 {
-    char text[NOTE_FOUND_MAX + 16], id[UUID_TEXT + 1];
+    char text[3 * NOTE_FOUND_MAX + 16], name[3 * NOTE_FOUND_MAX + 1], id[UUID_TEXT + 1];
     struct buffer *out = &exchange->out;
     if (fhir_status(summary) == 412)
         return;
@@ -372,7 +394,7 @@ static void render_place(struct exchange *exchange, const struct note *entry,
             render_text(out, modified);
         }
     } else if (entry->item == RESOURCE_DEVICE && entry->found_size > 0) {
-        int size = snprintf(text, sizeof text, "Device/%.*s", (int)entry->found_size, entry->found);
+        int size = snprintf(text, sizeof text, "Device/%s", uri_of(entry->found, entry->found_size, name));
         render_key(out, "location");
         render_string(out, text, (size_t)size);
     }
@@ -384,8 +406,10 @@ static void render_entry(struct exchange *exchange, const struct note *notes, si
 {
     struct fhir_summary summary = fhir_summarize(exchange->ticket, &notes[entry]);
     struct buffer *out = &exchange->out;
+    bool has_notes = entry + 1 < count && notes[entry + 1].kind >= NOTE_REFUSED;
     bool is_plain =
-        summary.stored > 0 && summary.duplicate == 0 && summary.quarantined == 0 && summary.refused == 0;
+        (summary.stored > 0 && summary.duplicate == 0 && summary.quarantined == 0 && summary.refused == 0) ||
+        (notes[entry].found_size > 0 && !has_notes);
     summary.several_match &= !is_transaction;
     render_open(out, '{');
     render_key(out, "response");
@@ -393,7 +417,7 @@ static void render_entry(struct exchange *exchange, const struct note *notes, si
     render_key(out, "status");
     render_text(out, status_line(fhir_status(&summary)));
     render_place(exchange, &notes[entry], &summary);
-    if (!is_plain && notes[entry].found_size == 0) {
+    if (!is_plain) {
         render_key(out, "outcome");
         fhir_render_outcome(exchange, notes, count, entry);
     }

@@ -267,13 +267,16 @@ void fhir_find_device(struct fhir *fhir, const struct pull_field *reference, str
         heed_transport(fhir, party);
 }
 
-const struct registry_device *fhir_match_device(struct fhir *fhir, const struct fhir_entry *entry)
+struct slice fhir_match_device(struct fhir *fhir, const struct fhir_entry *entry, bool *ret_is_enrolled)
 {
     struct candidates candidates = {.count = 0};
     bool is_one;
     collect_entry(fhir, entry, &candidates);
     const struct registry_device *device = match(fhir, &candidates, &is_one);
-    return is_one ? device : NULL;
+    *ret_is_enrolled = device != NULL && is_one;
+    if (*ret_is_enrolled)
+        return (struct slice){device->ref, strlen(device->ref)};
+    return candidates.count > 0 ? candidates.list[0] : (struct slice){NULL, 0};
 }
 
 /* ---- patients: everything they are called by is taken, so that two names of two patients are noticed ----

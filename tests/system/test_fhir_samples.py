@@ -12,6 +12,7 @@ from tests.harness import base, check, site as sites
 from tests.harness.site import outcome_of
 
 SAMPLES = os.path.join(base.ROOT, "..", "shared", "samples")
+FEED = "fhir-mes-bundle-weight-narrative.json"
 SERIES = "fhir-hddt-cgm-12x5min.json"   # SampledData: the table says it in words, the numbers are in the payload
 SYSTEM, OWN = "token-of-the-system", "token-of-the-patient"
 BOUND = "(device binding)"
@@ -71,6 +72,15 @@ def cohort(rows):
     return lines, refs
 
 
+def shape(bundle):
+    """Of a transaction's answer, what the published example has: each entry's location names its type."""
+    return [bundle["type"]] + sorted(entry["response"]["location"].partition("/")[0] for entry in bundle["entry"])
+
+
+def reference(rows):
+    return json.loads(payload(next(row for row in rows if row["file"] == "ref-fhir-mes-transaction-response.json")))
+
+
 def judge(row, answer):
     """The status that a verdict means."""
     name, verdict = row["file"], row["verdict"]
@@ -125,6 +135,8 @@ def test_samples_behave_as_listed():
             answer = clients[alone].post(path, body, "application/fhir+json")
             try:
                 judge(row, answer)
+                if row["file"] == FEED:
+                    base.equal(shape(answer.json()), shape(reference(everything)), "shape of the feed's answer", answer)
             except base.Failure as failure:
                 faults.append(str(failure))
         site.node.wait_drained("postgres")

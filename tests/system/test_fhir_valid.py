@@ -86,7 +86,7 @@ def requests():
     for kind in ("batch", "transaction"):
         yield "/fhir", bundle(kind, weight(74, 4), weight(74, 4), weight(900, 5)), {}
         yield "/fhir", bundle(kind, weight(75, 6, device={"reference": "Device/d"}), device("D-P-1")), {}
-        yield "/fhir", bundle(kind, weight(76, 7, device={"reference": "Device/d"}), device("unknown")), {}
+        yield "/fhir", bundle(kind, weight(76, 7, device={"reference": "Device/d"}), device("unknown é \"x\" <y>")), {}
         yield "/fhir", bundle(kind, weight(77, 8), weight(status="unknown"), {"resourceType": "Group"}), {}
         yield "/fhir", bundle(kind, weight(78, 9), weight(status="registered"),
                               panel(("8480-6", "mm[Hg]"), ("1-1", "kg"))), {}
@@ -151,6 +151,10 @@ def test_what_is_emitted_is_valid():
         client = site.node.https(samples.SYSTEM)
         collect(client, keep)
         collect_samples(client, keep, rows)
+        site.node.wait_drained("postgres")
+        kept = site.cluster.query("SELECT code, count(*) FROM vigie.rejected GROUP BY code", database="vigie")
+        base.equal({code: int(count) for code, count in kept}, {"unknown-code": 3, "unit-mismatch": 1},
+                   "components that were refused beside good ones")
         keep("forbidden", site.node.https(samples.OWN).fhir(weight()))
         site.node.settings["listen"]["quota_messages"] = "1"
         site.node.write_config()

@@ -558,6 +558,12 @@ static void test_bundle_references(void)
                                                    "") "," POST(DEVICE("zz"), "Device", ""))),
                     200);
     CU_ASSERT_TRUE(fixture_tail_is(0, TAIL_KEY_DEVICE, "zz"));
+    CU_ASSERT_TRUE(fixture_says("{\"status\":\"200 OK\",\"location\":\"Device/zz\",\"outcome\":") &&
+                   fixture_says("not enrolled"));
+    CU_ASSERT_EQUAL(bundle("sys", BATCH(POST(DEVICE("a b/\\u00e9"), "Device", ""))), 200);
+    CU_ASSERT_TRUE(fixture_says("\"location\":\"Device/a%20b%2F%C3%A9\""));
+    CU_ASSERT_EQUAL(bundle("sys", BATCH(POST(DEVICE("SN-1"), "Device", ""))), 200);
+    CU_ASSERT_TRUE(fixture_says("{\"status\":\"200 OK\",\"location\":\"Device/SN-1\"}"));
     CU_ASSERT_EQUAL(bundle("gw", TRANSACTION(POST(OBSERVATION(P1, "70", BY("Device/d1")), "Observation",
                                                   "") "," POST(DEVICE("zz"), "Device", ""))),
                     422);
