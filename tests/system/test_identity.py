@@ -127,7 +127,9 @@ def traces():
 
 def test_claims_on_others_are_counted_and_traced():
     node = site().node
-    before, already = claims_of(node.metrics()), len(traces())
+    before = claims_of(node.metrics())
+    base.wait_for("what came before is traced", lambda: sum(row[4] for row in traces()) == sum(before.values()), 10, 0.2)
+    already = len(traces())
     base.equal(sorted(before), ["device", "device-elsewhere", "mismatch", "patient", "patient-elsewhere"], "every label is there")
     weight = ("29463-7", 70, "kg")
     sent = (("token-gw", dict(device="D-P-2"), 403, "gw", "device"),
