@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "daemon/ingest/mqtt_shared.h"
+
 /* ---- wiring: bells, inlets, mailboxes ---- */
 
 static enum err wire_shard(struct service *service, uint32_t index)
@@ -88,6 +90,9 @@ enum err service__start_loops(struct service *service)
 {
     enum err error = OK;
     service->ingest_shared.quota = quota_new();
+    if (config_listens(service->config->listen_mqtts) || config_listens(service->config->listen_mqtt))
+        error = mqtt_shared_start(service->config->node_state_dir, &service->keys, service->loops,
+                                  service->loop_bell, &service->ingest_shared.mqtt);
     for (unsigned loop = 0; error == OK && loop < service->loops; loop++) {
         struct ingest_settings *settings;
         error = ingest_settings_new(service->config, 0, &settings);
@@ -121,5 +126,6 @@ void service__stop_loops(struct service *service)
 {
     for (unsigned loop = 0; loop < service->loops; loop++)
         ingest_stop(service->ingest[loop]);
+    mqtt_shared_stop(service->ingest_shared.mqtt);
     quota_free(service->ingest_shared.quota);
 }

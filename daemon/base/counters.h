@@ -35,6 +35,14 @@
     COUNTER(HL7_UNANSWERED)                                                                                  \
     COUNTER(MLLP_BROKEN)                                                                                     \
     COUNTER(MLLP_STRANGERS)                                                                                  \
+    COUNTER(MQTT_REFUSED)                                                                                    \
+    COUNTER(MQTT_FAULTS)                                                                                     \
+    COUNTER(MQTT_TAKEOVERS)                                                                                  \
+    COUNTER(MQTT_SILENT)                                                                                     \
+    COUNTER(MQTT_UNACKNOWLEDGED)                                                                             \
+    COUNTER(MQTT_DROPPED)                                                                                    \
+    COUNTER(MQTT_ERRORS_SENT)                                                                                \
+    COUNTER(MQTT_ERRORS_LOST)                                                                                \
     COUNTER(TURNS)                                                                                           \
     COUNTER(SINK_RECORDS)                                                                                    \
     COUNTER(SINK_ERRORS)

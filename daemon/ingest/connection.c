@@ -189,7 +189,8 @@ struct connection *connection__new(struct loop *loop)
 
 static bool is_parked(const struct connection *conn)
 {
-    return conn->last != NULL && conn->last->state == REQUEST_PARKED;
+    return conn->last != NULL &&
+           (conn->last->state == REQUEST_PARKED || conn->last->state == REQUEST_WAITING);
 }
 
 static bool may_read(const struct connection *conn)

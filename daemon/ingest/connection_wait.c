@@ -47,7 +47,9 @@ static enum wait_kind wait_due(const struct connection *conn)
         return WAIT_MESSAGE;
     if (conn->requests > 0)
         return WAIT_NONE;
-    return conn->is_stranger ? WAIT_FIRST : WAIT_IDLE;
+    if (conn->is_stranger)
+        return WAIT_FIRST;
+    return conn->listener->protocol->keeps_idle_time ? WAIT_NONE : WAIT_IDLE;
 }
 
 void connection__update_wait(struct connection *conn)

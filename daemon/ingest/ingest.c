@@ -19,6 +19,7 @@
 #include "daemon/base/slab.h"
 #include "daemon/ingest/doors.h"
 #include "daemon/ingest/loop.h"
+#include "daemon/ingest/mqtt_session.h"
 
 enum {
     LINGER_MS = 5000,
@@ -137,7 +138,7 @@ static void go_on_draining(struct loop *loop)
         for (struct connection *conn = loop->all; conn != NULL; conn = conn->next)
             connection_close(conn);
     bool given_up = loop->context.now_ns >= loop->drain_until_ns + DRAIN_TICKETS_MS * ns_per_ms;
-    if (loop->all == NULL && (loop->tickets_out == 0 || given_up))
+    if (loop->all == NULL && ((loop->tickets_out == 0 && mqtt_loop_is_idle(loop)) || given_up))
         close_handles((struct ingest *)loop); /* loop is its first member */
 }
 
@@ -191,7 +192,7 @@ static void end_turn(struct loop *loop)
     requests_resume(loop);
     handshakes_go_on(loop);
     connections_recheck(loop);
-    int64_t due_ns = connections_expire(loop, loop->context.now_ns);
+    int64_t due_ns = earlier(connections_expire(loop, loop->context.now_ns), mqtt_loop_expire(loop));
     connections_settle(loop);
     if (loop->draining)
         go_on_draining(loop);
@@ -226,6 +227,7 @@ static void on_bell(uv_poll_t *poll, int status, int events)
     wakeup_wait(loop->options.bell, 0);
     take_mail(loop); /* it may have come after the turn began: nothing else would ring for it */
     requests_collect(loop);
+    mqtt_loop_collect(loop);
     if (atomic_load_explicit(&loop->stopping, memory_order_acquire) && !loop->draining)
         begin_drain(loop);
 }
@@ -285,6 +287,7 @@ static void ingest_free(struct ingest *ingest)
     request_pool_deinit(&loop->requests);
     buffer_deinit(&loop->answers);
     buffer_deinit(&loop->sealed);
+    mqtt_loop_free(loop);
     ingest_settings_free(loop->settings);
     ingest_settings_free(atomic_load_explicit(&loop->settings_waiting, memory_order_acquire));
     if (loop->context.doors != NULL)
@@ -332,6 +335,9 @@ enum err ingest_start(const struct ingest_options *options, struct ingest **ret_
     if (loop->tickets == NULL)
         goto fail_free;
     error = doors_new(&loop->context, &loop->context.doors);
+    if (error != OK)
+        goto fail_free;
+    error = mqtt_loop_new(loop);
     if (error != OK)
         goto fail_free;
     error = listeners_open(loop);

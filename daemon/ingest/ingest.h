@@ -25,12 +25,14 @@ struct node_state {
 };
 
 struct ingest_settings;
+struct mqtt_shared;
 struct quota;
 
 /* What the loops have in common; service owns it, its counts are relaxed atomics. */
 struct ingest_shared {
     _Atomic int64_t connections[LISTENERS]; /* open ones over all loops: connections_max is of a listener */
     struct quota *quota;                    /* NULL: out of memory at the start, nothing is limited */
+    struct mqtt_shared *mqtt;               /* NULL: no listener speaks MQTT */
 };
 
 struct ingest_options {

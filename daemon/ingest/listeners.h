@@ -7,6 +7,8 @@
 #define LISTENER_ROWS(ROW)                                                                                   \
     ROW(HTTPS, https, true, http_protocol)                                                                   \
     ROW(HTTP, http, false, http_protocol)                                                                    \
+    ROW(MQTTS, mqtts, true, mqtt_protocol)                                                                   \
+    ROW(MQTT, mqtt, false, mqtt_protocol)                                                                    \
     ROW(MLLPS, mllps, true, mllp_protocol)                                                                   \
     ROW(MLLP, mllp, false, mllp_protocol)
 

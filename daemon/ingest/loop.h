@@ -40,6 +40,8 @@ struct wait_list {
     int64_t length_ns;
 };
 
+struct mqtt_loop;
+
 struct loop {
     uv_loop_t uv;
     struct slab *slab; /* of all that comes and goes here, OpenSSL's and libuv's too */
@@ -67,6 +69,7 @@ struct loop {
     struct ticket_pool *tickets;
     uint32_t tickets_out; /* at the shards */
     struct request_pool requests;
+    struct mqtt_loop *mqtt; /* NULL: no listener speaks it */
     struct connection *all, *free_connections;
     struct connection *marked, *rearmed; /* to settle, to read again at the end of the turn */
     struct connection *recheck_next;     /* whose certificate is judged anew next; NULL: all are */

@@ -15,6 +15,7 @@ struct request;
 
 struct protocol {
     const char *name;
+    bool keeps_idle_time;  /* how long a known peer may be silent is its own to say, not idle_timeout's */
     unsigned pipeline_max; /* messages of one connection under way at once; beyond, it is not read */
 
     /* The peer may speak now, TLS being established; NULL: nothing to prepare. */
@@ -38,5 +39,6 @@ struct protocol {
 
 extern const struct protocol http_protocol; /* http_request.c */
 extern const struct protocol mllp_protocol; /* mllp.c */
+extern const struct protocol mqtt_protocol; /* mqtt_protocol.c */
 
 #endif

@@ -14,6 +14,9 @@ extern const char readings_cbor_type[]; /* "application/cbor" */
 bool readings_take(struct slice content_type);
 enum door_step readings_handle(struct loop_context *loop, struct exchange *exchange);
 void readings_answer(struct loop_context *loop, struct exchange *exchange);
+/* The array `rejected` of an answer, of any door that keeps notes; of at most about `bytes_max` bytes: gives
+ * how many were left out. */
+uint32_t readings_render_rejected(struct buffer *out, struct exchange *exchange, size_t bytes_max);
 
 /* {"code","text"} with the status. */
 void readings_error(struct exchange *exchange, int status, const char *code, const char *text);

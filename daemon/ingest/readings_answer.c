@@ -31,8 +31,21 @@ static void render_place(struct buffer *out, const char *key, uint32_t index)
         render_integer(out, index);
 }
 
-static void render_rejected(struct buffer *out, const struct note *note, bool is_event)
+/* What is being rendered. */
+struct list {
+    const struct ticket *ticket;
+    struct buffer *out;
+    size_t bytes_max; /* of `out`; what would begin behind it is only counted */
+    uint32_t left_out;
+};
+
+static void render_rejected(struct list *list, const struct note *note, bool is_event)
 {
+    struct buffer *out = list->out;
+    if (out->size >= list->bytes_max) {
+        list->left_out++;
+        return;
+    }
     render_open(out, '{');
     render_place(out, "message", note->entry);
     render_place(out, "reading", is_event ? NOTE_NONE : note->item);
@@ -47,37 +60,42 @@ static void render_rejected(struct buffer *out, const struct note *note, bool is
 
 /* The refused readings, or events, of one message; a shard may have refused what the loop admitted: that head
  * has no note. Gives the index of the note behind the last one used. */
-static size_t render_items(struct exchange *exchange, const struct note *notes, size_t count, size_t entry)
+static size_t render_items(struct list *list, const struct note *notes, size_t count, size_t entry)
 {
     size_t next = entry + 1;
     bool is_event = notes[entry].kind == NOTE_EVENTS;
     for (uint32_t i = 0; i < notes[entry].count; i++) {
         uint32_t head = notes[entry].head + i;
         struct note note = {.entry = notes[entry].entry, .item = i, .head = head};
-        note.verdict = (enum verdict)exchange->ticket->heads[head].verdict;
+        note.verdict = (enum verdict)list->ticket->heads[head].verdict;
         if (note.verdict < VERDICT_MALFORMED)
             continue;
         bool is_noted = next < count && notes[next].kind == NOTE_REFUSED && notes[next].head == head;
-        render_rejected(&exchange->out, is_noted ? &notes[next] : &note, is_event);
+        render_rejected(list, is_noted ? &notes[next] : &note, is_event);
         next += is_noted;
     }
     return next;
 }
 
-static void render_list(struct exchange *exchange)
+uint32_t readings_render_rejected(struct buffer *out, struct exchange *exchange, size_t bytes_max)
 {
+    struct list list = {exchange->ticket, out,
+                        bytes_max < SIZE_MAX - out->size ? out->size + bytes_max : SIZE_MAX, 0};
     size_t count;
     const struct note *notes = notes_of(exchange, &count);
-    render_open(&exchange->out, '[');
+    if (list.ticket->count == 0) /* a whole message that could not be read: notes of it mean nothing */
+        count = 0;
+    render_open(out, '[');
     for (size_t i = 0; i < count;) {
         if (notes[i].kind != NOTE_REFUSED) {
-            i = render_items(exchange, notes, count, i);
+            i = render_items(&list, notes, count, i);
         } else { /* behind the items of a message: the message as a whole */
-            render_rejected(&exchange->out, &notes[i], false);
+            render_rejected(&list, &notes[i], false);
             i++;
         }
     }
-    render_close(&exchange->out, ']');
+    render_close(out, ']');
+    return list.left_out;
 }
 
 static void render_counts(struct buffer *out, const uint32_t counts[4])
@@ -109,7 +127,7 @@ void readings_answer(struct loop_context *loop, struct exchange *exchange)
     render_open(out, '{');
     render_counts(out, counts);
     render_key(out, "rejected");
-    render_list(exchange);
+    (void)readings_render_rejected(out, exchange, SIZE_MAX);
     if (!any) { /* the form of every other error, beside */
         render_key(out, "code");
         render_text(out, verdict_code(first));

@@ -53,6 +53,7 @@ static void request_free(struct request *request)
     buffer_deinit(&request->exchange.out);
     buffer_deinit(&request->exchange.state);
     http_reader_deinit(&request->reader);
+    mqtt_reader_deinit(&request->mqtt.reader);
     slab_give(request->small_body);
     slab_give(request);
 }
@@ -80,6 +81,7 @@ static void request_reset(struct request *request)
                                   .out_type = "application/json",
                                   .last_modified_ms = INSTANT_NONE};
     http_reader_reset(&request->reader);
+    mqtt_reader_reset(&request->mqtt.reader, 0);
     request->connection = NULL;
     request->state = REQUEST_READING;
     request->keep_alive = request->head_only = request->wants_continue = request->part_failed = false;

@@ -6,11 +6,13 @@
 #define VIGIE_DAEMON_INGEST_REQUEST_H
 
 #include "daemon/ingest/http.h"
+#include "daemon/ingest/mqtt_message.h"
 #include "daemon/ingest/protocol.h"
 
 enum request_state {
     REQUEST_READING,   /* bytes are coming */
     REQUEST_PARKED,    /* whole, waits for a ticket */
+    REQUEST_WAITING,   /* whole, waits for something of its protocol's; nothing more is read until then */
     REQUEST_SUBMITTED, /* at the shards */
     REQUEST_READY,     /* answered; leaves when those before it have */
 };
@@ -51,6 +53,7 @@ struct request {
     size_t small_capacity; /* BODY_FIRST to BODY_SMALL, and a NUL */
     char *small_body;      /* where exchange.body points, or to a large one */
     struct http_reader reader;
+    struct mqtt_message mqtt;
 };
 
 struct request_pool {

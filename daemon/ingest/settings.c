@@ -18,6 +18,8 @@ enum err ingest_settings_new(const struct config *config, int64_t generation,
         .message_timeout_ms = config->listen_message_timeout,
         .idle_timeout_ms = config->listen_idle_timeout,
         .pause_max_ms = config->listen_pause_max,
+        .keepalive_max_ms = config->listen_keepalive_max,
+        .session_max_ms = config->listen_session_max,
         .quota = {config->listen_quota_messages, config->listen_quota_readings},
     };
     enum err error = OK;

@@ -15,6 +15,7 @@ struct ingest_settings {
     struct tls_server *tls; /* NULL: no listener is TLS */
     int64_t connections_max;
     int64_t handshake_timeout_ms, first_byte_timeout_ms, message_timeout_ms, idle_timeout_ms, pause_max_ms;
+    int64_t keepalive_max_ms, session_max_ms; /* MQTT */
     struct quota_rates quota;
 };
 

@@ -109,7 +109,7 @@ static void test_refusals(void)
         {"[node]\nmode = test\n[listen]\nhttp = 0.0.0.0:80\n", "expected a loopback address"},
         {"[node]\nmode = test\n[listen]\nhttp = 127.0.0.1\n", "expected ADDRESS:PORT or off"},
         {"[node]\nmode = test\n[listen]\nhttp = 127.0.0.1:70000\n", "expected ADDRESS:PORT or off"},
-        {"[node]\nmode = test\n[listen]\nmqtts = 0.0.0.0:8883\n", "not served by this version"},
+        {"[node]\nmode = test\n[listen]\nadt = 0.0.0.0:2576\n", "not served by this version"},
         {"[node]\nmode = test\n[listen]\nhttps = 127.0.0.1:0\n", "[tls] certificate"},
         {"[node]\nmode = test\n[tls]\nclient_ca = /no/such/file\n", "a file that can be read"},
         {"[node]\nmode = test\n[tls]\nmin_version = 1.1\n", "expected 1.2 or 1.3"},
