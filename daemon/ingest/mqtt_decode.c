@@ -398,7 +398,7 @@ static void take_packet(struct cursor *cursor, uint8_t level, struct mqtt_packet
 bool mqtt_decode(uint8_t first, uint8_t level, struct slice head, struct mqtt_packet *ret_packet,
                  struct mqtt_fault *ret_fault)
 {
-    struct cursor cursor = {(const uint8_t *)head.data, head.size, {0}};
+    struct cursor cursor = {(const uint8_t *)(head.size > 0 ? head.data : ""), head.size, {0}};
     *ret_packet = (struct mqtt_packet){
         .type = (enum mqtt_type)(first >> 4),
         .qos = first >> 1 & 3,

@@ -92,6 +92,7 @@ static const struct {
     {0, BYTES("\x10\x11\0\4MQTT\5\2\0\x3c\3\x23\0\1\0\1a"), "fault 81"},
     {0, BYTES("\x11\x0d\0\4MQTT\4\2\0\x3c\0\1a"), "fault 81"},
     {0, BYTES("\x10\x81\x08"), "fault 95"},
+    {0, BYTES("\x10\0"), "fault 81"},
     {0, BYTES("\xc0\0"), "fault 82"},
     {0, BYTES("GET / HTTP/1.1\r\n"), "fault 82"},
     /* PUBLISH */
