@@ -106,7 +106,7 @@ install: all ## DESTDIR install of programs, example configuration, presets, exa
 	install -D -m 0644 systemd/vigied.service $(DESTDIR)/lib/systemd/system/vigied.service
 	install -D -m 0644 systemd/vigie.sysusers $(DESTDIR)/usr/lib/sysusers.d/vigie.conf
 	install -D -m 0644 systemd/vigie.tmpfiles $(DESTDIR)/usr/lib/tmpfiles.d/vigie.conf
-	install -D -m 0644 -t $(DESTDIR)/usr/share/doc/vigie README.md LICENSE config/PRESETS.md config/RULES.md
+	install -D -m 0644 -t $(DESTDIR)/usr/share/doc/vigie README.md LICENSE config/PARAMETERS.md config/PRESETS.md config/RULES.md
 
 bench: ## load a Vigie with servers of its own and print the figures of bench/RESULTS.md
 	@sh tests/deps.sh test

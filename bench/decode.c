@@ -20,7 +20,8 @@ static const char help[] =
     "  --patients N      default 10000, each with a device and one message prepared\n"
     "  --readings N      readings of a CBOR or JSON message; default 50\n"
     "  --seconds N       each measurement, three times; the best counts; default 1\n"
-    "  --only FORM       cbor, json or fhir alone (for a profiler)\n"
+    "  --only FORM       cbor, json or fhir alone\n"
+    "  --way N           0 memcpy, 1 decode or 2 decode and admit alone (for a profiler)\n"
     "  --json FILE       write the result as JSON; - is standard output\n";
 
 enum { RUNS = 3, WAYS = 3 };
@@ -36,6 +37,7 @@ struct result {
 struct work {
     struct decode_options options;
     double seconds;
+    int way; /* -1: each */
     const char *only, *json;
     struct decode_world *world;
     char *copy;
@@ -110,6 +112,8 @@ static void measure_form(struct work *work, enum decode_form form)
     struct result *result = &work->results[form];
     for (unsigned run = 0; run < RUNS; run++)
         for (unsigned way = 0; way < WAYS; way++) {
+            if (work->way >= 0 && way != (unsigned)work->way)
+                continue;
             double ns = measure_once(work, form, way);
             if (run == 0 || ns < result->ns[way])
                 result->ns[way] = ns;
@@ -176,14 +180,12 @@ static int measure(struct work *work)
 
 int bench_decode(int argc, char **argv)
 {
-    static const struct option table[] = {{"patients", required_argument, NULL, 'p'},
-                                          {"readings", required_argument, NULL, 'r'},
-                                          {"seconds", required_argument, NULL, 's'},
-                                          {"only", required_argument, NULL, 'o'},
-                                          {"json", required_argument, NULL, 'j'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {NULL, 0, NULL, 0}};
-    struct work work = {.options = {.patients = 10000, .readings = 50}, .seconds = 1};
+    static const struct option table[] = {
+        {"patients", required_argument, NULL, 'p'}, {"readings", required_argument, NULL, 'r'},
+        {"seconds", required_argument, NULL, 's'},  {"only", required_argument, NULL, 'o'},
+        {"way", required_argument, NULL, 'w'},      {"json", required_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0}};
+    struct work work = {.options = {.patients = 10000, .readings = 50}, .seconds = 1, .way = -1};
     for (int id; (id = getopt_long(argc, argv, "", table, NULL)) != -1;) {
         if (id == 'h') {
             fputs(help, stdout);
@@ -195,6 +197,8 @@ int bench_decode(int argc, char **argv)
             work.options.readings = (unsigned)strtoul(optarg, NULL, 10);
         else if (id == 's')
             work.seconds = strtod(optarg, NULL);
+        else if (id == 'w')
+            work.way = (int)strtol(optarg, NULL, 10);
         else if (id == 'o')
             work.only = optarg;
         else if (id == 'j')
