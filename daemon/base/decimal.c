@@ -189,9 +189,12 @@ static enum err convert(const struct number *number, const struct decimal_conver
 }
 
 /* The common reading: a short number in the canonical unit. */
-static bool convert_short(const struct number *number, int64_t *ret_millionths)
+static bool convert_short(const struct number *number, const struct decimal_conversion *conversion,
+                          int64_t *ret_millionths)
 {
     static const int64_t scale[] = {1000000, 100000, 10000, 1000, 100, 10, 1};
+    if (conversion != NULL && (conversion->multiply != conversion->divide || conversion->add != 0))
+        return false;
     if (number->exponent != 0 || number->integer_size > 12 || number->fraction_size > 6)
         return false;
     int64_t m = 0;
@@ -213,7 +216,7 @@ enum err decimal_parse(const char *text, size_t size, const struct decimal_conve
         return error;
     if (number.exponent > EXPONENT_MAX || number.exponent < -EXPONENT_MAX)
         return ERR_LIMIT;
-    if (conversion == NULL && convert_short(&number, ret_millionths))
+    if (convert_short(&number, conversion, ret_millionths))
         return OK;
 
     struct decimal_conversion signed_conversion = {1, 0, 1};

@@ -19,9 +19,13 @@
 #include <sys/random.h>
 #include <xxhash.h>
 
+enum { HMAC_KEY_MAX = 64 };
+
 struct contexts {
     EVP_MD_CTX *sha256;
     EVP_MAC_CTX *hmac;
+    uint8_t hmac_key[HMAC_KEY_MAX]; /* that `hmac` has; identifiers are all matched under one */
+    size_t hmac_key_size;           /* 0: none */
 };
 
 static pthread_once_t algorithms_once = PTHREAD_ONCE_INIT;
@@ -127,6 +131,7 @@ static void contexts_free(void *memory)
     struct contexts *contexts = memory;
     EVP_MD_CTX_free(contexts->sha256);
     EVP_MAC_CTX_free(contexts->hmac);
+    explicit_bzero(contexts->hmac_key, sizeof contexts->hmac_key);
     free(contexts);
 }
 
@@ -172,11 +177,18 @@ static OSSL_PARAM digest_parameter(void)
 void hash_hmac_sha256(const uint8_t *key, size_t key_size, const void *data, size_t size,
                       uint8_t out[SHA256_BYTES])
 {
-    EVP_MAC_CTX *context = contexts_get()->hmac;
-    OSSL_PARAM parameters[] = {digest_parameter(), OSSL_PARAM_construct_end()};
+    struct contexts *contexts = contexts_get();
+    EVP_MAC_CTX *context = contexts->hmac;
     size_t written = 0;
-    ensure(key_size > 0);
-    ensure(EVP_MAC_init(context, key, key_size, parameters) == 1);
+    ensure(key_size > 0 && key_size <= HMAC_KEY_MAX);
+    if (key_size == contexts->hmac_key_size && memcmp(key, contexts->hmac_key, key_size) == 0) {
+        ensure(EVP_MAC_init(context, NULL, 0, NULL) == 1); /* under the key before, which costs a third */
+    } else {
+        OSSL_PARAM parameters[] = {digest_parameter(), OSSL_PARAM_construct_end()};
+        ensure(EVP_MAC_init(context, key, key_size, parameters) == 1);
+        memcpy(contexts->hmac_key, key, key_size);
+        contexts->hmac_key_size = key_size;
+    }
     ensure(EVP_MAC_update(context, data, size) == 1);
     ensure(EVP_MAC_final(context, out, &written, SHA256_BYTES) == 1 && written == SHA256_BYTES);
 }

@@ -172,7 +172,14 @@ static bool step_party(struct pipeline *at)
 static bool step_time(struct pipeline *at)
 {
     struct slice text = at->claim != NULL ? at->claim->time : at->event_claim->time;
+    bool is_instant = at->claim != NULL ? at->claim->is_instant : at->event_claim->is_instant;
     struct instant_parsed parsed;
+    if (is_instant) {
+        at->reading->measured_at_ms = at->claim != NULL ? at->claim->instant_ms : at->event_claim->instant_ms;
+        at->reading->precision = PRECISION_TIME;
+        at->asked_at_ms = at->reading->measured_at_ms;
+        return true;
+    }
     if (text.data == NULL)
         return refuse(at->refusal, (struct refusal){.verdict = VERDICT_TIME_MISSING, .field = FIELD_TIME});
     enum instant_fault fault = instant_parse(text.data, text.size, &parsed);

@@ -70,6 +70,8 @@ struct claim {
     enum reading_status status;
     int64_t issued_ms; /* INSTANT_NONE without */
     int64_t after_ms;  /* added to `time`: a sample of a series */
+    bool is_instant;   /* the time came as a number, instant_ms, in UTC; else it is the text `time` */
+    int64_t instant_ms;
     struct slice code, value, unit, time, sensor, alias;
     struct slice text;    /* kept as what was sent; {NULL, 0}: `value` */
     struct slice context; /* a JSON object that is kept beside; {NULL, 0} without */
@@ -77,6 +79,8 @@ struct claim {
 
 /* A message of a device's own alarm as its sender worded it. */
 struct event_claim {
+    bool is_instant; /* as in a claim */
+    int64_t instant_ms;
     struct slice class, episode, time;
     enum device_phase phase; /* PHASE_COUNT: missing */
 };

@@ -59,32 +59,60 @@ static uint64_t big_endian(const uint8_t *bytes, size_t size)
     return number;
 }
 
-static bool read_head(struct cbor *cbor, struct head *ret)
+/* Of 1, 2, 4 or 8 bytes: as big_endian(), without a loop. */
+static inline uint64_t read_number(const uint8_t *bytes, unsigned log)
+{
+    uint16_t two;
+    uint32_t four;
+    uint64_t eight;
+    switch (log) {
+    case 0:
+        return *bytes;
+    case 1:
+        memcpy(&two, bytes, sizeof two);
+        return __builtin_bswap16(two);
+    case 2:
+        memcpy(&four, bytes, sizeof four);
+        return __builtin_bswap32(four);
+    default:
+        memcpy(&eight, bytes, sizeof eight);
+        return __builtin_bswap64(eight);
+    }
+}
+
+/* A head with its number behind it, or one that there is not. */
+static bool read_long_head(struct cbor *cbor, size_t start, struct head *ret)
+{
+    if (ret->info == INFO_INDEFINITE) {
+        bool may = ret->major >= BYTES && ret->major <= MAP;
+        const char *what =
+            cbor->text[start] == BREAK ? "a break where a value must stand" : "a reserved head";
+        return may || fail(cbor, start, what);
+    }
+    if (ret->info > DOUBLE)
+        return fail(cbor, start, "a reserved head");
+    unsigned log = ret->info - 24;
+    if (cbor->size - cbor->at < (size_t)1 << log)
+        return fail(cbor, cbor->size, "the text ends too early");
+    ret->number = read_number(cbor->text + cbor->at, log);
+    cbor->at += (size_t)1 << log;
+    return true;
+}
+
+static inline bool read_head(struct cbor *cbor, struct head *ret)
 {
     size_t start = cbor->at;
     if (start == cbor->size)
         return fail(cbor, start, "the text ends too early");
     uint8_t first = cbor->text[start];
-    *ret = (struct head){.major = first >> 5, .info = first & 31, .number = first & 31};
+    ret->major = first >> 5;
+    ret->info = first & 31;
+    ret->number = ret->info;
     cbor->at = start + 1;
-    if (ret->info < 24)
-        return true;
-    if (ret->info == INFO_INDEFINITE) {
-        bool may = ret->major >= BYTES && ret->major <= MAP;
-        return may ||
-               fail(cbor, start, first == BREAK ? "a break where a value must stand" : "a reserved head");
-    }
-    if (ret->info > DOUBLE)
-        return fail(cbor, start, "a reserved head");
-    size_t size = (size_t)1 << (ret->info - 24);
-    if (cbor->size - cbor->at < size)
-        return fail(cbor, cbor->size, "the text ends too early");
-    ret->number = big_endian(cbor->text + cbor->at, size);
-    cbor->at += size;
-    return true;
+    return ret->info < 24 || read_long_head(cbor, start, ret);
 }
 
-static bool is_break(const struct cbor *cbor)
+static inline bool is_break(const struct cbor *cbor)
 {
     return cbor->at < cbor->size && cbor->text[cbor->at] == BREAK;
 }
@@ -115,14 +143,14 @@ static bool is_text(const uint8_t *bytes, size_t size)
 }
 
 /* The bytes of a definite string, whose head was read. */
-static bool read_piece(struct cbor *cbor, const struct head *head, struct slice *ret)
+static inline bool read_piece(struct cbor *cbor, const struct head *head, struct slice *ret)
 {
     size_t start = cbor->at;
     if (cbor->size - start < head->number)
         return fail(cbor, cbor->size, "the text ends inside a string");
     *ret = (struct slice){(const char *)cbor->text + start, head->number};
     cbor->at = start + head->number;
-    if (head->major == TEXT && !is_text(cbor->text + start, head->number))
+    if (head->major == TEXT && cbor->keys != NULL && !is_text(cbor->text + start, head->number))
         return fail(cbor, start, "text that is not UTF-8, or has U+0000");
     return true;
 }
@@ -151,7 +179,7 @@ static bool read_pieces(struct cbor *cbor, enum major major, struct slice *ret)
     return true;
 }
 
-static bool read_string(struct cbor *cbor, const struct head *head, struct slice *ret)
+static inline bool read_string(struct cbor *cbor, const struct head *head, struct slice *ret)
 {
     return head->info == INFO_INDEFINITE ? read_pieces(cbor, head->major, ret) : read_piece(cbor, head, ret);
 }
@@ -197,7 +225,7 @@ static enum pull_kind simple_kind(struct cbor *cbor, const struct head *head, si
 
 /* ---- containers ---- */
 
-static enum pull_kind enter(struct cbor *cbor, const struct head *head, size_t start)
+static inline enum pull_kind enter(struct cbor *cbor, const struct head *head, size_t start)
 {
     bool is_map = head->major == MAP;
     if (cbor->depth == JSON_DEPTH_MAX) {
@@ -218,7 +246,7 @@ static enum pull_kind enter(struct cbor *cbor, const struct head *head, size_t s
 }
 
 /* False at the end of the container, which is left. */
-static bool next_member(struct cbor *cbor)
+static inline bool next_member(struct cbor *cbor)
 {
     ensure(cbor->depth > 0);
     struct cbor_frame *frame = &cbor->frames[cbor->depth - 1];
@@ -237,7 +265,7 @@ static bool next_member(struct cbor *cbor)
 }
 
 /* Passes over tags and one value; a container is entered. */
-static enum pull_kind pass_one(struct cbor *cbor, struct slice *ret)
+static inline enum pull_kind pass_one(struct cbor *cbor, struct slice *ret)
 {
     struct head head;
     size_t start = cbor->at;
@@ -319,6 +347,7 @@ static bool word_fraction(struct cbor *cbor, char *out, size_t *ret_size)
     if (is_break(cbor) || !read_head(cbor, &exponent) || exponent.major > NEGATIVE ||
         !read_integer(cbor, &negative, &mantissa) || (array.info == INFO_INDEFINITE && !is_break(cbor)))
         return false;
+    cbor->at += array.info == INFO_INDEFINITE; /* the break */
     bool is_least = negative && mantissa == UINT64_MAX;
     if (exponent.major == NEGATIVE && exponent.number < DECIMAL_PLACES_MAX && !is_least) {
         *ret_size = decimal_write(negative, mantissa + negative, (unsigned)exponent.number + 1, out);
@@ -341,6 +370,8 @@ static bool word_number(struct cbor *cbor, char *out, size_t *ret_size)
     if (!read_head(cbor, &head))
         return false;
     if (head.major == SIMPLE && head.info >= HALF) {
+        if (!isfinite(float_of(&head)))
+            return false;
         *ret_size = shortest_format(float_of(&head), (enum shortest_width)(head.info - HALF), out);
         return true;
     }
@@ -353,20 +384,20 @@ static bool word_number(struct cbor *cbor, char *out, size_t *ret_size)
     return true;
 }
 
-/* Milliseconds as ISO 8601; outside of the years 0000 to 9999 `out` stays as it is. */
-static void word_instant(int64_t ms, char *out, size_t *size)
+static bool is_instant(int64_t ms)
 {
-    if (ms >= INSTANT_MIN_MS && ms <= INSTANT_MAX_MS)
-        *size = instant_format(ms, out);
+    return ms >= INSTANT_MIN_MS && ms <= INSTANT_MAX_MS;
 }
 
-/* Seconds, an integer or a float behind tag 1, or milliseconds without a tag. */
-static bool word_time(struct cbor *cbor, char *out, size_t *ret_size)
+/* Seconds, an integer or a float behind tag 1, or milliseconds without a tag: *ret_ms, or, too far away,
+ * their digits in `out` and *ret_size > 0. */
+static bool word_time(struct cbor *cbor, char *out, size_t *ret_size, int64_t *ret_ms)
 {
     enum { MICRO_A_MS = 1000 };
     struct head head;
     size_t start = cbor->at;
     int64_t micros;
+    *ret_size = 0;
     if (!read_head(cbor, &head))
         return false;
     bool is_seconds = head.major == TAG && head.number == TAG_EPOCH;
@@ -376,50 +407,78 @@ static bool word_time(struct cbor *cbor, char *out, size_t *ret_size)
         return false;
     if (head.major > NEGATIVE && (!is_seconds || head.major != SIMPLE))
         return false;
+    if (!is_seconds && head.number <= (uint64_t)INSTANT_MAX_MS) {
+        *ret_ms = head.major == NEGATIVE ? -1 - (int64_t)head.number : (int64_t)head.number;
+        if (is_instant(*ret_ms))
+            return true;
+    }
     cbor->at = start;
     if (!word_number(cbor, out, ret_size))
         return false;
-    if (!is_seconds && head.number <= INT64_MAX)
-        word_instant(head.major == NEGATIVE ? -1 - (int64_t)head.number : (int64_t)head.number, out,
-                     ret_size);
-    else if (is_seconds && decimal_parse(out, *ret_size, NULL, &micros) == OK)
-        word_instant(micros / MICRO_A_MS - (micros % MICRO_A_MS < 0), out, ret_size);
+    if (is_seconds && decimal_parse(out, *ret_size, NULL, &micros) == OK) {
+        *ret_ms = micros / MICRO_A_MS - (micros % MICRO_A_MS < 0);
+        *ret_size = is_instant(*ret_ms) ? 0 : *ret_size;
+    }
     return true;
 }
 
-/* Behind tag 0. */
+/* A text, with tag 0 or without. */
 static bool read_time_text(struct cbor *cbor, struct slice *ret)
 {
     struct head head;
-    return read_head(cbor, &head) && head.major == TAG && head.number == TAG_TIME_TEXT &&
-           read_head(cbor, &head) && head.major == TEXT && read_string(cbor, &head, ret);
+    if (!read_head(cbor, &head))
+        return false;
+    if (head.major == TAG && head.number == TAG_TIME_TEXT && !read_head(cbor, &head))
+        return false;
+    return head.major == TEXT && read_string(cbor, &head, ret);
 }
 
 /* ---- keys ---- */
 
-/* The text that an integer key stands for. */
-static bool key_of_number(struct cbor *cbor, const struct head *head, struct slice *ret)
+/* The number of a key that is a text, -1 without. */
+static int number_of(const struct cbor *cbor, struct slice text)
 {
-    char digits[DECIMAL_TEXT_MAX];
-    if (head->major == UNSIGNED && head->number < cbor->numbers_count &&
-        cbor->numbers[head->number].size > 0) {
-        *ret = (struct slice){cbor->numbers[head->number].text, cbor->numbers[head->number].size};
-        return true;
-    }
-    return keep(cbor, digits, write_integer(head->major == NEGATIVE, head->number, digits), ret);
+    int number = (int)cbor->numbers_count - 1;
+    while (number >= 0 && (cbor->numbers[number].size != text.size || text.size == 0 ||
+                           memcmp(cbor->numbers[number].text, text.data, text.size) != 0))
+        number--;
+    return number;
 }
 
-static bool read_key(struct cbor *cbor, struct slice *ret)
+/* Gives the text that the key is or stands for, and its number. */
+static inline bool read_key(struct cbor *cbor, struct slice *ret)
 {
     struct head head;
+    char digits[DECIMAL_TEXT_MAX];
     size_t start = cbor->at;
+    cbor->key_number = -1;
     if (!read_head(cbor, &head))
         return false;
+    if (head.major == UNSIGNED && head.number < cbor->numbers_count && cbor->numbers[head.number].size > 0) {
+        const struct pull_name *name = &cbor->numbers[head.number];
+        cbor->key_number = (int)head.number;
+        *ret = (struct slice){name->text, name->size};
+        return true;
+    }
     if (head.major <= NEGATIVE)
-        return key_of_number(cbor, &head, ret);
-    if (head.major == TEXT)
-        return read_string(cbor, &head, ret);
-    return fail(cbor, start, "a key that is neither text nor an integer");
+        return keep(cbor, digits, write_integer(head.major == NEGATIVE, head.number, digits), ret);
+    if (head.major != TEXT)
+        return fail(cbor, start, "a key that is neither text nor an integer");
+    if (!read_string(cbor, &head, ret))
+        return false;
+    cbor->key_number = number_of(cbor, *ret);
+    return true;
+}
+
+/* A key with a number needs no search. NULL: it is new. */
+static inline const char *remember_key(struct cbor *cbor, struct cbor_frame *frame, struct slice key)
+{
+    uint32_t bit = cbor->key_number >= 0 ? UINT32_C(1) << cbor->key_number : 0;
+    if (bit == 0)
+        return pull_keys_add(cbor->keys, &frame->keys, key);
+    bool is_new = (frame->numbers_seen & bit) == 0;
+    frame->numbers_seen |= bit;
+    return is_new ? NULL : "a key that stands twice in one object";
 }
 
 /* ---- public ---- */
@@ -428,7 +487,7 @@ void cbor_open(struct cbor *cbor, struct slice text, struct pull_scratch *scratc
                const struct pull_name *numbers, unsigned numbers_count)
 {
     static const uint8_t mark[] = {0xd9, SELF_DESCRIBED >> 8, SELF_DESCRIBED & 0xff};
-    ensure(keys != NULL && scratch != NULL);
+    ensure(keys != NULL && scratch != NULL && numbers_count <= CBOR_NUMBERS_MAX);
     *cbor = (struct cbor){.scratch = scratch, .numbers = numbers, .numbers_count = numbers_count};
     cbor_open_raw(cbor, text, cbor);
     keys->count = 0;
@@ -506,34 +565,34 @@ enum pull_kind cbor_take_number(struct cbor *cbor, struct slice *ret)
 {
     char text[NUMBER_TEXT_MAX];
     size_t start = cbor->at, size;
-    enum pull_kind kind = cbor_take(cbor, ret);
-    size_t end = cbor->at;
-    if (kind != PULL_NUMBER && kind != PULL_OTHER)
-        return kind;
+    if (cbor->error != NULL)
+        return PULL_NONE;
+    if (word_number(cbor, text, &size))
+        return keep(cbor, text, size, ret) ? PULL_NUMBER : PULL_NONE;
+    if (cbor->error != NULL)
+        return PULL_NONE;
     cbor->at = start;
-    bool is_number = word_number(cbor, text, &size);
-    cbor->at = end;
-    if (!is_number)
-        return PULL_OTHER;
-    return keep(cbor, text, size, ret) ? PULL_NUMBER : PULL_NONE;
+    enum pull_kind kind = cbor_take(cbor, ret);
+    return kind == PULL_NUMBER ? PULL_OTHER : kind;
 }
 
 enum pull_kind cbor_take_time(struct cbor *cbor, struct slice *ret)
 {
     char text[NUMBER_TEXT_MAX];
     size_t start = cbor->at, size;
-    enum pull_kind kind = cbor_take(cbor, ret);
-    size_t end = cbor->at;
-    if (kind != PULL_NUMBER && kind != PULL_OTHER)
-        return kind;
+    int64_t ms = 0;
+    if (cbor->error == NULL && read_time_text(cbor, ret))
+        return PULL_STRING;
+    if (cbor->error != NULL)
+        return PULL_NONE;
     cbor->at = start;
-    bool is_time = read_time_text(cbor, ret);
-    if (!is_time) {
-        cbor->at = start;
-        is_time = word_time(cbor, text, &size) && keep(cbor, text, size, ret);
+    if (word_time(cbor, text, &size, &ms)) {
+        bool is_kept = size > 0 ? keep(cbor, text, size, ret) : keep(cbor, (const char *)&ms, sizeof ms, ret);
+        return !is_kept ? PULL_NONE : size > 0 ? PULL_STRING : PULL_INSTANT;
     }
-    cbor->at = end;
-    return cbor->error != NULL ? PULL_NONE : is_time ? PULL_STRING : PULL_OTHER;
+    cbor->at = start;
+    enum pull_kind kind = cbor_take(cbor, ret);
+    return kind == PULL_NUMBER ? PULL_OTHER : kind;
 }
 
 bool cbor_next_key(struct cbor *cbor, struct slice *ret_key)
@@ -545,7 +604,7 @@ bool cbor_next_key(struct cbor *cbor, struct slice *ret_key)
     ensure(frame->is_map);
     if (!read_key(cbor, ret_key))
         return false;
-    const char *fault = cbor->keys != NULL ? pull_keys_add(cbor->keys, &frame->keys, *ret_key) : NULL;
+    const char *fault = cbor->keys != NULL ? remember_key(cbor, frame, *ret_key) : NULL;
     return fault == NULL || fail(cbor, start, fault);
 }
 

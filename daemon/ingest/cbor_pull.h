@@ -14,9 +14,12 @@
 #include "daemon/base/limits.h"
 #include "daemon/ingest/pull.h"
 
+enum { CBOR_NUMBERS_MAX = 32 };
+
 struct cbor_frame {
     struct pull_keys_mark keys;
-    uint64_t left; /* values that follow, of a map its pairs; CBOR_UNTIL_BREAK */
+    uint64_t left;         /* values that follow, of a map its pairs; CBOR_UNTIL_BREAK */
+    uint32_t numbers_seen; /* of a map: bits of the keys that have a number */
     bool is_map;
 };
 
@@ -29,6 +32,7 @@ struct cbor {
     struct pull_keys *keys;          /* NULL: a value that was checked before */
     const struct pull_name *numbers; /* the texts of the integer keys 0 to numbers_count - 1; size 0: none */
     unsigned numbers_count, depth;
+    int key_number; /* of the key that cbor_next_key() gave last, whatever its form; -1: it has none */
     struct cbor_frame frames[JSON_DEPTH_MAX];
 };
 
@@ -47,9 +51,9 @@ void cbor_skip(struct cbor *cbor);
 /* Takes a value as a number: an integer (a bignum of at most 64 bits too), a decimal fraction (tag 4) or a
  * float gives PULL_NUMBER and its decimal text as JSON writes it, of a float the shortest that reads back. */
 enum pull_kind cbor_take_number(struct cbor *cbor, struct slice *ret);
-/* Takes a value as a time: a text (tag 0 or none) as it is; an integer, milliseconds since 1970, and tag 1,
- * seconds, as ISO 8601 in UTC, cut to milliseconds; outside of the years 0 to 9999 as digits, which no reader
- * of times takes. All are PULL_STRING. */
+/* Takes a value as a time: a text (tag 0 or none) is PULL_STRING; an integer, milliseconds since 1970, and
+ * tag 1, seconds, PULL_INSTANT, cut to milliseconds; outside of the years 0 to 9999 their digits as
+ * PULL_STRING, which no reader of times takes. */
 enum pull_kind cbor_take_time(struct cbor *cbor, struct slice *ret);
 
 /* False at the end of the container, which is left, and on an error. */

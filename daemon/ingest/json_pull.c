@@ -28,7 +28,7 @@ static char look(const struct pull *pull)
     return pull->at < pull->size ? pull->text[pull->at] : '\0';
 }
 
-static void skip_space(struct pull *pull)
+static inline void skip_space(struct pull *pull)
 {
     while (pull->at < pull->size) {
         char c = pull->text[pull->at];
@@ -93,7 +93,7 @@ static size_t check_escape(struct pull *pull, size_t at)
 }
 
 /* Bytes at `at` that are plain: no quote, no backslash, no control character, ASCII. */
-static size_t pass_plain(const char *text, size_t at, size_t size)
+static inline size_t pass_plain(const char *text, size_t at, size_t size)
 {
     const uint64_t ones = 0x0101010101010101, tops = 0x8080808080808080;
     while (at + 8 <= size) {
@@ -102,8 +102,8 @@ static size_t pass_plain(const char *text, size_t at, size_t size)
         uint64_t quote = word ^ (ones * '"'), slash = word ^ (ones * '\\');
         uint64_t odd =
             ((quote - ones) & ~quote) | ((slash - ones) & ~slash) | ((word - ones * 0x20) & ~word) | word;
-        if (odd & tops)
-            break;
+        if (odd & tops) /* of several the lowest is certain: what borrows is above it */
+            return at + (size_t)__builtin_ctzll(odd & tops) / 8;
         at += 8;
     }
     while (at < size && (uint8_t)text[at] >= 0x20 && (uint8_t)text[at] < 0x80 && text[at] != '"' &&
@@ -387,10 +387,34 @@ static void pass_value(struct pull *pull)
         pull_value(pull, &ignored);
 }
 
+/* A container of text that was checked before: brackets are counted, strings jumped over. */
+static void pass_checked(struct pull *pull)
+{
+    const char *text = pull->text;
+    size_t at = pull->at;
+    unsigned depth = 0;
+    do {
+        ensure(at < pull->size);
+        char c = text[at++];
+        depth += c == '{' || c == '[';
+        depth -= c == '}' || c == ']';
+        if (c != '"')
+            continue;
+        for (at = pass_plain(text, at, pull->size); text[at] != '"'; at = pass_plain(text, at, pull->size))
+            at += text[at] == '\\' ? 2 : 1; /* an escape, or a byte that is not ASCII */
+        at++;
+    } while (depth > 0);
+    pull->at = at;
+}
+
 void pull_skip(struct pull *pull)
 {
     if (pull->error != NULL)
         return;
+    if (pull->keys == NULL && (pull_peek(pull) == PULL_OBJECT || pull_peek(pull) == PULL_ARRAY)) {
+        pass_checked(pull);
+        return;
+    }
     unsigned base = pull->depth;
     struct slice key;
     pass_value(pull);

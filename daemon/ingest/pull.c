@@ -82,8 +82,10 @@ const char *pull_keys_add(struct pull_keys *keys, struct pull_keys_mark *mark, s
 unsigned pull_find_name(const struct pull_names *names, struct slice key)
 {
     unsigned i = 0;
-    while (i < names->count &&
-           (names->list[i].size != key.size || memcmp(names->list[i].text, key.data, key.size) != 0))
+    if (key.size == 0) /* no name is empty */
+        return names->count;
+    while (i < names->count && (names->list[i].size != key.size || *names->list[i].text != *key.data ||
+                                memcmp(names->list[i].text, key.data, key.size) != 0))
         i++;
     return i;
 }

@@ -7,10 +7,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "daemon/model/reading.h"
 
-/* PULL_NONE: absent, or an error. PULL_OTHER: what JSON does not have, a byte string for one. */
+/* PULL_NONE: absent, or an error. Of CBOR alone: PULL_INSTANT, a time that was sent as a number; PULL_OTHER,
+ * a byte string and whatever else JSON does not have. */
 enum pull_kind {
     PULL_NONE,
     PULL_OBJECT,
@@ -20,6 +22,7 @@ enum pull_kind {
     PULL_TRUE,
     PULL_FALSE,
     PULL_NULL,
+    PULL_INSTANT,
     PULL_OTHER
 };
 
@@ -63,6 +66,14 @@ struct pull_field {
     enum pull_kind kind;
     struct slice text;
 };
+
+/* Of a PULL_INSTANT. */
+static inline int64_t pull_instant_ms(const struct pull_field *field)
+{
+    int64_t ms;
+    memcpy(&ms, field->text.data, sizeof ms);
+    return ms;
+}
 
 struct pull_name {
     const char *text;

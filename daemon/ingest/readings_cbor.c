@@ -1,5 +1,5 @@
 /* readings_cbor: the reader of CBOR. Keys are texts or the numbers of INTERFACES.md section 4. */
-#include "daemon/ingest/readings_reader.h"
+#include "daemon/ingest/readings_keys.h"
 
 #include <string.h>
 
@@ -10,7 +10,7 @@
         text, sizeof text - 1                                                                                \
     }
 
-static const struct pull_name numbers[] = {
+static const struct pull_name numbers[KEYS_NUMBERED] = {
     [0] = NAME("patient"),  [1] = NAME("device"),      [2] = NAME("id"),      [3] = NAME("time"),
     [4] = NAME("readings"), [5] = NAME("code"),        [6] = NAME("value"),   [7] = NAME("unit"),
     [9] = NAME("status"),   [10] = NAME("comparator"), [11] = NAME("origin"), [12] = NAME("sensor"),
@@ -19,7 +19,7 @@ static const struct pull_name numbers[] = {
 
 static void cbor_reader_open(struct reader *reader, struct slice text, struct doors *doors)
 {
-    cbor_open(&reader->cbor, text, &doors->scratch, &doors->keys, numbers, sizeof numbers / sizeof *numbers);
+    cbor_open(&reader->cbor, text, &doors->scratch, &doors->keys, numbers, KEYS_NUMBERED);
 }
 
 static void cbor_reader_open_raw(struct reader *reader, struct slice raw, const struct reader *of)
@@ -49,37 +49,46 @@ static void cbor_reader_skip(struct reader *reader)
     cbor_skip(&reader->cbor);
 }
 
-static enum pull_kind take(struct cbor *cbor, enum key_type type, struct slice *ret)
+static bool take(struct cbor *cbor, enum key_type type, struct pull_field *field)
 {
-    switch (type) {
-    case KEY_NUMBER:
-        return cbor_take_number(cbor, ret);
-    case KEY_TIME:
-        return cbor_take_time(cbor, ret);
-    default:
-        return cbor_take(cbor, ret);
-    }
+    if (type == KEY_NUMBER)
+        field->kind = cbor_take_number(cbor, &field->text);
+    else if (type == KEY_TIME)
+        field->kind = cbor_take_time(cbor, &field->text);
+    else
+        field->kind = cbor_take(cbor, &field->text);
+    if (field->kind == PULL_NULL)
+        field->kind = PULL_NONE;
+    return cbor->error == NULL;
+}
+
+/* The index of the key's name, names.count when it is none. */
+static unsigned find_key(const struct reader_keys *keys, int number, struct slice text)
+{
+    if (number < 0)
+        return pull_find_name(&keys->names, text);
+    return keys->by_number[number] > 0 ? keys->by_number[number] - 1u : keys->names.count;
 }
 
 static bool cbor_reader_read_fields(struct reader *reader, const struct reader_keys *keys,
                                     struct pull_field *fields, struct pull_unknown *ret_unknown)
 {
+    struct cbor *cbor = &reader->cbor;
     struct slice key;
     memset(fields, 0, keys->names.count * sizeof *fields);
     *ret_unknown = (struct pull_unknown){.count = 0};
-    while (cbor_next_key(&reader->cbor, &key)) {
-        unsigned i = pull_find_name(&keys->names, key);
-        if (i == keys->names.count) {
-            if (ret_unknown->count++ == 0)
-                ret_unknown->first = key;
-            cbor_skip(&reader->cbor);
+    while (cbor_next_key(cbor, &key)) {
+        unsigned i = find_key(keys, cbor->key_number, key);
+        if (i < keys->names.count) {
+            if (!take(cbor, keys->types[i], &fields[i]))
+                return false;
             continue;
         }
-        fields[i].kind = take(&reader->cbor, keys->types[i], &fields[i].text);
-        if (fields[i].kind == PULL_NULL)
-            fields[i].kind = PULL_NONE;
+        if (ret_unknown->count++ == 0)
+            ret_unknown->first = key;
+        cbor_skip(cbor);
     }
-    return reader->cbor.error == NULL;
+    return cbor->error == NULL;
 }
 
 static bool cbor_reader_finish(struct reader *reader)

@@ -20,7 +20,8 @@ bool readings__check_types(const struct reader_keys *keys, const struct pull_fie
                                            [KEY_ARRAY] = PULL_ARRAY};
     for (unsigned i = 0; i < keys->names.count; i++) {
         bool is_number = keys->types[i] == KEY_NUMBER;
-        if (fields[i].kind != PULL_NONE && fields[i].kind != kinds[keys->types[i]])
+        if (fields[i].kind != PULL_NONE && fields[i].kind != kinds[keys->types[i]] &&
+            (fields[i].kind != PULL_INSTANT || keys->types[i] != KEY_TIME))
             return readings__refuse(ret_refusal, is_number ? VERDICT_VALUE_INVALID : VERDICT_MALFORMED,
                                     is_number ? "a value is a number" : "the key has the wrong type",
                                     (struct slice){keys->names.list[i].text, keys->names.list[i].size});
@@ -79,14 +80,28 @@ static bool read_words(const struct pull_field *fields, struct claim *claim, str
 
 static struct slice text_of(const struct pull_field *field)
 {
-    return field->kind != PULL_NONE && field->text.size > 0 ? field->text : (struct slice){NULL, 0};
+    bool has_text = field->kind != PULL_NONE && field->kind != PULL_INSTANT && field->text.size > 0;
+    return has_text ? field->text : (struct slice){NULL, 0};
+}
+
+/* The time of an item, else of its message. */
+static const struct pull_field *time_of(const struct decode *decode, const struct pull_field *own)
+{
+    return own->kind != PULL_NONE ? own : &decode->fields[MESSAGE_TIME];
+}
+
+static bool read_issued(const struct pull_field *field, int64_t *ret_ms, struct refusal *ret_refusal)
+{
+    if (field->kind == PULL_INSTANT)
+        *ret_ms = pull_instant_ms(field);
+    return field->kind == PULL_NONE || field->kind == PULL_INSTANT ||
+           admit_parse_issued(field->text, ret_ms, ret_refusal);
 }
 
 static bool read_claim(struct decode *decode, const struct pull_field *fields, struct claim *claim,
                        struct refusal *ret_refusal)
 {
-    const struct pull_field *time =
-        fields[READING_TIME].kind != PULL_NONE ? &fields[READING_TIME] : &decode->fields[MESSAGE_TIME];
+    const struct pull_field *time = time_of(decode, &fields[READING_TIME]);
     bool own_id = fields[READING_ID].kind != PULL_NONE;
     *claim = (struct claim){
         .match = CODE_UNKNOWN,
@@ -95,6 +110,8 @@ static bool read_claim(struct decode *decode, const struct pull_field *fields, s
         .value = text_of(&fields[READING_VALUE]),
         .unit = text_of(&fields[READING_UNIT]),
         .time = text_of(time),
+        .is_instant = time->kind == PULL_INSTANT,
+        .instant_ms = time->kind == PULL_INSTANT ? pull_instant_ms(time) : 0,
         .sensor = text_of(&fields[READING_SENSOR]),
         .alias = text_of(own_id ? &fields[READING_ID] : &decode->fields[MESSAGE_ID]),
     };
@@ -113,10 +130,8 @@ static bool read_claim(struct decode *decode, const struct pull_field *fields, s
                 claim->alias);
         decode->by_message_id[claim->parameter] = true;
     }
-    if (fields[READING_ISSUED].kind != PULL_NONE &&
-        !admit_parse_issued(fields[READING_ISSUED].text, &claim->issued_ms, ret_refusal))
-        return false;
-    return read_words(fields, claim, ret_refusal);
+    return read_issued(&fields[READING_ISSUED], &claim->issued_ms, ret_refusal) &&
+           read_words(fields, claim, ret_refusal);
 }
 
 static void note_refused(struct decode *decode, uint32_t item, const struct refusal *refusal)
@@ -188,7 +203,7 @@ static bool read_event(struct decode *decode, const struct pull_field *fields, s
 {
     static const struct word phases[] = {
         {"start", PHASE_START}, {"continue", PHASE_CONTINUE}, {"end", PHASE_END}, {NULL, 0}};
-    const struct pull_field *own_time = &fields[EVENT_KEY_TIME];
+    const struct pull_field *time = time_of(decode, &fields[EVENT_KEY_TIME]);
     int phase = PHASE_COUNT; /* missing */
     if (!readings__check_types(&readings_event_keys, fields, ret_refusal))
         return false;
@@ -198,7 +213,9 @@ static bool read_event(struct decode *decode, const struct pull_field *fields, s
     *claim = (struct event_claim){
         .class = text_of(&fields[EVENT_KEY_CLASS]),
         .episode = text_of(&fields[EVENT_KEY_EPISODE]),
-        .time = text_of(own_time->kind != PULL_NONE ? own_time : &decode->fields[MESSAGE_TIME]),
+        .time = text_of(time),
+        .is_instant = time->kind == PULL_INSTANT,
+        .instant_ms = time->kind == PULL_INSTANT ? pull_instant_ms(time) : 0,
         .phase = (enum device_phase)phase,
     };
     return true;

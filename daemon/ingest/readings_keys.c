@@ -1,8 +1,8 @@
 /* readings_keys: the tables from the rows. */
 #include "daemon/ingest/readings_keys.h"
 
-#define KEY_NAME(id, name, type) {name, sizeof name - 1},
-#define KEY_TYPE(id, name, type) KEY_##type,
+#define KEY_NAME(id, number, name, type) {name, sizeof name - 1},
+#define KEY_TYPE(id, number, name, type) KEY_##type,
 
 static const struct pull_name message_list[] = {MESSAGE_KEYS(KEY_NAME)},
                               reading_list[] = {READING_KEYS(KEY_NAME)},
@@ -10,6 +10,15 @@ static const struct pull_name message_list[] = {MESSAGE_KEYS(KEY_NAME)},
 static const enum key_type message_types[] = {MESSAGE_KEYS(KEY_TYPE)},
                            reading_types[] = {READING_KEYS(KEY_TYPE)}, event_types[] = {EVENT_KEYS(KEY_TYPE)};
 
-const struct reader_keys readings_message_keys = {{message_list, MESSAGE_KEYS_COUNT, '\0'}, message_types},
-                         readings_reading_keys = {{reading_list, READING_KEYS_COUNT, '\0'}, reading_types},
-                         readings_event_keys = {{event_list, EVENT_KEYS_COUNT, '\0'}, event_types};
+#define MESSAGE_NUMBER(id, number, name, type) [number] = 1 + MESSAGE_##id,
+#define READING_NUMBER(id, number, name, type) [number] = 1 + READING_##id,
+#define EVENT_NUMBER(id, number, name, type)   [number] = 1 + EVENT_KEY_##id,
+
+static const uint8_t message_numbers[KEYS_NUMBERS] = {MESSAGE_KEYS(MESSAGE_NUMBER)},
+                     reading_numbers[KEYS_NUMBERS] = {READING_KEYS(READING_NUMBER)},
+                     event_numbers[KEYS_NUMBERS] = {EVENT_KEYS(EVENT_NUMBER)};
+
+const struct reader_keys
+    readings_message_keys = {{message_list, MESSAGE_KEYS_COUNT, '\0'}, message_types, message_numbers},
+    readings_reading_keys = {{reading_list, READING_KEYS_COUNT, '\0'}, reading_types, reading_numbers},
+    readings_event_keys = {{event_list, EVENT_KEYS_COUNT, '\0'}, event_types, event_numbers};

@@ -9,13 +9,14 @@
 #include "daemon/ingest/doors.h"
 #include "daemon/ingest/json_pull.h"
 
-/* What the value of a key must be; KEY_TIME: CBOR has several forms of it, all of them read as text. */
+/* What the value of a key must be. */
 enum key_type { KEY_TEXT, KEY_TIME, KEY_NUMBER, KEY_ARRAY };
 
 /* The keys of one kind of object. */
 struct reader_keys {
     struct pull_names names;
     const enum key_type *types; /* one a name */
+    const uint8_t *by_number;   /* of each number of a key, for CBOR: 1 + the index of its name; 0: none */
 };
 
 struct reader {

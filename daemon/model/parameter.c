@@ -94,6 +94,7 @@ struct slot {
     const char *text; /* NULL: free */
     const void *row;  /* struct code_row or struct decimal_conversion */
     uint16_t scope;   /* system, and for units the parameter */
+    uint16_t size;    /* of the text */
 };
 
 static struct slot code_slots[CODE_SLOTS], unit_slots[UNIT_SLOTS];
@@ -114,7 +115,7 @@ static struct slot *find(struct slot *slots, size_t count, uint16_t scope, const
             slot->hash = hash;
             return slot;
         }
-        if (slot->hash == hash && slot->scope == scope && strlen(slot->text) == size &&
+        if (slot->hash == hash && slot->scope == scope && slot->size == size &&
             memcmp(slot->text, text, size) == 0)
             return slot;
     }
@@ -125,8 +126,8 @@ static const void *look_up(const struct slot *slots, size_t count, uint16_t scop
 {
     uint64_t hash = hash_xxh64(text, size) ^ hash_mix64(scope);
     for (size_t i = hash & (count - 1); slots[i].text != NULL; i = (i + 1) & (count - 1))
-        if (slots[i].hash == hash && slots[i].scope == scope && strncmp(slots[i].text, text, size) == 0 &&
-            slots[i].text[size] == '\0')
+        if (slots[i].hash == hash && slots[i].scope == scope && slots[i].size == size &&
+            memcmp(slots[i].text, text, size) == 0)
             return slots[i].row;
     return NULL;
 }
@@ -137,6 +138,7 @@ static void insert(struct slot *slots, size_t count, struct slot entry, bool rep
     struct slot *slot = find(slots, count, entry.scope, entry.text, strlen(entry.text));
     ensure(slot->text == NULL || replace); /* a code or a unit of a parameter stands in the tables once */
     entry.hash = slot->hash;
+    entry.size = (uint16_t)strlen(entry.text);
     *slot = entry;
 }
 

@@ -121,10 +121,11 @@ static void put_slice(struct identity *identity, struct slice slice)
 void reading_identity_id(const struct reading_identity *of, const struct sip_key *key,
                          uint8_t ret_id[UUID_BYTES])
 {
-    struct identity identity = {.size = 0};
+    struct identity identity;
     const char *name = parameter_row(of->parameter)->name;
     const uint8_t comparator = (uint8_t)of->comparator;
 
+    identity.size = 0; /* the bytes are written as they come */
     put(&identity, &of->patient_id, sizeof(of->patient_id));
     put(&identity, name, strlen(name) + 1);
     put_slice(&identity, of->device);
@@ -169,10 +170,11 @@ void reading_identify_event(struct reading *reading, const uint8_t *tail, const 
 {
     static const char name[] = "device event";
     static const enum tail_tag texts[] = {TAIL_KEY_DEVICE, TAIL_EPISODE, TAIL_CLASS};
-    struct identity identity = {.size = 0};
+    struct identity identity;
     uint8_t phase = (uint8_t)reading->value;
 
     ensure((reading->flags & FLAG_DEVICE_EVENT) && reading->value >= 0 && reading->value < PHASE_COUNT);
+    identity.size = 0;
     put(&identity, &reading->patient_id, sizeof(reading->patient_id));
     put(&identity, name, sizeof name);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)

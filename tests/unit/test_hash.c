@@ -67,6 +67,13 @@ static void test_digests(void)
     memset(key, 0x0b, sizeof(key));
     hash_hmac_sha256(key, 20, "Hi There", 8, out); /* RFC 4231, case 1: the context is used again */
     check_hex(out, 32, "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
+    for (int i = 0; i < 3; i++) { /* under the key before, and under another in between */
+        uint8_t again[SHA256_BYTES];
+        if (i == 2)
+            hash_hmac_sha256((const uint8_t *)"Jefe", 4, "Hi There", 8, again);
+        hash_hmac_sha256(key, 20, "Hi There", 8, again);
+        CU_ASSERT_EQUAL(memcmp(again, out, sizeof again), 0);
+    }
     hash_derive(key, sizeof(key), "", out, 42); /* RFC 5869, case 3 */
     check_hex(out, 42,
               "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8");
