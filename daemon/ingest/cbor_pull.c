@@ -19,6 +19,7 @@
 
 enum major { UNSIGNED, NEGATIVE, BYTES, TEXT, ARRAY, MAP, TAG, SIMPLE };
 
+enum { SHORT_MAX = 24 }; /* bytes of a short value: a text of 23, a decimal fraction of 2 + 9 + 9 */
 enum { INFO_INDEFINITE = 31, BREAK = 0xff, HALF = 25, SINGLE = 26, DOUBLE = 27 };
 
 enum {
@@ -119,7 +120,7 @@ static inline bool is_break(const struct cbor *cbor)
 
 /* ---- strings ---- */
 
-static bool is_text(const uint8_t *bytes, size_t size)
+static inline bool is_text(const uint8_t *bytes, size_t size)
 {
     const uint64_t ones = 0x0101010101010101, tops = 0x8080808080808080;
     size_t at = 0;
@@ -445,11 +446,18 @@ static int number_of(const struct cbor *cbor, struct slice text)
     return number;
 }
 
+/* The digits of an integer key that stands for no name; apart, for it is rare and has an array. */
+static bool __attribute__((noinline))
+keep_digits(struct cbor *cbor, const struct head *head, struct slice *ret)
+{
+    char digits[DECIMAL_TEXT_MAX];
+    return keep(cbor, digits, write_integer(head->major == NEGATIVE, head->number, digits), ret);
+}
+
 /* Gives the text that the key is or stands for, and its number. */
 static inline bool read_key(struct cbor *cbor, struct slice *ret)
 {
     struct head head;
-    char digits[DECIMAL_TEXT_MAX];
     size_t start = cbor->at;
     cbor->key_number = -1;
     if (!read_head(cbor, &head))
@@ -461,7 +469,7 @@ static inline bool read_key(struct cbor *cbor, struct slice *ret)
         return true;
     }
     if (head.major <= NEGATIVE)
-        return keep(cbor, digits, write_integer(head.major == NEGATIVE, head.number, digits), ret);
+        return keep_digits(cbor, &head, ret);
     if (head.major != TEXT)
         return fail(cbor, start, "a key that is neither text nor an integer");
     if (!read_string(cbor, &head, ret))
@@ -534,6 +542,48 @@ enum pull_kind cbor_value(struct cbor *cbor, struct slice *ret)
     return cbor->error == NULL ? PULL_OTHER : PULL_NONE;
 }
 
+/* The size of the value at `at` when it is short and there: an integer, a text of less than 24 bytes, a
+ * decimal fraction of two integers; 0: look at it closely. */
+static inline size_t short_size(const uint8_t *text, size_t at, size_t size)
+{
+    static const uint8_t integers[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+                                       1, 1, 1, 1, 1, 1, 1, 1, 2, 3, 5, 9, 0, 0, 0, 0};
+    if (size - at < SHORT_MAX)
+        return 0;
+    const uint8_t *p = text + at;
+    if (*p >> 5 <= NEGATIVE)
+        return integers[*p & 31];
+    if (*p >> 5 == TEXT)
+        return (*p & 31) < 24 && is_text(p + 1, *p & 31) ? 1u + (*p & 31) : 0;
+    if (p[0] != (TAG << 5 | TAG_DECIMAL) || p[1] != (ARRAY << 5 | 2) || p[2] >> 5 > NEGATIVE)
+        return 0;
+    size_t exponent = integers[p[2] & 31],
+           mantissa = p[2 + exponent] >> 5 <= NEGATIVE ? integers[p[2 + exponent] & 31] : 0;
+    return exponent > 0 && mantissa > 0 ? 2 + exponent + mantissa : 0;
+}
+
+/* Passes over the pairs of a map for as long as they are what a gateway sends: a number as key, a short
+ * value. What it does not know, or what is wrong, it leaves to the code that knows all. */
+static void pass_short_pairs(struct cbor *cbor, struct cbor_frame *frame)
+{
+    const uint8_t *text = cbor->text;
+    size_t at = cbor->at;
+    while (frame->left > 0 && frame->left != CBOR_UNTIL_BREAK && at < cbor->size) {
+        uint8_t key = text[at];
+        uint32_t bit = UINT32_C(1) << (key & 31);
+        if (key >= cbor->numbers_count || key >= 24 || cbor->numbers[key].size == 0 ||
+            (frame->numbers_seen & bit))
+            break;
+        size_t size = short_size(text, at + 1, cbor->size);
+        if (size == 0)
+            break;
+        at += 1 + size;
+        frame->left--;
+        frame->numbers_seen |= bit;
+    }
+    cbor->at = at;
+}
+
 void cbor_skip(struct cbor *cbor)
 {
     if (cbor->error != NULL)
@@ -542,9 +592,13 @@ void cbor_skip(struct cbor *cbor)
     size_t mark = cbor->scratch->size;
     struct slice ignored;
     pass_one(cbor, &ignored);
-    while (cbor->error == NULL && cbor->depth > base)
-        if (cbor->frames[cbor->depth - 1].is_map ? cbor_next_key(cbor, &ignored) : cbor_next_item(cbor))
+    while (cbor->error == NULL && cbor->depth > base) {
+        struct cbor_frame *frame = &cbor->frames[cbor->depth - 1];
+        if (frame->is_map)
+            pass_short_pairs(cbor, frame);
+        if (frame->is_map ? cbor_next_key(cbor, &ignored) : cbor_next_item(cbor))
             pass_one(cbor, &ignored);
+    }
     cbor->scratch->size = mark;
 }
 
@@ -563,12 +617,22 @@ enum pull_kind cbor_take(struct cbor *cbor, struct slice *ret)
 
 enum pull_kind cbor_take_number(struct cbor *cbor, struct slice *ret)
 {
-    char text[NUMBER_TEXT_MAX];
-    size_t start = cbor->at, size;
+    struct pull_scratch *scratch = cbor->scratch;
+    size_t start = cbor->at, mark = scratch->size;
     if (cbor->error != NULL)
         return PULL_NONE;
-    if (word_number(cbor, text, &size))
-        return keep(cbor, text, size, ret) ? PULL_NUMBER : PULL_NONE;
+    char *out = pull_scratch_take(scratch, NUMBER_TEXT_MAX);
+    if (out == NULL) {
+        fail(cbor, start, "too many numbers");
+        return PULL_NONE;
+    }
+    size_t size = 0;
+    bool is_number = word_number(cbor, out, &size);
+    scratch->size = mark + size;
+    if (is_number) {
+        *ret = (struct slice){out, size};
+        return PULL_NUMBER;
+    }
     if (cbor->error != NULL)
         return PULL_NONE;
     cbor->at = start;
@@ -576,12 +640,13 @@ enum pull_kind cbor_take_number(struct cbor *cbor, struct slice *ret)
     return kind == PULL_NUMBER ? PULL_OTHER : kind;
 }
 
-enum pull_kind cbor_take_time(struct cbor *cbor, struct slice *ret)
+/* Any other form of a time than the common two; apart, for it has an array. */
+static enum pull_kind __attribute__((noinline)) take_other_time(struct cbor *cbor, struct slice *ret)
 {
     char text[NUMBER_TEXT_MAX];
     size_t start = cbor->at, size;
     int64_t ms = 0;
-    if (cbor->error == NULL && read_time_text(cbor, ret))
+    if (read_time_text(cbor, ret))
         return PULL_STRING;
     if (cbor->error != NULL)
         return PULL_NONE;
@@ -593,6 +658,20 @@ enum pull_kind cbor_take_time(struct cbor *cbor, struct slice *ret)
     cbor->at = start;
     enum pull_kind kind = cbor_take(cbor, ret);
     return kind == PULL_NUMBER ? PULL_OTHER : kind;
+}
+
+enum pull_kind cbor_take_time(struct cbor *cbor, struct slice *ret)
+{
+    struct head head;
+    size_t start = cbor->at;
+    enum pull_kind kind = cbor_peek(cbor);
+    if (kind != PULL_NUMBER && kind != PULL_OTHER)
+        return cbor_take(cbor, ret);
+    if (kind == PULL_NUMBER && read_head(cbor, &head) && head.major == UNSIGNED &&
+        head.number <= (uint64_t)INSTANT_MAX_MS)
+        return keep(cbor, (const char *)&head.number, sizeof head.number, ret) ? PULL_INSTANT : PULL_NONE;
+    cbor->at = start;
+    return cbor->error == NULL ? take_other_time(cbor, ret) : PULL_NONE;
 }
 
 bool cbor_next_key(struct cbor *cbor, struct slice *ret_key)

@@ -196,14 +196,10 @@ static bool unescape(struct pull *pull, struct slice raw, struct slice *ret)
 
 static bool read_string(struct pull *pull, struct slice *ret)
 {
-    struct slice raw;
     bool escaped;
-    if (!scan_string(pull, &raw, &escaped))
+    if (!scan_string(pull, ret, &escaped))
         return false;
-    if (escaped)
-        return unescape(pull, raw, ret);
-    *ret = raw;
-    return true;
+    return !escaped || unescape(pull, *ret, ret);
 }
 
 /* ---- numbers and words ---- */
