@@ -1,6 +1,7 @@
 /* decode_world: see the header. The CBOR batch has integer keys, decimal fractions and milliseconds, as a
  * gateway that counts bytes sends it; JSON has texts for all of them. The Observation is one of a scale, with
- * the elements that the French profiles ask for, 1 KB. */
+ * the elements that the French profiles ask for; the ORU is a monitor's, as IHE PCD-01 has it: three rows of
+ * containers, four of values. */
 #include "bench/decode_world.h"
 
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include "config/config.h"
 #include "daemon/base/zone.h"
 #include "daemon/ingest/doors.h"
+#include "daemon/ingest/hl7.h"
 #include "daemon/ingest/readings.h"
 #include "daemon/model/parameter.h"
 #include "daemon/model/ticket.h"
@@ -36,12 +38,16 @@ struct decode_world {
     struct message *messages[DECODE_FORMS];
 };
 
+enum { HL7_READINGS = 4 };
+
+/* path NULL: no path, but the door of a listener. */
 static const struct form {
     const char *name, *path, *content_type;
 } forms[DECODE_FORMS] = {
     [DECODE_CBOR] = {"cbor", "/v1/readings", readings_cbor_type},
     [DECODE_JSON] = {"json", "/v1/readings", "application/json"},
     [DECODE_FHIR] = {"fhir", "/fhir/Observation", "application/fhir+json"},
+    [DECODE_HL7] = {"hl7", NULL, NULL},
 };
 
 /* What a gateway's batch goes through in turn: code, unit, lowest value and spread in tenths. */
@@ -142,10 +148,40 @@ static void write_fhir(const struct decode_world *world, unsigned patient, struc
         world->refs[patient], time, tenths / 10, tenths % 10, world->refs[world->options.patients + patient]);
 }
 
+static void write_hl7(const struct decode_world *world, unsigned patient, struct buffer *out)
+{
+    const char *device = world->refs[world->options.patients + patient];
+    unsigned minute = patient / 60 % 60, second = patient % 60;
+    buffer_printf(
+        out,
+        "MSH|^~\\&|GW^080019FFFE3ED02D^EUI-64|HOSPITAL|||20261118100000+0000||ORU^R01^ORU_R01|M%u|P|2.6|||"
+        "AL|NE||UNICODE UTF-8|||PCD_DEC_001^IHE PCD^1.3.6.1.4.1.19376.1.6.1.1.1^ISO\r"
+        "PID|||%s^^^&1.2.3&ISO^MR||DOE^JANE^^^^^L\r"
+        "OBR|1|O%u^GW|O%u^GW|182777000^monitoring of patient^SCT|||2026111809%02u%02u+0000\r"
+        "OBX|1||69965^MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS^MDC|1.0.0.0|||||||X\r"
+        "OBX|2||70686^MDC_DEV_PRESS_BLD_NONINV_VMD^MDC|1.16.0.0|||||||X\r"
+        "OBX|3||70687^MDC_DEV_PRESS_BLD_NONINV_CHAN^MDC|1.16.1.0|||||||X\r",
+        patient, world->refs[patient], patient, patient, minute, second);
+    static const char *const rows[HL7_READINGS][2] = {
+        {"150021^MDC_PRESS_BLD_NONINV_SYS^MDC", "mm[Hg]^mm[Hg]^UCUM"},
+        {"150022^MDC_PRESS_BLD_NONINV_DIA^MDC", "mm[Hg]^mm[Hg]^UCUM"},
+        {"150023^MDC_PRESS_BLD_NONINV_MEAN^MDC", "mm[Hg]^mm[Hg]^UCUM"},
+        {"149546^MDC_PULS_RATE_NON_INV^MDC", "{beat}/min^{beat}/min^UCUM"},
+    };
+    for (unsigned i = 0; i < HL7_READINGS; i++)
+        buffer_printf(out, "OBX|%u|NM|%s|1.16.1.%u|%u|%s|||||R|||2026111809%02u%02u||||%s^GW\r", i + 4,
+                      rows[i][0], i + 1, 75 + tenths_of(patient, i) % 25, rows[i][1], minute, second, device);
+}
+
+unsigned decode_world_readings(const struct decode_world *world, enum decode_form form)
+{
+    return form == DECODE_FHIR ? 1 : form == DECODE_HL7 ? HL7_READINGS : world->options.readings;
+}
+
 static void write_messages(struct decode_world *world)
 {
     void (*const writers[DECODE_FORMS])(const struct decode_world *, unsigned,
-                                        struct buffer *) = {write_cbor, write_json, write_fhir};
+                                        struct buffer *) = {write_cbor, write_json, write_fhir, write_hl7};
     for (unsigned form = 0; form < DECODE_FORMS; form++) {
         struct buffer *texts = &world->texts[form];
         world->messages[form] = calloc(world->options.patients, sizeof *world->messages[form]);
@@ -257,7 +293,7 @@ struct slice decode_world_body(const struct decode_world *world, enum decode_for
 
 static struct slice slice_of(const char *text)
 {
-    return (struct slice){text, strlen(text)};
+    return text == NULL ? (struct slice){NULL, 0} : (struct slice){text, strlen(text)};
 }
 
 unsigned decode_world_admit(struct decode_world *world, enum decode_form form, unsigned patient)
@@ -277,10 +313,10 @@ unsigned decode_world_admit(struct decode_world *world, enum decode_form form, u
                                   .last_modified_ms = INSTANT_NONE,
                                   .state = state,
                                   .out = out};
-    exchange->door = doors_find(exchange->path);
+    exchange->door = form == DECODE_HL7 ? &hl7_door : doors_find(exchange->path);
     ensure(exchange->door->handle(&world->loop, exchange) == DOOR_SUBMITTED);
     unsigned count = exchange->ticket->parts[0].count;
-    ensure(count == exchange->ticket->count);
+    ensure(count == exchange->ticket->count && count == decode_world_readings(world, form));
     ticket_put(world->tickets, exchange->ticket);
     return count;
 }

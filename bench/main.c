@@ -12,7 +12,7 @@ static const struct {
      bench_slow},
     {"ingest", "load a running vigied over HTTPS; readings/s acknowledged, latency", bench_ingest},
     {"journal", "cost of the cipher a reading, turns with and without it", bench_journal},
-    {"decode", "readings decoded and admitted a second on one core: CBOR, JSON, FHIR", bench_decode},
+    {"decode", "readings decoded and admitted a second on one core: CBOR, JSON, FHIR, HL7", bench_decode},
     {"decide", "readings decided a second on one core, beside touching the same memory; bytes", bench_decide},
     {"restart", "time and memory of a start by journal and by snapshot", bench_restart},
 };
