@@ -93,9 +93,20 @@ campaign-kill: ## kill -9 under load, KILLS (1000) times; the table goes to test
 	@sh tests/deps.sh test
 	@$(MAKE) --no-print-directory all
 	@$(PYTHON) tests/system/test_kill.py $(KILLS) campaign >build/campaign-kill.txt
-	@{ sed '/^## Last run/q' tests/campaigns/kill.md; echo; \
+	@{ sed '/^## Last run$$/q' tests/campaigns/kill.md; echo; \
 	   echo "Commit $$(git rev-parse --short HEAD), $$(date -u +%Y-%m-%d), $$(nproc) cores."; echo; \
 	   cat build/campaign-kill.txt; } >build/campaign-kill.md && mv build/campaign-kill.md tests/campaigns/kill.md
+
+DOOR_KILLS ?= 1000
+.PHONY: campaign-kill-doors
+campaign-kill-doors: ## kill -9 under MQTT and MLLP, DOOR_KILLS (1000) times; its own table in tests/campaigns/kill.md
+	@sh tests/deps.sh test
+	@$(MAKE) --no-print-directory all
+	@$(PYTHON) tests/system/test_kill_mqtt.py $(DOOR_KILLS) campaign >build/campaign-kill-doors.txt
+	@{ sed '/^## Last run over MQTT and MLLP/q' tests/campaigns/kill.md; echo; \
+	   echo "Commit $$(git rev-parse --short HEAD), $$(date -u +%Y-%m-%d), $$(nproc) cores."; echo; \
+	   cat build/campaign-kill-doors.txt; echo; sed -n '/^## Last run$$/,$$p' tests/campaigns/kill.md; \
+	   } >build/campaign-kill-doors.md && mv build/campaign-kill-doors.md tests/campaigns/kill.md
 
 SILENCE_SEEDS ?= 10
 .PHONY: campaign-silence
