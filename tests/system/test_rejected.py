@@ -5,6 +5,7 @@ import functools
 import glob
 import json
 import os
+import socket
 import subprocess
 
 from tests.harness import base, check, site as sites
@@ -22,10 +23,12 @@ def site():
         with open(os.open(os.path.join(directory, name), os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
             file.write(key + "\n")
     place = sites.Site("rejected", settings={"node": {"test_clock": check.to_text(START)},
+                                             "listen": {"mllp": "127.0.0.1:0", "mllp_source": "sys-a"},
                                              "journal": {"key": os.path.join(directory, "first")}})
     place.keys = directory
     place.node.import_rows(sites.organization_rows() + [sites.rule_row(sites.SILENCE), sites.system_row("sys-a", TOKEN)]
-                           + sites.patient_rows("P-1", device=False))
+                           + sites.patient_rows("P-1", device=False)
+                           + [{"type": "identifier", "patient": "P-1", "system": "urn:oid:2.999.1", "value": "P-1"}])
     # no schema of ours refuses such a reading: what an operator's own constraint would do
     place.cluster.query("ALTER TABLE vigie.reading ADD CHECK (sensor NOT LIKE '%%%s%%')" % MARK, database="vigie")
     return place
@@ -65,12 +68,34 @@ def send_two():
         base.equal(answer.json()["accepted"], 1, answer)
 
 
+def send_hl7():
+    """A good row, and one whose refusal goes to nobody but the table: the sender hears AE for the message, or AA."""
+    at = "20261130235900+0000"
+    rows = ["MSH|^~\\&|MON|WARD|VIGIE|H|%s||ORU^R01^ORU_R01|m-1|P|2.6" % at, "PID|1||P-1^^^A&2.999.1&ISO", "OBR|1|||X|||" + at,
+            "OBX|1|NM|29463-7^Body weight^LN|1|72.5|kg^kg^UCUM|||||F|||" + at,
+            "OBX|2|NM|8867-4^%s^LN|2|72|kg^%s^UCUM|||||F|||%s" % (MARK, MARK, at)]
+    with socket.create_connection(("127.0.0.1", site().node.ports["mllp"]), 10) as wire:
+        wire.sendall(b"\x0b" + "\r".join(rows).encode() + b"\r\x1c\r")
+        answer = b""
+        while not answer.endswith(b"\x1c\r"):
+            answer += wire.recv(4096) or base.check(False, "closed after", answer)
+    return rows[4].encode()
+
+
 def test_kept_sealed_and_shown():
     send_two()
+    refused = send_hl7()
+    site().node.kill()  # what was acknowledged is durable, the rejected row of it too
+    site().node.start()
     rows = listed()
-    base.equal([[row[key] for key in ("source", "code", "text", "received_at")] for row in rows],
-               [["sys-a", "not-storable", "23514", check.to_text(START)]], "listed")
-    base.equal((listed("--source", "sys-b"), len(listed("--source", "sys-a"))), ([], 1), "of a source")
+    base.equal(sorted([row[key] for key in ("source", "code", "received_at")] for row in rows),
+               [["sys-a", "not-storable", check.to_text(START)], ["sys-a", "unit-mismatch", check.to_text(START)]], "listed")
+    hl7 = [row for row in rows if row["code"] == "unit-mismatch"][0]
+    told = json.loads(site().node.ctl("rejected", "show", str(hl7["rejected_id"]), "--json"))
+    base.equal(told["original"].rstrip("\r").encode(), refused, "the row of the message, to the byte")
+    rows = [row for row in rows if row["code"] == "not-storable"]
+    base.equal(rows[0]["text"], "23514", "why")
+    base.equal((listed("--source", "sys-b"), len(listed("--source", "sys-a"))), ([], 2), "of a source")
     content = dump()
     base.check(b"\tleft\t" in content, "the search sees readings that were stored")
     for what, needle in (("text", MARK.encode()), ("hexadecimal", MARK.encode().hex().encode())):
@@ -109,8 +134,8 @@ def test_an_old_key_opens_it_and_another_does_not():
 
 
 def test_gone_after_thirty_days():
-    base.equal(len(listed()), 1, "before")
+    base.equal(len(listed()), 2, "before")
     site().node.clock({"advance": "720h"})
-    base.equal(len(listed()), 1, "30 days")
+    base.equal(len(listed()), 2, "30 days")
     site().node.clock({"advance": "2h"})
     base.wait_for("it is deleted", lambda: listed() == [], 20)
