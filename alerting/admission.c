@@ -170,13 +170,16 @@ static bool let_go(struct engine *engine, struct patient *patient, struct series
     return known.duplicate;
 }
 
-/* A resend of what is aside, released and discarded alike. */
+/* A resend of what is aside, released and discarded alike; or of what was released and is not known aside any
+ * more. */
 static bool is_known_aside(struct patient *patient, struct series *series, struct reading *reading,
                            const struct held *held)
 {
     struct series_arrival known = {.duplicate = false};
     if (series->aside != NULL)
         series_look_up(series->aside, &patient->names, held, &known);
+    if (!known.duplicate && reading->quarantine != QUARANTINE_NONE)
+        series_look_up(series, &patient->names, held, &known);
     if (known.duplicate) {
         reading->verdict = VERDICT_DUPLICATE;
         reading->revision = known.revision;

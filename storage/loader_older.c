@@ -1,6 +1,7 @@
 /* A version of a reading is its reading_id, status and, for corrections and voids, version time: a final that
  * comes again is a duplicate whatever `issued` says, a void of the same identity is a version of its own
- * (RULES.md section 1). Revisions go on from the highest that is stored. */
+ * (RULES.md section 1). Revisions go on from the highest that is stored. A released reading is in the
+ * quarantine, and is not a duplicate of that. */
 #include "storage/loader_older.h"
 
 #include <stdlib.h>
@@ -13,7 +14,7 @@ struct version {
     int64_t issued_ms;
     uint32_t index; /* of the reading in the batch; the stored ones come first */
     uint8_t status;
-    bool stored;
+    bool stored, aside; /* aside: in the quarantine */
     uint16_t revision;
 };
 
@@ -24,11 +25,13 @@ struct versions {
 
 /* OFFSET 0 keeps the look-up a look-up: one index search a row, never a join over all partitions. */
 static const char look_up[] =
-    "SELECT w.n, s.status, s.issued, s.revision FROM unnest($1::bigint[], $2::timestamptz[], $3::uuid[]) "
+    "SELECT w.n, s.status, s.issued, s.revision, s.aside FROM unnest($1::bigint[], $2::timestamptz[], "
+    "$3::uuid[]) "
     "WITH ORDINALITY w (patient_id, measured_at, reading_id, n) CROSS JOIN LATERAL ("
-    "(SELECT r.status, r.issued, r.revision FROM vigie.reading r WHERE r.patient_id = w.patient_id "
+    "(SELECT r.status, r.issued, r.revision, 0 AS aside FROM vigie.reading r WHERE r.patient_id = "
+    "w.patient_id "
     "AND r.measured_at = w.measured_at AND r.reading_id = w.reading_id OFFSET 0) UNION ALL "
-    "(SELECT q.status, q.issued, q.revision FROM vigie.quarantine q WHERE q.patient_id = w.patient_id "
+    "(SELECT q.status, q.issued, q.revision, 1 FROM vigie.quarantine q WHERE q.patient_id = w.patient_id "
     "AND q.measured_at = w.measured_at AND q.reading_id = w.reading_id OFFSET 0)) s";
 
 static uint32_t count_older(const struct loader_batch *batch)
@@ -94,6 +97,7 @@ static void add_stored(struct versions *versions, const struct loader_batch *bat
             .status = status_of(PQgetvalue(result, row, 1), PQgetlength(result, row, 1)),
             .revision = (uint16_t)sql_get_int32(PQgetvalue(result, row, 3)),
             .stored = true,
+            .aside = sql_get_int32(PQgetvalue(result, row, 4)) == 1,
         };
     }
     free(flagged);
@@ -136,10 +140,11 @@ static void settle(struct versions *versions, struct loader_batch *batch, uint32
     struct version *version = &versions->list[at];
     if (version->stored || (batch->readings[version->index].flags & FLAG_CHECK_OLDER) == 0)
         return;
+    bool released = batch->readings[version->index].flags & FLAG_RELEASED;
     int highest = -1;
     for (uint32_t i = first; i < at; i++) {
         const struct version *before = &versions->list[i];
-        if (!before->stored && batch->dropped[before->index])
+        if ((!before->stored && batch->dropped[before->index]) || (released && before->aside))
             continue;
         if (same_version(before, version)) {
             batch->dropped[version->index] = true;

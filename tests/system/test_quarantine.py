@@ -185,7 +185,7 @@ def test_a_unit_of_another_kind_is_never_released():
 
 def test_later_than_the_look_back_it_is_stored_and_not_judged():
     row = set_aside("P-5", 2005, now() - MINUTE)
-    discarded = set_aside("P-5", 2006, now() - MINUTE)
+    older, discarded = set_aside("P-5", 2006, now() - MINUTE), set_aside("P-5", 2007, now() - MINUTE)
     for _ in range(36):
         advance("24h")
     settle("release", row)
@@ -194,9 +194,12 @@ def test_later_than_the_look_back_it_is_stored_and_not_judged():
     for _ in range(36):  # nothing of the series is held any more
         advance("24h")
     settle("discard", discarded)
+    settle("release", older)
     base.check("discarded already" in settle("release", discarded, 65))
     base.check("released already" in settle("release", row, 65))
-    base.equal(len(readings("P-5")), 1, "once")
+    base.equal(sorted(reading[:3] for reading in readings("P-5")),
+               [(2005000000, FLAG_RELEASED | FLAG_LATE, 0), (2006000000, FLAG_RELEASED | FLAG_LATE, 0)], "once each")
+    base.equal(settled(older)[0], now(), "settled")
 
 
 def test_it_counts_for_silence_when_it_is_released():

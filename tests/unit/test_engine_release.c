@@ -129,6 +129,7 @@ static void test_not_held_aside_any_more(void)
         aside(f, "-1", 20 + i, 0);
     CU_ASSERT_EQUAL(release(2000, "600", 11), OK);
     CU_ASSERT_TRUE(refused(release(2001, "600", 11), "released already"));
+    CU_ASSERT_EQUAL(aside(f, "600", 11, 2001), VERDICT_DUPLICATE);
     CU_ASSERT_EQUAL(settle(f, COMMAND_DISCARD, 2002, (struct word){.value = "601", .at = 11}), OK);
     fixture_close(f);
 }
