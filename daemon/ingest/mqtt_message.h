@@ -27,6 +27,7 @@ struct mqtt_message {
     bool is_withheld;    /* must not be acknowledged: it is not durable and the client cannot be told */
     const char *code;    /* of what was refused; NULL: nothing was */
     char text[MQTT_TEXT_MAX];
+    size_t words; /* bytes of it that are our own and quote nothing of the payload: what is kept in clear */
 };
 
 #endif

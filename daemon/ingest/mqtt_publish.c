@@ -82,6 +82,7 @@ static void keep_text(struct mqtt_message *message, struct slice text, struct sl
     struct slice cut = note_cut(text, sizeof(message->text) - NOTE_FOUND_MAX - 16);
     snprintf(message->text, sizeof(message->text), "%.*s%s%.*s", (int)cut.size, cut.data,
              found.size > 0 ? "; found " : "", (int)found.size, found.data != NULL ? found.data : "");
+    message->words = cut.size;
 }
 
 /* An error of the door itself: not a reading of it could be looked at. */
@@ -94,6 +95,8 @@ static void judge_error(struct exchange *exchange, struct mqtt_message *message)
     message->reason = exchange->status == 403 ? MQTT_NOT_AUTHORIZED : MQTT_BAD_PAYLOAD;
     keep_text(message, text.data != NULL ? text : (struct slice){"the payload cannot be read", 26},
               (struct slice){NULL, 0});
+    if (message->topic == MQTT_TOPIC_FHIR)
+        message->words = 0; /* it may name what was found */
 }
 
 /* Sets code, text and reason: of the first reading that was refused; `is_whole`: nothing else was kept. */
@@ -172,10 +175,12 @@ static void answer(struct loop_context *context, struct exchange *exchange)
 static void keep_payload(struct exchange *exchange)
 {
     const struct mqtt_message *message = &request_of(exchange)->mqtt;
+    static const char unsaid[] = "the payload cannot be read";
     struct rejection rejection = {
         .source_id = message->source_id,
         .code = message->code,
-        .text = {message->text, strlen(message->text)},
+        .text = message->words > 0 ? (struct slice){message->text, message->words}
+                                   : (struct slice){unsaid, sizeof unsaid - 1},
         .original = {exchange->body, exchange->body_size},
     };
     ticket_reject_nothing(exchange->ticket);

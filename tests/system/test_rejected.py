@@ -8,7 +8,7 @@ import os
 import socket
 import subprocess
 
-from tests.harness import base, check, site as sites
+from tests.harness import base, check, mqtt, site as sites
 
 TOKEN = "token-of-sys-a"
 START = check.to_ms("2026-12-01T00:00:00Z")
@@ -23,11 +23,11 @@ def site():
         with open(os.open(os.path.join(directory, name), os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
             file.write(key + "\n")
     place = sites.Site("rejected", settings={"node": {"test_clock": check.to_text(START)},
-                                             "listen": {"mllp": "127.0.0.1:0", "mllp_source": "sys-a"},
+                                             "listen": {"mllp": "127.0.0.1:0", "mllp_source": "sys-a", "mqtt": "127.0.0.1:0"},
                                              "journal": {"key": os.path.join(directory, "first")}})
     place.keys = directory
     place.node.import_rows(sites.organization_rows() + [sites.rule_row(sites.SILENCE), sites.system_row("sys-a", TOKEN)]
-                           + sites.patient_rows("P-1", device=False)
+                           + sites.patient_rows("P-1")
                            + [{"type": "identifier", "patient": "P-1", "system": "urn:oid:2.999.1", "value": "P-1"}])
     # no schema of ours refuses such a reading: what an operator's own constraint would do
     place.cluster.query("ALTER TABLE vigie.reading ADD CHECK (sensor NOT LIKE '%%%s%%')" % MARK, database="vigie")
@@ -82,20 +82,35 @@ def send_hl7():
     return rows[4].encode()
 
 
+def send_mqtt():
+    """MQTT 3.1.1: an unknown unit, no JSON, and FHIR of another kind; each is acknowledged and told to no one."""
+    reading = json.dumps(sites.message("P-1", check.to_text(START), {"code": "8867-4", "value": 72, "unit": MARK})).encode()
+    payloads = [("readings", reading), ("readings", b'{"' + MARK.encode()), ("fhir", b'{"resourceType":"Of-%s"}' % MARK.encode())]
+    with mqtt.Wire(site().node.ports["mqtt"]) as wire:
+        wire.open("device", TOKEN)
+        for number, (kind, payload) in enumerate(payloads, 1):
+            wire.send(mqtt.publish("vigie/v1/D-P-1/" + kind, payload, number=number))
+            base.equal(wire.next(mqtt.PUBACK).number, number, "acknowledged")
+    return [payload for _, payload in payloads]
+
+
 def test_kept_sealed_and_shown():
     send_two()
-    refused = send_hl7()
+    refused, published = send_hl7(), send_mqtt()
     site().node.kill()  # what was acknowledged is durable, the rejected row of it too
     site().node.start()
     rows = listed()
     base.equal(sorted([row[key] for key in ("source", "code", "received_at")] for row in rows),
-               [["sys-a", "not-storable", check.to_text(START)], ["sys-a", "unit-mismatch", check.to_text(START)]], "listed")
+               [["sys-a", code, check.to_text(START)]
+                for code in ("bad-request", "bad-request", "not-storable", "unit-mismatch", "unit-unknown")], "listed")
+    shown = [json.loads(site().node.ctl("rejected", "show", str(row["rejected_id"]), "--json")).get("original") for row in rows]
+    base.equal([payload.decode() in shown for payload in published], [True] * 3, "what was published", shown)
     hl7 = [row for row in rows if row["code"] == "unit-mismatch"][0]
     told = json.loads(site().node.ctl("rejected", "show", str(hl7["rejected_id"]), "--json"))
     base.equal(told["original"].rstrip("\r").encode(), refused, "the row of the message, to the byte")
     rows = [row for row in rows if row["code"] == "not-storable"]
     base.equal(rows[0]["text"], "23514", "why")
-    base.equal((listed("--source", "sys-b"), len(listed("--source", "sys-a"))), ([], 2), "of a source")
+    base.equal((listed("--source", "sys-b"), len(listed("--source", "sys-a"))), ([], 5), "of a source")
     content = dump()
     base.check(b"\tleft\t" in content, "the search sees readings that were stored")
     for what, needle in (("text", MARK.encode()), ("hexadecimal", MARK.encode().hex().encode())):
@@ -115,7 +130,7 @@ def test_kept_sealed_and_shown():
 
 
 def test_an_old_key_opens_it_and_another_does_not():
-    row = str(listed()[0]["rejected_id"])
+    row = str([row for row in listed() if row["code"] == "not-storable"][0]["rejected_id"])
     set_key("second", old="first")
     site().node.ctl("rejected", "show", row, "--json")
     journal = site().node.settings["journal"]
@@ -134,8 +149,8 @@ def test_an_old_key_opens_it_and_another_does_not():
 
 
 def test_gone_after_thirty_days():
-    base.equal(len(listed()), 2, "before")
+    base.equal(len(listed()), 5, "before")
     site().node.clock({"advance": "720h"})
-    base.equal(len(listed()), 2, "30 days")
+    base.equal(len(listed()), 5, "30 days")
     site().node.clock({"advance": "2h"})
     base.wait_for("it is deleted", lambda: listed() == [], 20)
