@@ -43,7 +43,7 @@ static void found(struct finding *finding, enum priority priority, const char *f
     va_end(arguments);
 }
 
-enum { ROWS_MAX = 16 };
+enum { ROWS_MAX = 16, FOREIGN_MINUTES = 10, FOREIGN_MESSAGES = 100 };
 
 struct conditions {
     struct service *service;
@@ -51,7 +51,8 @@ struct conditions {
     struct told_state state[ROWS_MAX];
     struct finding worst; /* of the last look: the service status shows it */
     unsigned looks;
-    unsigned disk_percent; /* of the last step told, for the way down */
+    unsigned disk_percent;                    /* of the last step told, for the way down */
+    uint64_t foreign_totals[FOREIGN_MINUTES]; /* claims on what is not a source's, as each minute began */
 };
 
 /* ---- the rows ---- */
@@ -178,6 +179,25 @@ static void look_differences(struct conditions *conditions, struct finding *ret)
         found(ret, PRIORITY_MEDIUM, "%llu decisions differ", (unsigned long long)differences);
 }
 
+/* One mistaken gateway or one who tries: either way readings are refused that somebody waits for. */
+static void look_foreign(struct conditions *conditions, struct finding *ret)
+{
+    const struct service *service = conditions->service;
+    unsigned minute = conditions->looks / 60 % FOREIGN_MINUTES;
+    uint64_t total = 0;
+    for (unsigned loop = 0; loop < service->loops; loop++)
+        for (unsigned kind = 0; kind < FOREIGN_KINDS; kind++)
+            total += atomic_load_explicit(
+                &service->counters[COUNTERS_FIXED + loop].value[COUNTER_FOREIGN_DEVICE + kind],
+                memory_order_relaxed);
+    if (conditions->looks % 60 == 0)
+        conditions->foreign_totals[minute] = total;
+    uint64_t recent = total - conditions->foreign_totals[(minute + 1) % FOREIGN_MINUTES];
+    if (recent >= FOREIGN_MESSAGES)
+        found(ret, PRIORITY_MEDIUM, "%llu messages in ten minutes: audit.event has their sources",
+              (unsigned long long)recent);
+}
+
 static const struct condition_row rows[] = {
     {"technical.clock-jump", 0, look_clock_jump},
     {"technical.clock-unsynchronised", 300, look_synchronised},
@@ -190,6 +210,7 @@ static const struct condition_row rows[] = {
     {"technical.event-refused", 0, look_parked},
     {"technical.certificate-expiry", 0, look_certificate},
     {"technical.engine-differences", 0, look_differences},
+    {"technical.foreign-claims", 0, look_foreign},
 };
 
 enum { ROWS = sizeof rows / sizeof rows[0] };

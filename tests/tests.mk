@@ -131,6 +131,19 @@ campaign-reference: ## engine and reference evaluator on 10^8 readings: REFERENC
 	   >build/campaign-reference.md && mv build/campaign-reference.md tests/campaigns/reference.md
 	@! grep -q FAILED tests/campaigns/reference.md
 
+CLAIMS ?= 10000000
+.PHONY: campaign-claims
+campaign-claims: ## random claims on patients, CLAIMS (10000000) by admission alone and 5 x 100,000 through the listeners; the table goes to tests/campaigns/claims.md
+	@sh tests/deps.sh test
+	@$(MAKE) --no-print-directory all $(BUILD)/unit $(BUILD)/sandbox
+	@VIGIE_CLAIMS=$(CLAIMS) VIGIE_CLAIMS_SEED=100000 $(BUILD)/unit claims 2>/dev/null >build/campaign-claims.unit; grep ' claims,' build/campaign-claims.unit >build/campaign-claims.txt
+	@for seed in 11 12 13 14 15; do echo "seed $$seed"; VIGIE_CLAIMS=100000 VIGIE_CLAIMS_SEED=$$seed $(PYTHON) tests/run.py tests/system/test_claims.py \
+	   | grep -E '^[0-9]+ claims|failed'; done >>build/campaign-claims.txt
+	@{ sed '/^## Last run/q' tests/campaigns/claims.md; echo; \
+	   echo "Commit $$(git rev-parse --short HEAD), $$(date -u +%Y-%m-%d), $$(nproc) cores."; echo; \
+	   sed 's/^/    /' build/campaign-claims.txt; } >build/campaign-claims.md && mv build/campaign-claims.md tests/campaigns/claims.md
+	@! grep -q 'failed: ' tests/campaigns/claims.md
+
 .PHONY: campaign-slow
 campaign-slow: ## 5,000 dribbling connections and a flood of handshakes; the table goes to tests/campaigns/slow.md
 	@sh tests/deps.sh test

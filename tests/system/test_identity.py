@@ -166,6 +166,22 @@ def test_claims_on_others_are_counted_and_traced():
     base.equal(count, [(sum(after.values()),)], "every message that was counted is in a trace")
 
 
+def test_whoever_goes_on_is_an_alert():
+    node = site().node
+    client = node.https("token-gw")
+    strange = [{"device": "D-P-2", "time": AT, "readings": [{"code": "29463-7", "value": 70, "unit": "kg"}]}] * 50
+
+    def alerts():
+        return site().cluster.query("SELECT state, priority FROM vigie.alert WHERE rule_id = 'technical.foreign-claims'", None, "vigie")
+
+    base.equal(client.readings(strange).status, 403)
+    time.sleep(1.5)
+    base.equal(alerts(), [], "fifty may be a mistake")
+    base.equal(client.readings(strange).status, 403)
+    client.close()
+    base.wait_for("the alert", lambda: alerts() == [("open", "medium")], 10, 0.2)
+
+
 def needles():
     spaced = "2 55 08 14 168 025 38"
     return [number.encode() for number in (ANNE, ANNE.lower(), ANNE[:13], BLAISE, BLAISE[:13], spaced, NOBODY[:13],
