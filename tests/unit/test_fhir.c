@@ -246,6 +246,8 @@ static void test_refusals(void)
             "Observation.effective");
     refused(HEAD FINAL CODE SUBJECT "\"effectiveDateTime\":\"2026-11\"," VALUE "}", 422, "structure",
             "Observation.effective");
+    refused(HEAD FINAL CODE SUBJECT TIME VALUE ",\"dataAbsentReason\":{\"text\":\"x\"}}", 422, "structure",
+            "Observation.valueQuantity");
     refused(HEAD FINAL CODE SUBJECT TIME VALUE ",\"valueString\":\"x\"}", 422, "structure",
             "Observation.valueQuantity");
     refused(HEAD FINAL CODE SUBJECT TIME VALUE ",\"modifierExtension\":[{\"url\":\"x\"}]}", 422,
@@ -590,10 +592,11 @@ static void test_ambiguous(void)
         TRANSACTION(POST(OBSERVATION(P1, "70", BY("urn:uuid:a")), "Observation", "") "," POST(
             DEVICE("SN-1"), "Device", "\"fullUrl\":\"urn:uuid:a\",") "," POST(DEVICE("SN-4"), "Device",
                                                                               "\"fullUrl\":\"urn:uuid:a\",")),
-                      one_device[] = TRANSACTION(
-                          POST(OBSERVATION(P1, "70", BY("urn:uuid:a")), "Observation",
-                               "\"fullUrl\":\"urn:uuid:a\",") "," POST(DEVICE("SN-1"), "Device",
-                                                                       "\"fullUrl\":\"urn:uuid:a\","));
+                      one_device[] = TRANSACTION(POST(
+                          OBSERVATION(P1, "70", BY("urn:uuid:a") "\"identifier\":[{\"value\":\"SN-4\"}],"),
+                          "Observation",
+                          "\"fullUrl\":\"urn:uuid:a\",") "," POST(DEVICE("SN-1"), "Device",
+                                                                  "\"fullUrl\":\"urn:uuid:a\","));
     fixture_forget();
     CU_ASSERT_EQUAL(bundle("sys", two_devices), 422);
     CU_ASSERT_TRUE(fixture_says("those of two devices"));
