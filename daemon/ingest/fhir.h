@@ -14,7 +14,8 @@
  *   ("Patient/x": system "Patient"), and a device by the whole text or by its last part.
  * - Elements that R4 does not have are refused like unknown keys elsewhere; those with `_` in front are
  * passed over; modifierExtension and implicitRules are refused: nobody may ignore them.
- * - A known code without value and without dataAbsentReason is refused, as Mon Espace Sante does. */
+ * - A known code without value and without dataAbsentReason is refused, as Mon Espace Sante does; so are a
+ *   value beside a dataAbsentReason, and two effective[x]: which of them holds? */
 #ifndef VIGIE_INGEST_FHIR_H
 #define VIGIE_INGEST_FHIR_H
 
