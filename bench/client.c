@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "bench/client_mqtt.h"
 #include "daemon/base/clock.h"
 
 enum { ANSWER_MAX = 65536, EVENTS_MAX = 256 };
@@ -74,6 +75,10 @@ static enum err open_connection(struct client *client, struct connection *connec
     connection->ssl = SSL_new(client->context);
     SSL_set_fd(connection->ssl, connection->fd);
     if (SSL_connect(connection->ssl) != 1)
+        goto fail_close;
+    if (client->options.is_mqtt &&
+        !client_mqtt_connect(connection->ssl, (unsigned)(connection - client->connections),
+                             client->options.token))
         goto fail_close;
     fcntl(connection->fd, F_SETFL, O_NONBLOCK);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
@@ -138,15 +143,23 @@ static void push_request(struct client *client, struct connection *connection)
     epoll_ctl(client->epoll, EPOLL_CTL_MOD, connection->fd, &event);
 }
 
-static void send_message(struct client *client, struct connection *connection, int64_t due_ns)
+static void append_post(const struct client *client, struct buffer *request)
 {
-    buffer_clear(&connection->request);
     buffer_printf(
-        &connection->request,
+        request,
         "POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n"
         "Content-Length: %zu\r\n\r\n",
         client->options.path, client->options.host, client->options.token, client->body.size);
-    buffer_append(&connection->request, client->body.data, client->body.size);
+    buffer_append(request, client->body.data, client->body.size);
+}
+
+static void send_message(struct client *client, struct connection *connection, int64_t due_ns)
+{
+    buffer_clear(&connection->request);
+    if (client->options.is_mqtt)
+        client_mqtt_append(&connection->request, client->options.path, &client->body);
+    else
+        append_post(client, &connection->request);
     connection->sent = 0;
     connection->answer_size = 0;
     connection->busy = true;
@@ -172,8 +185,10 @@ static void take_answer(struct client *client, struct connection *connection)
     struct client_result *result = client->result;
     result->requests++;
     latencies_add(&result->latencies, (uint64_t)(clock_monotonic_ns() - connection->due_ns) / 1000);
-    char *accepted = strstr(connection->answer, "\"accepted\":");
-    if (strncmp(connection->answer, "HTTP/1.1 200", 12) == 0 && accepted != NULL)
+    const char *accepted = client->options.is_mqtt ? NULL : strstr(connection->answer, "\"accepted\":");
+    if (client->options.is_mqtt && client_mqtt_is_good(connection->answer, connection->answer_size))
+        result->accepted += client->options.readings;
+    else if (accepted != NULL && strncmp(connection->answer, "HTTP/1.1 200", 12) == 0)
         result->accepted += strtoull(accepted + 11, NULL, 10);
     else
         result->refused++;
@@ -194,7 +209,9 @@ static void pull_answer(struct client *client, struct connection *connection)
             return;
         }
         connection->answer_size += (size_t)got;
-        size_t total = answer_total(connection);
+        size_t total = client->options.is_mqtt
+                           ? client_mqtt_total(connection->answer, connection->answer_size)
+                           : answer_total(connection);
         if (connection->busy && total > 0 && connection->answer_size >= total)
             take_answer(client, connection);
     }

@@ -1,4 +1,4 @@
-/* client: many keep-alive HTTPS connections on one epoll loop, for load.
+/* client: many kept HTTPS or MQTT connections on one epoll loop, for load.
  * Owner: its holder. Threads: one. Fails: a connection that breaks is counted and opened again. */
 #ifndef VIGIE_BENCH_CLIENT_H
 #define VIGIE_BENCH_CLIENT_H
@@ -13,7 +13,9 @@
 struct client_options {
     const char *host; /* IPv4 loopback */
     int port;
-    const char *path, *token;
+    const char *path, *token; /* path: of HTTPS, or the topic of MQTT */
+    bool is_mqtt;
+    unsigned readings; /* of a message, all accepted when PUBACK says so */
     unsigned connections;
     bool tls13_only;
 };

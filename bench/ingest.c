@@ -17,7 +17,8 @@ static const char help[] =
     "vigie-bench ingest: load a vigied with JSON readings over TLS 1.3 and measure its acknowledgements\n"
     "\n"
     "  --cohort               print the import lines of the cohort (vigiectl import) and end\n"
-    "  --port N               port of [listen] https on 127.0.0.1 (state_dir/ports.json names it)\n"
+    "  --protocol NAME        https or mqtt (MQTT 5 over TLS, QoS 1; default https)\n"
+    "  --port N               port of [listen] https or mqtts on 127.0.0.1 (state_dir/ports.json names it)\n"
     "  --token TEXT           bearer token of the source `bench` (default bench-token)\n"
     "  --patients N           cohort BENCH-0 ... (default 10000)\n"
     "  --readings N           readings a message (default 50)\n"
@@ -40,6 +41,7 @@ struct options {
 
 enum option_id {
     O_COHORT,
+    O_PROTOCOL,
     O_PORT,
     O_TOKEN,
     O_PATIENTS,
@@ -55,6 +57,7 @@ enum option_id {
 
 static const struct option table[] = {
     {"cohort", no_argument, NULL, O_COHORT},
+    {"protocol", required_argument, NULL, O_PROTOCOL},
     {"port", required_argument, NULL, O_PORT},
     {"token", required_argument, NULL, O_TOKEN},
     {"patients", required_argument, NULL, O_PATIENTS},
@@ -77,6 +80,9 @@ static bool take_option(struct options *options, int id, const char *value)
     case O_COHORT:
         options->cohort = true;
         return true;
+    case O_PROTOCOL:
+        options->client.is_mqtt = strcmp(value, "mqtt") == 0;
+        return options->client.is_mqtt || strcmp(value, "https") == 0;
     case O_PORT:
         options->client.port = (int)number;
         return true;
@@ -236,5 +242,8 @@ int bench_ingest(int argc, char **argv)
             return 64;
         }
     }
+    options.client.readings = options.payload.readings;
+    if (options.client.is_mqtt)
+        options.client.path = "vigie/v1/bench/readings"; /* a system's device may be any text */
     return options.cohort ? print_cohort(&options) : measure(&options);
 }
