@@ -331,7 +331,9 @@ enum err ingest_start(const struct ingest_options *options, struct ingest **ret_
     if (error != OK)
         goto fail_free;
     error = ERR_NO_MEMORY;
+    slab_use(loop->slab); /* a ticket that grows later grows there, not in the system's memory */
     loop->tickets = ticket_pool_new(TICKETS_PER_LOOP);
+    slab_use(NULL);
     if (loop->tickets == NULL)
         goto fail_free;
     error = doors_new(&loop->context, &loop->context.doors);

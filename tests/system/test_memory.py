@@ -6,7 +6,7 @@ import signal
 import socket
 import time
 
-from tests.harness import base, check, client as clients, site as sites
+from tests.harness import base, check, client as clients, mqtt, site as sites
 from tests.harness.site import message, observation
 
 PLAIN_ONLY = "sanitizers watch every block of the system instead of slabs"
@@ -53,6 +53,11 @@ class Traffic:
     def __init__(self, node):
         self.node, self.round = node, 0
         self.https, self.http = node.https(TOKEN), node.http(TOKEN)
+        self.mqtt = {version: mqtt.Wire(node.ports["mqtts"], node.certificate) for version in (4, 5)}
+        for version, wire in self.mqtt.items():
+            wire.open("trap-%d" % version, TOKEN, version)
+            wire.send(mqtt.subscribe("vigie/v1/+/errors", version=version))
+            wire.next(mqtt.SUBACK)
         self.start = int(time.time() * 1000) - 20 * DAY
 
     def send(self, answer, statuses=(200, 201)):
@@ -69,6 +74,20 @@ class Traffic:
         corrected = observation(patient, "8867-4", 99, "/min", check.to_text(at), status="corrected",
                                 issued=check.to_text(at + 60000))
         self.send(self.http.fhir(corrected))
+
+    def publish(self, patient, at):
+        """Good, half good and bad over MQTT of both versions, and what the errors topic says of it."""
+        topic = "vigie/v1/D-%s/readings" % patient
+        for version, wire in self.mqtt.items():
+            good = message(patient, check.to_text(at + version), ("29463-7", 71, "kg"))
+            half = message(patient, check.to_text(at + 50 + version), ("29463-7", 71, "kg"), ("8867-4", 71, "kg"))
+            for number, body in enumerate((json.dumps(good), json.dumps(half), "{"), 1):
+                for qos in (0, 1, 2):
+                    wire.send(mqtt.publish(topic, body.encode(), qos, 10 * number + qos, version=version))
+            wire.send(*[mqtt.acknowledge(mqtt.PUBREL, number) for number in (12, 22, 32)], mqtt.packet(mqtt.PINGREQ))
+        for wire in self.mqtt.values():
+            while wire.next().kind != mqtt.PINGRESP:
+                pass
 
     def go(self, rounds):
         for _ in range(rounds):
@@ -87,6 +106,7 @@ class Traffic:
                     fhir = observation(patient, "8867-4", 61, "/min", check.to_text(at + 1000))
                     self.send(self.https.post("/fhir/Observation", fhir, "application/fhir+json"))
                     self.many(patient, at + 3000)
+                    self.publish(patient, at + 4000)
                 if number % 10 == 0:
                     impossible = message(patient, check.to_text(at + 2000), ("29463-7", 0, "kg"))
                     self.send(self.https.post("/v1/readings", impossible))
@@ -97,7 +117,8 @@ class Traffic:
 
 
 def prepare(name, plant=None):
-    site = sites.Site(name, start=False, settings={"journal": {"snapshot_bytes": "1M"}})
+    site = sites.Site(name, start=False, settings={"journal": {"snapshot_bytes": "1M"},
+                                                      "listen": {"mqtts": "127.0.0.1:0"}})
     trap = Trap(site.node, plant)
     site.node.start()
     rows = sites.organization_rows() + [sites.rule_row(sites.SILENCE), sites.system_row("sys-a", TOKEN)]
