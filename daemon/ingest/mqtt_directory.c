@@ -44,6 +44,12 @@ struct mqtt_directory {
     struct buffer image;
 };
 
+static void count(struct mqtt_directory *directory, int more)
+{
+    directory->count += (uint32_t)more;
+    atomic_store_explicit(&directory->sessions, directory->count, memory_order_relaxed);
+}
+
 static struct entry **bucket_of(struct mqtt_directory *directory, int64_t source_id, const char *client,
                                 size_t size)
 {
@@ -68,7 +74,7 @@ static void remove_entry(struct mqtt_directory *directory, struct entry *entry)
         at = &(*at)->next;
     *at = entry->next;
     directory->is_dirty |= entry->is_stored;
-    directory->count--;
+    count(directory, -1);
     free(entry);
 }
 
@@ -109,7 +115,7 @@ static struct entry *add(struct mqtt_directory *directory, const struct mqtt_pla
     memcpy(entry->client, place->client, place->client_size);
     entry->next = *bucket;
     *bucket = entry;
-    directory->count++;
+    count(directory, 1);
     return entry;
 }
 
@@ -283,7 +289,6 @@ static void take_letters(struct mqtt_directory *directory)
         next = letter->next;
         (letter->kind == MQTT_LETTER_ATTACH ? attach : detach)(directory, place);
     }
-    atomic_store_explicit(&directory->sessions, directory->count, memory_order_relaxed);
 }
 
 static void release_held(struct mqtt_directory *directory)
