@@ -274,12 +274,12 @@ static void detach(struct mqtt_directory *directory, struct mqtt_place *place)
     entry->expiry_s = place->expiry_s;
     entry->has_state = entry->expiry_s > 0;
     entry->until_ms = directory->now_ms + entry->expiry_s * INT64_C(1000);
-    answer(directory, place, MQTT_LETTER_DETACHED, false);
     directory->is_dirty |= entry->is_stored;
+    if (waiting == NULL && entry->expiry_s == 0)
+        remove_entry(directory, entry);
+    answer(directory, place, MQTT_LETTER_DETACHED, false);
     if (waiting != NULL)
         complete(directory, entry, waiting);
-    else if (entry->expiry_s == 0)
-        remove_entry(directory, entry);
 }
 
 static void take_letters(struct mqtt_directory *directory)
