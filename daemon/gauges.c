@@ -2,6 +2,7 @@
 #include "daemon/gauges.h"
 
 #include "daemon/conditions.h"
+#include "daemon/ingest/mqtt_shared.h"
 
 static double seconds_of(const _Atomic int64_t *at_ms)
 {
@@ -73,6 +74,12 @@ static double accepting(const struct service *service)
     return service->starting == NULL && atomic_load_explicit(&service->node.accepting, memory_order_relaxed);
 }
 
+static double mqtt_sessions(const struct service *service)
+{
+    const struct mqtt_shared *mqtt = service->ingest_shared.mqtt;
+    return mqtt != NULL ? (double)mqtt_directory_sessions(mqtt->directory) : 0;
+}
+
 static const struct {
     const char *name, *label, *help;
     double (*read)(const struct service *service);
@@ -91,6 +98,7 @@ static const struct {
      false},
     {"vigie_unconfirmed_patients", "",
      "Patients whom rules do not watch because no physician has confirmed them.", unconfirmed, false},
+    {"vigie_mqtt_sessions", "", "MQTT clients that are connected or have a session.", mqtt_sessions, false},
     {"vigie_kafka_topics_missing", "", "Topics that events wait for.", topics_missing, false},
     {"vigie_kafka_parked_events", "", "Events that the brokers refuse for their size.", parked, false},
     {"vigie_kafka_producers_total", "", "Producers made since the start.", producers, true},
