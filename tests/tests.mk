@@ -82,6 +82,12 @@ campaign-fuzz: ## 10^8 executions of the decoders under fuzz: FUZZ_EXECUTIONS (1
 	     echo "Commit $$commit, $$(date -u +%Y-%m-%d), $$(nproc) cores."; echo; \
 	     cat build/campaign-fuzz.txt; } >build/campaign-fuzz.md && mv build/campaign-fuzz.md tests/campaigns/fuzz.md; exit $$status
 
+.PHONY: bench-device
+bench-device: ## MQTT beside HTTPS: CONNECTIONS (5000) devices, one reading a message, SECONDS (10) a load; prints a table
+	@sh tests/deps.sh test
+	@$(MAKE) --no-print-directory all
+	@CONNECTIONS=$(or $(CONNECTIONS),5000) SECONDS=$(or $(SECONDS),10) $(PYTHON) bench/device.py
+
 .PHONY: campaign-registry
 campaign-registry: ## a change among PATIENTS (100000) patients, CHANGES (60) times each way; prints a table
 	@sh tests/deps.sh test
