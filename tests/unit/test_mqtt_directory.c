@@ -148,6 +148,27 @@ static void test_take_over(void)
     close_world(&world);
 }
 
+/* Hundreds of sources whose clients have one name: some of them share a bucket of the table. */
+static void test_one_name_of_many_sources(void)
+{
+    enum { SOURCES = 400 };
+    static struct mqtt_place places[SOURCES];
+    struct world world;
+    open_world(&world);
+    for (int i = 0; i < SOURCES; i++) {
+        places[i] = (struct mqtt_place){.expiry_s = 0};
+        send_attach(&world, &places[i], i + 1, "bridge");
+        expect(&world, &places[i].letter, MQTT_LETTER_ATTACHED);
+    }
+    CU_ASSERT_EQUAL(mqtt_directory_sessions(world.directory), SOURCES);
+    for (int i = 0; i < SOURCES; i++) {
+        mqtt_directory_detach(world.directory, &places[i]);
+        expect(&world, &places[i].letter, MQTT_LETTER_DETACHED);
+    }
+    CU_ASSERT_EQUAL(mqtt_directory_sessions(world.directory), 0);
+    close_world(&world);
+}
+
 static void test_restart(void)
 {
     struct world world;
@@ -183,6 +204,7 @@ static void test_expiry(void)
 SUITE(mqtt_directory) = {
     {"sessions begin, go on and end", test_sessions},
     {"who comes again takes over", test_take_over},
+    {"one name of many sources", test_one_name_of_many_sources},
     {"what a restart finds", test_restart},
     {"a session ends in time", test_expiry},
     {NULL, NULL},
