@@ -416,6 +416,25 @@ def test_deadlines():
         none.next(mqtt.PINGRESP)
 
 
+# ------------------------------------------------------------------------------------------ rights
+
+def test_a_token_that_is_replaced_ends_its_connections():
+    rows_of = [gateway_row("turns", "tok-before", ["D-P-1"])]
+    site().node.import_rows(rows_of)
+    with wire(5, "new", "tok-before") as new, wire(4, "old", "tok-before") as old:
+        for version, peer in ((5, new), (4, old)):
+            peer.send(mqtt.publish(TOPIC, reading(), 1, 1, version=version))
+            base.equal(peer.next(mqtt.PUBACK).reason, 0)
+        site().node.import_rows([gateway_row("turns", "tok-after", ["D-P-1"])])
+        base.equal(connack(mqtt.connect("x", "tok-before", 5)), 0x87, "nobody comes in by it")
+        before = rows("reading")
+        for version, peer in ((5, new), (4, old)):
+            peer.send(mqtt.publish(TOPIC, reading(), 1, 2, version=version))
+            at_end(peer, 0x87 if version == 5 else None)
+        base.equal(rows("reading"), before, "nothing of it is stored")
+    base.equal(connack(mqtt.connect("x", "tok-after", 5)), 0)
+
+
 # ------------------------------------------------------------------------------------------ sessions
 
 def session(name, clean=False, token=GATEWAY, version=5, expiry=600):
