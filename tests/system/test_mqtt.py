@@ -6,25 +6,30 @@ import socket
 import struct
 import time
 
-from tests.harness import base, check, mqtt
+from tests.harness import authority, base, check, mqtt
 from tests.harness.site import (SILENCE, Site, gateway_row, message, organization_rows, patient_rows, rule_row,
                                 system_row)
 
 GATEWAY, SYSTEM, OTHER = "tok-gateway", "tok-system", "tok-other"
 TOPIC = "vigie/v1/D-P-1/readings"
-_site = []
+_site, _pairs = [], {}
 
 
 def site():
     if not _site:
+        made = authority.Authority(base.fresh_directory(os.path.join(base.BUILD, "test", "mqtt-ca")))
+        _pairs.update((name, made.issue(name)) for name in ("gw-cert.example", "unknown.example"))
         _site.append(Site("mqtt", settings={
+            "tls": {"client_ca": made.certificate},
             "listen": {"mqtts": "127.0.0.1:0", "mqtt": "127.0.0.1:0", "message_timeout": "2s",
                        "first_byte_timeout": "2s", "keepalive_max": "10m", "session_max": "1h"},
             "node": {"loops": "2"}}))
         _site[0].node.import_rows(
             organization_rows() + organization_rows("ORG-B") + [rule_row(SILENCE)] + patient_rows("P-1")
             + patient_rows("P-2") + patient_rows("P-9", organization="ORG-B")
-            + [gateway_row("gw", GATEWAY, ["D-P-1"]), system_row("sys", SYSTEM), system_row("other", OTHER, "ORG-B")])
+            + [gateway_row("gw", GATEWAY, ["D-P-1"]), system_row("sys", SYSTEM), system_row("other", OTHER, "ORG-B"),
+               {"type": "source", "ref": "cert", "kind": "device", "devices": ["D-P-2"], "organization": "ORG-A",
+                "certificate_cn": "gw-cert.example"}])
     return _site[0]
 
 
@@ -417,6 +422,28 @@ def test_deadlines():
 
 
 # ------------------------------------------------------------------------------------------ rights
+
+def test_who_speaks_by_certificate():
+    node = site().node
+
+    def secured(name):
+        return mqtt.Wire(node.ports["mqtts"], node.certificate, _pairs[name] if name else None)
+
+    for version in (4, 5):
+        with secured("gw-cert.example") as peer:
+            peer.open("by-certificate", None, version)
+            for topic, reason in (("vigie/v1/D-P-2/readings", 0), (TOPIC, 0x87 if version == 5 else 0)):
+                peer.send(mqtt.publish(topic, reading(), 1, 1, version=version))
+                base.equal(peer.next(mqtt.PUBACK).reason, reason, topic)
+        with secured("gw-cert.example") as peer:  # with both the token decides
+            peer.open("by-token", GATEWAY, version)
+            peer.send(mqtt.publish(TOPIC, reading(), 1, 1, version=version))
+            base.equal(peer.next(mqtt.PUBACK).reason, 0)
+        for name, token in (("unknown.example", None), (None, None), ("gw-cert.example", "no such token")):
+            with secured(name) as peer:
+                peer.send(mqtt.connect("nobody", token, version))
+                base.equal(peer.next(mqtt.CONNACK).body[1], 0x87 if version == 5 else 5, name, token)
+
 
 def test_a_token_that_is_replaced_ends_its_connections():
     rows_of = [gateway_row("turns", "tok-before", ["D-P-1"])]
