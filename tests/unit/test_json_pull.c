@@ -182,7 +182,41 @@ static void test_prefixes(void)
     }
 }
 
+/* Text that was checked is passed over by its brackets alone: strings may have brackets and quotes too. */
+static void test_checked(void)
+{
+    static const char *const values[] = {
+        "{\"a\":\"\\\"}\"}",
+        "[\"\\\\\",\"]\"]",
+        "{\"}\":\"{\",\"b\":[\"\xc3\xa9]\\\\\\\"]\",[[]],{}]}",
+        "[\"12345678\\u007d]\"]",
+        "{}",
+        "[[],{\"\":\"\"}]",
+    };
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        char text[96];
+        struct slice whole, key, value;
+        snprintf(text, sizeof text, "{\"x\":%s,\"y\":7}", values[i]);
+        struct pull pull = open_text(text, strlen(text)), raw;
+        CU_ASSERT_EQUAL(pull_take(&pull, &whole), PULL_OBJECT);
+        CU_ASSERT_TRUE(pull_finish(&pull) && whole.size == strlen(text));
+        pull_open_raw(&raw, whole, &scratch);
+        CU_ASSERT_EQUAL(pull_value(&raw, &value), PULL_OBJECT);
+        CU_ASSERT_TRUE(pull_next_key(&raw, &key) && slice_is(key, "x"));
+        CU_ASSERT_EQUAL(pull_take(&raw, &value), *values[i] == '{' ? PULL_OBJECT : PULL_ARRAY);
+        CU_ASSERT_TRUE(slice_is(value, values[i]));
+        CU_ASSERT_TRUE(pull_next_key(&raw, &key) && slice_is(key, "y"));
+        CU_ASSERT_TRUE(pull_value(&raw, &value) == PULL_NUMBER && slice_is(value, "7"));
+        CU_ASSERT_TRUE(!pull_next_key(&raw, &key) && pull_finish(&raw));
+    }
+}
+
 SUITE(json_pull) = {
-    {"grammar", test_grammar}, {"values", test_values},     {"fields", test_fields},
-    {"bounds", test_bounds},   {"prefixes", test_prefixes}, {NULL, NULL},
+    {"grammar", test_grammar},
+    {"values", test_values},
+    {"fields", test_fields},
+    {"bounds", test_bounds},
+    {"prefixes", test_prefixes},
+    {"checked", test_checked},
+    {NULL, NULL},
 };

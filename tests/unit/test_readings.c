@@ -444,6 +444,42 @@ static void test_content_types(void)
         CU_ASSERT_EQUAL(readings_take((struct slice){rows[i].type, strlen(rows[i].type)}), rows[i].taken);
 }
 
+/* Each number stands for its name: both in one map are one key twice; 8 stands for none. */
+static void test_cbor_keys(void)
+{
+    static const char *const names[] = {"patient",    "device", "id",     "time",   "readings",
+                                        "code",       "value",  "unit",   NULL,     "status",
+                                        "comparator", "origin", "sensor", "events", "issued"};
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+        char body[32];
+        const char *name = names[i] == NULL ? "8" : names[i];
+        int size =
+            snprintf(body, sizeof body, "\xa2%c\xf6%c%s\xf6", (int)i, (int)(0x60 + strlen(name)), name);
+        CU_ASSERT_EQUAL(fixture_send_cbor("dev", body, (size_t)size)->status, 400);
+        CU_ASSERT_TRUE(fixture_says("a key that stands twice in one object"));
+    }
+}
+
+/* What JSON does not have. */
+static void test_cbor_values(void)
+{
+    static const struct {
+        const char *value, *code; /* of weights in kg */
+    } rows[] = {{"\xf7", "value-missing"},
+                {"\x41\x01", "value-invalid"},
+                {"\xd8\x20\x61\x31", "value-invalid"},
+                {"\xa1\x01\x01", "value-invalid"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char body[64], fragment[64];
+        int size = snprintf(body, sizeof body,
+                            "\xa3\x67patient\x63P-1\x03\x01\x04\x81\xa3\x05\x67%s\x07\x62kg\x06%s", "29463-7",
+                            rows[i].value);
+        snprintf(fragment, sizeof fragment, "\"reading\":0,\"code\":\"%s\"", rows[i].code);
+        CU_ASSERT_EQUAL(fixture_send_cbor("sys", body, (size_t)size)->status, 422);
+        CU_ASSERT_TRUE(fixture_says(fragment));
+    }
+}
+
 SUITE(readings) = {
     {"accepted", test_accepted},
     {"words", test_words},
@@ -463,5 +499,7 @@ SUITE(readings) = {
     {"too many", test_too_many},
     {"long texts", test_long_texts},
     {"content types", test_content_types},
+    {"keys of CBOR", test_cbor_keys},
+    {"values of CBOR", test_cbor_values},
     {NULL, NULL},
 };

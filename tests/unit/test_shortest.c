@@ -89,10 +89,32 @@ static void test_random(void)
     }
 }
 
+static double half_of(unsigned bits)
+{
+    int exponent = (int)(bits >> 10);
+    return exponent == 0 ? ldexp(bits & 1023, -24) : ldexp((bits & 1023) + 1024, exponent - 25);
+}
+
+/* Every half lies nearest to its text; of singles every power of two and its neighbours, where the steps
+ * change. */
+static void test_narrow(void)
+{
+    char text[SHORTEST_TEXT_MAX];
+    for (unsigned bits = 1; bits < 0x7bff; bits++) {
+        shortest_format(half_of(bits), SHORTEST_HALF, text);
+        double read = strtod(text, NULL), off = fabs(read - half_of(bits));
+        if (off >= fabs(read - half_of(bits - 1)) || off >= fabs(read - half_of(bits + 1)))
+            CU_FAIL("nearer to another half");
+    }
+    for (int exponent = -149; exponent <= 127; exponent++)
+        for (int step = -1; step <= 1; step++) {
+            float power = ldexpf(1, exponent), value = step == 0 ? power : nextafterf(power, step * INFINITY);
+            shortest_format((double)value, SHORTEST_SINGLE, text);
+            CU_ASSERT_EQUAL(strtof(text, NULL), value);
+        }
+}
+
 SUITE(shortest) = {
-    {"doubles", test_doubles},
-    {"singles", test_singles},
-    {"halves", test_halves},
-    {"random", test_random},
-    {NULL, NULL},
+    {"doubles", test_doubles}, {"singles", test_singles}, {"halves", test_halves},
+    {"random", test_random},   {"narrow", test_narrow},   {NULL, NULL},
 };
