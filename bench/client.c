@@ -145,11 +145,12 @@ static void push_request(struct client *client, struct connection *connection)
 
 static void append_post(const struct client *client, struct buffer *request)
 {
-    buffer_printf(
-        request,
-        "POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n"
-        "Content-Length: %zu\r\n\r\n",
-        client->options.path, client->options.host, client->options.token, client->body.size);
+    buffer_printf(request,
+                  "POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: %s\r\n"
+                  "Content-Length: %zu\r\n\r\n",
+                  client->options.path, client->options.host, client->options.token,
+                  client->options.content_type != NULL ? client->options.content_type : "application/json",
+                  client->body.size);
     buffer_append(request, client->body.data, client->body.size);
 }
 

@@ -15,7 +15,8 @@ struct client_options {
     int port;
     const char *path, *token; /* path: of HTTPS, or the topic of MQTT */
     bool is_mqtt;
-    unsigned readings; /* of a message, all accepted when PUBACK says so */
+    unsigned readings;        /* of a message, all accepted when PUBACK says so */
+    const char *content_type; /* of HTTPS; NULL: JSON */
     unsigned connections;
     bool tls13_only;
 };

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/cbor_write.h"
 #include "config/config.h"
 #include "daemon/base/zone.h"
 #include "daemon/ingest/doors.h"
@@ -63,23 +64,6 @@ static const struct measured {
 
 /* ---- messages ---- */
 
-static void put_head(struct buffer *out, unsigned major, uint64_t number)
-{
-    int log = number < 24 ? -1 : number < 0x100 ? 0 : number < 0x10000 ? 1 : number < 0x100000000 ? 2 : 3;
-    uint8_t head[9] = {(uint8_t)(major << 5 | (log < 0 ? (unsigned)number : 24u + (unsigned)log))};
-    size_t size = log < 0 ? 0 : (size_t)1 << log;
-    for (size_t i = 0; i < size; i++)
-        head[1 + i] = (uint8_t)(number >> 8 * (size - 1 - i));
-    buffer_append(out, head, 1 + size);
-}
-
-static void put_text(struct buffer *out, unsigned key, const char *text)
-{
-    put_head(out, 0, key);
-    put_head(out, 3, strlen(text));
-    buffer_text(out, text);
-}
-
 static unsigned tenths_of(unsigned patient, unsigned index)
 {
     const struct measured *row = &measured[index % (sizeof measured / sizeof *measured)];
@@ -93,23 +77,14 @@ static int64_t time_of(unsigned patient, unsigned index)
 
 static void write_cbor(const struct decode_world *world, unsigned patient, struct buffer *out)
 {
-    put_head(out, 5, 3);
-    put_text(out, 0, world->refs[patient]);
-    put_text(out, 1, world->refs[world->options.patients + patient]);
-    put_head(out, 0, 4);
-    put_head(out, 4, world->options.readings);
+    cbor_write_head(out, CBOR_MAP, 3);
+    cbor_write_text(out, 0, world->refs[patient]);
+    cbor_write_text(out, 1, world->refs[world->options.patients + patient]);
+    cbor_write_head(out, CBOR_UNSIGNED, 4);
+    cbor_write_head(out, CBOR_ARRAY, world->options.readings);
     for (unsigned i = 0; i < world->options.readings; i++) {
         const struct measured *row = &measured[i % (sizeof measured / sizeof *measured)];
-        put_head(out, 5, 4);
-        put_text(out, 5, row->code);
-        put_head(out, 0, 6);
-        put_head(out, 6, 4);
-        put_head(out, 4, 2);
-        put_head(out, 1, 0); /* 10^-1 */
-        put_head(out, 0, tenths_of(patient, i));
-        put_text(out, 7, row->unit);
-        put_head(out, 0, 3);
-        put_head(out, 0, (uint64_t)time_of(patient, i));
+        cbor_write_reading(out, row->code, tenths_of(patient, i), row->unit, time_of(patient, i));
     }
 }
 

@@ -1,5 +1,5 @@
-/* ingest: `vigie-bench ingest`: JSON over TLS against a running vigied; readings acknowledged a second (an
- * acknowledgement means durable and decided) and the latency of the acknowledgement. */
+/* ingest: `vigie-bench ingest`: JSON or CBOR over TLS against a running vigied; readings acknowledged a
+ * second (an acknowledgement means durable and decided) and the latency of the acknowledgement. */
 #include "bench/bench.h"
 
 #include <getopt.h>
@@ -12,9 +12,10 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/hash.h"
 #include "daemon/base/instant.h"
+#include "daemon/ingest/readings.h"
 
 static const char help[] =
-    "vigie-bench ingest: load a vigied with JSON readings over TLS 1.3 and measure its acknowledgements\n"
+    "vigie-bench ingest: load a vigied with readings over TLS 1.3 and measure its acknowledgements\n"
     "\n"
     "  --cohort               print the import lines of the cohort (vigiectl import) and end\n"
     "  --protocol NAME        https or mqtt (MQTT 5 over TLS, QoS 1; default https)\n"
@@ -22,6 +23,7 @@ static const char help[] =
     "  --token TEXT           bearer token of the source `bench` (default bench-token)\n"
     "  --patients N           cohort BENCH-0 ... (default 10000)\n"
     "  --readings N           readings a message (default 50)\n"
+    "  --format F             json (default) or cbor\n"
     "  --connections N        keep-alive connections (default 64)\n"
     "  --rate N               messages a second, open loop: latency counts from when a message was due;\n"
     "                         0: each connection sends its next message when the last is answered (default "
@@ -46,6 +48,7 @@ enum option_id {
     O_TOKEN,
     O_PATIENTS,
     O_READINGS,
+    O_FORMAT,
     O_CONNECTIONS,
     O_RATE,
     O_SECONDS,
@@ -62,6 +65,7 @@ static const struct option table[] = {
     {"token", required_argument, NULL, O_TOKEN},
     {"patients", required_argument, NULL, O_PATIENTS},
     {"readings", required_argument, NULL, O_READINGS},
+    {"format", required_argument, NULL, O_FORMAT},
     {"connections", required_argument, NULL, O_CONNECTIONS},
     {"rate", required_argument, NULL, O_RATE},
     {"seconds", required_argument, NULL, O_SECONDS},
@@ -95,6 +99,10 @@ static bool take_option(struct options *options, int id, const char *value)
     case O_READINGS:
         options->payload.readings = number;
         return number > 0;
+    case O_FORMAT:
+        options->payload.cbor = strcmp(value, "cbor") == 0;
+        options->client.content_type = options->payload.cbor ? readings_cbor_type : NULL;
+        return options->payload.cbor || strcmp(value, "json") == 0;
     case O_CONNECTIONS:
         options->client.connections = number;
         return number > 0;

@@ -158,6 +158,7 @@ def measure(cluster, broker):
         result = {"sync": sync_floor(), "import_s": round(enrol(node), 2), "loads": {}}
         loads = result["loads"]
         loads["50 readings a message"] = load(node, "ingest-50", 50)
+        loads["50 a message, CBOR"] = load(node, "ingest-50-cbor", 50, ["--format", "cbor"])
         loads["1 reading a message"] = load(node, "ingest-1", 1)
         half = max(1, loads["50 readings a message"]["requests_per_s"] // 2)
         loads["50 a message, open loop at half of that"] = load(

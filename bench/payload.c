@@ -2,8 +2,10 @@
  * options give the same bytes. */
 #include "bench/payload.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "bench/cbor_write.h"
 #include "daemon/base/ensure.h"
 #include "daemon/base/instant.h"
 
@@ -15,16 +17,16 @@ struct payload {
     uint64_t state;
 };
 
-/* What the cohort measures: code, unit, lowest value in tenths, spread in tenths, breaching value. */
+/* What the cohort measures: code, unit, lowest value in tenths, spread in tenths, breaching value in tenths.
+ */
 static const struct measured {
     const char *code, *unit;
-    unsigned low_tenths, spread_tenths;
-    const char *breach;
+    unsigned low_tenths, spread_tenths, breach_tenths;
 } measured[] = {
-    {"99504-3", "mg/dL", 900, 600, "300"},
-    {"8867-4", "/min", 600, 250, "180"},
-    {"29463-7", "kg", 700, 10, "79.5"},
-    {"59408-5", "%", 950, 40, "82"},
+    {"99504-3", "mg/dL", 900, 600, 3000},
+    {"8867-4", "/min", 600, 250, 1800},
+    {"29463-7", "kg", 700, 10, 795},
+    {"59408-5", "%", 950, 40, 820},
 };
 
 enum { MEASURED = sizeof measured / sizeof measured[0] };
@@ -61,28 +63,44 @@ static void append_reading(struct payload *payload, unsigned index, struct buffe
 {
     const struct measured *row = &measured[index % MEASURED];
     char time[INSTANT_TEXT_MAX];
-    instant_format(payload->next_ms[payload->patient], time);
+    int64_t time_ms = payload->next_ms[payload->patient];
     if (index % MEASURED == MEASURED - 1)
         payload->next_ms[payload->patient] += payload->options.step_ms;
-    if (draw(payload, 1000) < payload->options.breach_permille) {
-        buffer_printf(out, "{\"code\":\"%s\",\"value\":%s,\"unit\":\"%s\",\"time\":\"%s\"}", row->code,
-                      row->breach, row->unit, time);
+    bool is_breach = draw(payload, 1000) < payload->options.breach_permille;
+    unsigned tenths = is_breach ? row->breach_tenths : row->low_tenths + draw(payload, row->spread_tenths);
+    if (payload->options.cbor) {
+        cbor_write_reading(out, row->code, tenths, row->unit, time_ms);
         return;
     }
-    unsigned tenths = row->low_tenths + draw(payload, row->spread_tenths);
+    instant_format(time_ms, time);
     buffer_printf(out, "{\"code\":\"%s\",\"value\":%u.%u,\"unit\":\"%s\",\"time\":\"%s\"}", row->code,
                   tenths / 10, tenths % 10, row->unit, time);
 }
 
-void payload_message(struct payload *payload, struct buffer *out)
+static void append_readings(struct payload *payload, struct buffer *out)
 {
-    buffer_printf(out, "{\"patient\":\"BENCH-%u\",\"readings\":[", payload->patient);
     for (unsigned i = 0; i < payload->options.readings; i++) {
-        if (i > 0)
+        if (i > 0 && !payload->options.cbor)
             buffer_append(out, ",", 1);
         append_reading(payload, payload->round + i, out);
     }
-    buffer_text(out, "]}");
+}
+
+void payload_message(struct payload *payload, struct buffer *out)
+{
+    char patient[32];
+    snprintf(patient, sizeof patient, "BENCH-%u", payload->patient);
+    if (payload->options.cbor) {
+        cbor_write_head(out, CBOR_MAP, 2);
+        cbor_write_text(out, 0, patient);
+        cbor_write_head(out, CBOR_UNSIGNED, 4);
+        cbor_write_head(out, CBOR_ARRAY, payload->options.readings);
+        append_readings(payload, out);
+    } else {
+        buffer_printf(out, "{\"patient\":\"%s\",\"readings\":[", patient);
+        append_readings(payload, out);
+        buffer_text(out, "]}");
+    }
     /* One reading a message: each message must be new in time, whatever its parameter. */
     if (payload->options.readings % MEASURED != 0)
         payload->next_ms[payload->patient] += payload->options.step_ms;

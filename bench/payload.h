@@ -1,9 +1,10 @@
-/* payload: the messages of the load: JSON of INTERFACES.md section 4 for a cohort of made-up patients.
- * Readings of one patient move on in time and never repeat, so that nothing is a duplicate unless asked for.
- * Owner: its holder. Threads: one. */
+/* payload: the messages of the load: JSON or CBOR of INTERFACES.md section 4 for a cohort of made-up
+ * patients. Readings of one patient move on in time and never repeat, so that nothing is a duplicate unless
+ * asked for. Owner: its holder. Threads: one. */
 #ifndef VIGIE_BENCH_PAYLOAD_H
 #define VIGIE_BENCH_PAYLOAD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +14,7 @@ struct payload_options {
     unsigned patients, readings; /* cohort BENCH-0 .. BENCH-<patients-1>; readings a message */
     unsigned breach_permille;    /* readings beyond the presets' limits */
     int64_t start_ms;            /* measured time of the first reading of every patient */
+    bool cbor;                   /* else JSON */
     int64_t step_ms;             /* between two readings of one patient */
 };
 
