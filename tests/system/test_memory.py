@@ -6,6 +6,8 @@ import signal
 import socket
 import time
 
+import cbor2
+
 from tests.harness import base, check, client as clients, mqtt, site as sites
 from tests.harness.site import message, observation
 
@@ -107,6 +109,9 @@ class Traffic:
                     self.send(self.https.post("/fhir/Observation", fhir, "application/fhir+json"))
                     self.many(patient, at + 3000)
                     self.publish(patient, at + 4000)
+                    cbor = message(patient, at + 5000, ("8867-4", 60 + number + 1 / 3, "/min"), ("2339-0", 120, "mg/dL"))
+                    self.send(self.https.post("/v1/readings", cbor2.dumps(cbor), "application/cbor"))
+                    self.send(self.https.post("/v1/readings", cbor2.dumps(cbor)[:-1], "application/cbor"), (400,))
                 if number % 10 == 0:
                     impossible = message(patient, check.to_text(at + 2000), ("29463-7", 0, "kg"))
                     self.send(self.https.post("/v1/readings", impossible))
