@@ -2,46 +2,21 @@
  *
  *   0 unsigned   1 negative, -1 - n   2 bytes   3 text   4 array   5 map   6 tag   7 float and simple
  *
- * read_head() is the one place that reads lengths; what they claim is compared with what is there, and counts
- * of values are only counted down. A small stack remembers where we are. Numbers and times are checked as any
- * value first, then worded from the checked bytes. */
+ * cbor__read_head() is the one place that reads lengths; what they claim is compared with what is there, and
+ * counts of values are only counted down. A small stack remembers where we are. Numbers and times:
+ * cbor_number.c. */
 #include "daemon/ingest/cbor_pull.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "daemon/base/decimal.h"
-#include "daemon/base/ensure.h"
-#include "daemon/base/instant.h"
-#include "daemon/base/shortest.h"
+#include "daemon/ingest/cbor_internal.h"
 
 #define CBOR_UNTIL_BREAK UINT64_MAX
 
-enum major { UNSIGNED, NEGATIVE, BYTES, TEXT, ARRAY, MAP, TAG, SIMPLE };
-
 enum { SHORT_MAX = 24 }; /* bytes of a short value: a text of 23, a decimal fraction of 2 + 9 + 9 */
-enum { INFO_INDEFINITE = 31, BREAK = 0xff, HALF = 25, SINGLE = 26, DOUBLE = 27 };
 
-enum {
-    TAG_TIME_TEXT = 0,
-    TAG_EPOCH = 1,
-    TAG_BIG = 2,
-    TAG_BIG_NEGATIVE = 3,
-    TAG_DECIMAL = 4,
-    SELF_DESCRIBED = 55799
-};
-
-/* Years 0000 to 9999. */
-#define INSTANT_MIN_MS INT64_C(-62167219200000)
-#define INSTANT_MAX_MS INT64_C(253402300799999)
-
-struct head {
-    enum major major;
-    uint8_t info;
-    uint64_t number;
-};
-
-static bool fail(struct cbor *cbor, size_t at, const char *text)
+bool cbor__fail(struct cbor *cbor, size_t at, const char *text)
 {
     if (cbor->error == NULL) {
         cbor->error = text;
@@ -52,15 +27,7 @@ static bool fail(struct cbor *cbor, size_t at, const char *text)
 
 /* ---- heads ---- */
 
-static uint64_t big_endian(const uint8_t *bytes, size_t size)
-{
-    uint64_t number = 0;
-    for (size_t i = 0; i < size; i++)
-        number = number << 8 | bytes[i];
-    return number;
-}
-
-/* Of 1, 2, 4 or 8 bytes: as big_endian(), without a loop. */
+/* Of 1, 2, 4 or 8 bytes. */
 static inline uint64_t read_number(const uint8_t *bytes, unsigned log)
 {
     uint16_t two;
@@ -81,41 +48,22 @@ static inline uint64_t read_number(const uint8_t *bytes, unsigned log)
     }
 }
 
-/* A head with its number behind it, or one that there is not. */
-static bool read_long_head(struct cbor *cbor, size_t start, struct head *ret)
+bool cbor__read_long_head(struct cbor *cbor, size_t start, struct cbor_head *ret)
 {
     if (ret->info == INFO_INDEFINITE) {
         bool may = ret->major >= BYTES && ret->major <= MAP;
         const char *what =
             cbor->text[start] == BREAK ? "a break where a value must stand" : "a reserved head";
-        return may || fail(cbor, start, what);
+        return may || cbor__fail(cbor, start, what);
     }
     if (ret->info > DOUBLE)
-        return fail(cbor, start, "a reserved head");
+        return cbor__fail(cbor, start, "a reserved head");
     unsigned log = ret->info - 24;
     if (cbor->size - cbor->at < (size_t)1 << log)
-        return fail(cbor, cbor->size, "the text ends too early");
+        return cbor__fail(cbor, cbor->size, "the text ends too early");
     ret->number = read_number(cbor->text + cbor->at, log);
     cbor->at += (size_t)1 << log;
     return true;
-}
-
-static inline bool read_head(struct cbor *cbor, struct head *ret)
-{
-    size_t start = cbor->at;
-    if (start == cbor->size)
-        return fail(cbor, start, "the text ends too early");
-    uint8_t first = cbor->text[start];
-    ret->major = first >> 5;
-    ret->info = first & 31;
-    ret->number = ret->info;
-    cbor->at = start + 1;
-    return ret->info < 24 || read_long_head(cbor, start, ret);
-}
-
-static inline bool is_break(const struct cbor *cbor)
-{
-    return cbor->at < cbor->size && cbor->text[cbor->at] == BREAK;
 }
 
 /* ---- strings ---- */
@@ -144,35 +92,35 @@ static inline bool is_text(const uint8_t *bytes, size_t size)
 }
 
 /* The bytes of a definite string, whose head was read. */
-static inline bool read_piece(struct cbor *cbor, const struct head *head, struct slice *ret)
+static inline bool read_piece(struct cbor *cbor, const struct cbor_head *head, struct slice *ret)
 {
     size_t start = cbor->at;
     if (cbor->size - start < head->number)
-        return fail(cbor, cbor->size, "the text ends inside a string");
+        return cbor__fail(cbor, cbor->size, "the text ends inside a string");
     *ret = (struct slice){(const char *)cbor->text + start, head->number};
     cbor->at = start + head->number;
     if (head->major == TEXT && cbor->keys != NULL && !is_text(cbor->text + start, head->number))
-        return fail(cbor, start, "text that is not UTF-8, or has U+0000");
+        return cbor__fail(cbor, start, "text that is not UTF-8, or has U+0000");
     return true;
 }
 
 /* Puts the pieces of an indefinite string side by side: its head was read. */
-static bool read_pieces(struct cbor *cbor, enum major major, struct slice *ret)
+static bool read_pieces(struct cbor *cbor, enum cbor_major major, struct slice *ret)
 {
-    struct head head;
+    struct cbor_head head;
     struct slice piece;
     *ret = (struct slice){cbor->scratch->data + cbor->scratch->size, 0};
-    while (!is_break(cbor)) {
+    while (!cbor__is_break(cbor)) {
         size_t start = cbor->at;
-        if (!read_head(cbor, &head))
+        if (!cbor__read_head(cbor, &head))
             return false;
         if (head.major != major || head.info == INFO_INDEFINITE)
-            return fail(cbor, start, "a string of pieces that are no strings");
+            return cbor__fail(cbor, start, "a string of pieces that are no strings");
         if (!read_piece(cbor, &head, &piece))
             return false;
         char *copy = pull_scratch_take(cbor->scratch, piece.size);
         if (copy == NULL)
-            return fail(cbor, start, "too many pieces of strings");
+            return cbor__fail(cbor, start, "too many pieces of strings");
         memcpy(copy, piece.data, piece.size);
         ret->size += piece.size;
     }
@@ -180,7 +128,7 @@ static bool read_pieces(struct cbor *cbor, enum major major, struct slice *ret)
     return true;
 }
 
-static inline bool read_string(struct cbor *cbor, const struct head *head, struct slice *ret)
+bool cbor__read_string(struct cbor *cbor, const struct cbor_head *head, struct slice *ret)
 {
     return head->info == INFO_INDEFINITE ? read_pieces(cbor, head->major, ret) : read_piece(cbor, head, ret);
 }
@@ -197,7 +145,7 @@ static double read_half(uint64_t bits)
     return bits >> 15 != 0 ? -magnitude : magnitude;
 }
 
-static double float_of(const struct head *head)
+double cbor__float(const struct cbor_head *head)
 {
     uint32_t single = (uint32_t)head->number;
     float narrow;
@@ -209,33 +157,33 @@ static double float_of(const struct head *head)
     return head->info == SINGLE ? (double)narrow : wide;
 }
 
-static enum pull_kind simple_kind(struct cbor *cbor, const struct head *head, size_t start)
+static enum pull_kind simple_kind(struct cbor *cbor, const struct cbor_head *head, size_t start)
 {
     static const enum pull_kind kinds[] = {PULL_FALSE, PULL_TRUE, PULL_NULL, PULL_NULL /* undefined */};
     if (head->info >= HALF) {
-        if (isfinite(float_of(head)))
+        if (isfinite(cbor__float(head)))
             return PULL_NUMBER;
-        fail(cbor, start, "a number that is none, or infinite");
+        cbor__fail(cbor, start, "a number that is none, or infinite");
     } else if (head->info >= 20 && head->info < 24) {
         return kinds[head->info - 20];
     } else {
-        fail(cbor, start, "a simple value without a meaning");
+        cbor__fail(cbor, start, "a simple value without a meaning");
     }
     return PULL_NONE;
 }
 
 /* ---- containers ---- */
 
-static inline enum pull_kind enter(struct cbor *cbor, const struct head *head, size_t start)
+static inline enum pull_kind enter(struct cbor *cbor, const struct cbor_head *head, size_t start)
 {
     bool is_map = head->major == MAP;
     if (cbor->depth == JSON_DEPTH_MAX) {
-        fail(cbor, start, "nested too deep");
+        cbor__fail(cbor, start, "nested too deep");
         return PULL_NONE;
     }
     if (head->info != INFO_INDEFINITE &&
         head->number > cbor->size - cbor->at) { /* a value has a byte or more */
-        fail(cbor, cbor->size, "the text ends too early");
+        cbor__fail(cbor, cbor->size, "the text ends too early");
         return PULL_NONE;
     }
     cbor->frames[cbor->depth++] = (struct cbor_frame){
@@ -253,7 +201,7 @@ static inline bool next_member(struct cbor *cbor)
     struct cbor_frame *frame = &cbor->frames[cbor->depth - 1];
     bool is_over = frame->left == 0;
     if (frame->left == CBOR_UNTIL_BREAK) {
-        is_over = is_break(cbor);
+        is_over = cbor__is_break(cbor);
         cbor->at += is_over;
     } else if (!is_over) {
         frame->left--;
@@ -268,11 +216,11 @@ static inline bool next_member(struct cbor *cbor)
 /* Passes over tags and one value; a container is entered. */
 static inline enum pull_kind pass_one(struct cbor *cbor, struct slice *ret)
 {
-    struct head head;
+    struct cbor_head head;
     size_t start = cbor->at;
     do {
         start = cbor->at;
-        if (!read_head(cbor, &head))
+        if (!cbor__read_head(cbor, &head))
             return PULL_NONE;
     } while (head.major == TAG);
     switch (head.major) {
@@ -280,158 +228,14 @@ static inline enum pull_kind pass_one(struct cbor *cbor, struct slice *ret)
     case MAP:
         return enter(cbor, &head, start);
     case TEXT:
-        return read_string(cbor, &head, ret) ? PULL_STRING : PULL_NONE;
+        return cbor__read_string(cbor, &head, ret) ? PULL_STRING : PULL_NONE;
     case BYTES:
-        return read_string(cbor, &head, ret) ? PULL_OTHER : PULL_NONE;
+        return cbor__read_string(cbor, &head, ret) ? PULL_OTHER : PULL_NONE;
     case SIMPLE:
         return simple_kind(cbor, &head, start);
     default:
         return PULL_NUMBER;
     }
-}
-
-/* ---- numbers and times as text ---- */
-
-enum { NUMBER_TEXT_MAX = 2 * DECIMAL_TEXT_MAX }; /* mantissa, 'e', exponent; a float is shorter */
-
-static size_t write_integer(bool negative, uint64_t number, char *out)
-{
-    static const char least[] = "-18446744073709551616"; /* -1 - n of the largest n */
-    if (!negative || number != UINT64_MAX)
-        return decimal_write(negative, number + negative, 0, out);
-    memcpy(out, least, sizeof least);
-    return sizeof least - 1;
-}
-
-/* Copies what was worded to where it outlives the call. */
-static bool keep(struct cbor *cbor, const char *text, size_t size, struct slice *ret)
-{
-    char *copy = pull_scratch_take(cbor->scratch, size);
-    if (copy == NULL)
-        return fail(cbor, cbor->at, "too many numbers");
-    memcpy(copy, text, size);
-    *ret = (struct slice){copy, size};
-    return true;
-}
-
-/* An integer or a bignum of at most 64 bits; negative is -1 - number. False: neither. */
-static bool read_integer(struct cbor *cbor, bool *ret_negative, uint64_t *ret_number)
-{
-    struct head head;
-    struct slice bytes;
-    if (is_break(cbor) || !read_head(cbor, &head))
-        return false;
-    *ret_negative = head.major == NEGATIVE || (head.major == TAG && head.number == TAG_BIG_NEGATIVE);
-    *ret_number = head.number;
-    if (head.major != TAG || (head.number != TAG_BIG && head.number != TAG_BIG_NEGATIVE))
-        return head.major <= NEGATIVE;
-    if (!read_head(cbor, &head) || head.major != BYTES || !read_string(cbor, &head, &bytes))
-        return false;
-    for (; bytes.size > 0 && *bytes.data == 0; bytes.size--)
-        bytes.data++;
-    if (bytes.size > sizeof *ret_number)
-        return false;
-    *ret_number = big_endian((const uint8_t *)bytes.data, bytes.size);
-    return true;
-}
-
-/* Behind tag 4: [exponent, mantissa]. Each place that was sent is kept, [-2, 7140] is "71.40"; what has no
- * such form is written with an exponent. */
-static bool word_fraction(struct cbor *cbor, char *out, size_t *ret_size)
-{
-    struct head array, exponent;
-    bool negative;
-    uint64_t mantissa;
-    if (!read_head(cbor, &array) || array.major != ARRAY ||
-        (array.info != INFO_INDEFINITE && array.number != 2))
-        return false;
-    if (is_break(cbor) || !read_head(cbor, &exponent) || exponent.major > NEGATIVE ||
-        !read_integer(cbor, &negative, &mantissa) || (array.info == INFO_INDEFINITE && !is_break(cbor)))
-        return false;
-    cbor->at += array.info == INFO_INDEFINITE; /* the break */
-    bool is_least = negative && mantissa == UINT64_MAX;
-    if (exponent.major == NEGATIVE && exponent.number < DECIMAL_PLACES_MAX && !is_least) {
-        *ret_size = decimal_write(negative, mantissa + negative, (unsigned)exponent.number + 1, out);
-        return true;
-    }
-    *ret_size = write_integer(negative, mantissa, out);
-    if (exponent.major == NEGATIVE || exponent.number != 0) {
-        out[(*ret_size)++] = 'e';
-        *ret_size += write_integer(exponent.major == NEGATIVE, exponent.number, out + *ret_size);
-    }
-    return true;
-}
-
-static bool word_number(struct cbor *cbor, char *out, size_t *ret_size)
-{
-    struct head head;
-    size_t start = cbor->at;
-    bool negative;
-    uint64_t number;
-    if (!read_head(cbor, &head))
-        return false;
-    if (head.major == SIMPLE && head.info >= HALF) {
-        if (!isfinite(float_of(&head)))
-            return false;
-        *ret_size = shortest_format(float_of(&head), (enum shortest_width)(head.info - HALF), out);
-        return true;
-    }
-    if (head.major == TAG && head.number == TAG_DECIMAL)
-        return word_fraction(cbor, out, ret_size);
-    cbor->at = start;
-    if (!read_integer(cbor, &negative, &number))
-        return false;
-    *ret_size = write_integer(negative, number, out);
-    return true;
-}
-
-static bool is_instant(int64_t ms)
-{
-    return ms >= INSTANT_MIN_MS && ms <= INSTANT_MAX_MS;
-}
-
-/* Seconds, an integer or a float behind tag 1, or milliseconds without a tag: *ret_ms, or, too far away,
- * their digits in `out` and *ret_size > 0. */
-static bool word_time(struct cbor *cbor, char *out, size_t *ret_size, int64_t *ret_ms)
-{
-    enum { MICRO_A_MS = 1000 };
-    struct head head;
-    size_t start = cbor->at;
-    int64_t micros;
-    *ret_size = 0;
-    if (!read_head(cbor, &head))
-        return false;
-    bool is_seconds = head.major == TAG && head.number == TAG_EPOCH;
-    if (is_seconds)
-        start = cbor->at;
-    if (is_seconds && !read_head(cbor, &head))
-        return false;
-    if (head.major > NEGATIVE && (!is_seconds || head.major != SIMPLE))
-        return false;
-    if (!is_seconds && head.number <= (uint64_t)INSTANT_MAX_MS) {
-        *ret_ms = head.major == NEGATIVE ? -1 - (int64_t)head.number : (int64_t)head.number;
-        if (is_instant(*ret_ms))
-            return true;
-    }
-    cbor->at = start;
-    if (!word_number(cbor, out, ret_size))
-        return false;
-    if (is_seconds && decimal_parse(out, *ret_size, NULL, &micros) == OK) {
-        *ret_ms = micros / MICRO_A_MS - (micros % MICRO_A_MS < 0);
-        *ret_size = is_instant(*ret_ms) ? 0 : *ret_size;
-    }
-    return true;
-}
-
-/* A text, with tag 0 or without. */
-static bool read_time_text(struct cbor *cbor, struct slice *ret)
-{
-    struct head head;
-    if (!read_head(cbor, &head))
-        return false;
-    if (head.major == TAG && head.number == TAG_TIME_TEXT && !read_head(cbor, &head))
-        return false;
-    return head.major == TEXT && read_string(cbor, &head, ret);
 }
 
 /* ---- keys ---- */
@@ -448,19 +252,19 @@ static int number_of(const struct cbor *cbor, struct slice text)
 
 /* The digits of an integer key that stands for no name; apart, for it is rare and has an array. */
 static bool __attribute__((noinline))
-keep_digits(struct cbor *cbor, const struct head *head, struct slice *ret)
+keep_digits(struct cbor *cbor, const struct cbor_head *head, struct slice *ret)
 {
     char digits[DECIMAL_TEXT_MAX];
-    return keep(cbor, digits, write_integer(head->major == NEGATIVE, head->number, digits), ret);
+    return cbor__keep(cbor, digits, cbor__write_integer(head->major == NEGATIVE, head->number, digits), ret);
 }
 
 /* Gives the text that the key is or stands for, and its number. */
 static inline bool read_key(struct cbor *cbor, struct slice *ret)
 {
-    struct head head;
+    struct cbor_head head;
     size_t start = cbor->at;
     cbor->key_number = -1;
-    if (!read_head(cbor, &head))
+    if (!cbor__read_head(cbor, &head))
         return false;
     if (head.major == UNSIGNED && head.number < cbor->numbers_count && cbor->numbers[head.number].size > 0) {
         const struct pull_name *name = &cbor->numbers[head.number];
@@ -471,8 +275,8 @@ static inline bool read_key(struct cbor *cbor, struct slice *ret)
     if (head.major <= NEGATIVE)
         return keep_digits(cbor, &head, ret);
     if (head.major != TEXT)
-        return fail(cbor, start, "a key that is neither text nor an integer");
-    if (!read_string(cbor, &head, ret))
+        return cbor__fail(cbor, start, "a key that is neither text nor an integer");
+    if (!cbor__read_string(cbor, &head, ret))
         return false;
     cbor->key_number = number_of(cbor, *ret);
     return true;
@@ -615,65 +419,6 @@ enum pull_kind cbor_take(struct cbor *cbor, struct slice *ret)
     return kind;
 }
 
-enum pull_kind cbor_take_number(struct cbor *cbor, struct slice *ret)
-{
-    struct pull_scratch *scratch = cbor->scratch;
-    size_t start = cbor->at, mark = scratch->size;
-    if (cbor->error != NULL)
-        return PULL_NONE;
-    char *out = pull_scratch_take(scratch, NUMBER_TEXT_MAX);
-    if (out == NULL) {
-        fail(cbor, start, "too many numbers");
-        return PULL_NONE;
-    }
-    size_t size = 0;
-    bool is_number = word_number(cbor, out, &size);
-    scratch->size = mark + size;
-    if (is_number) {
-        *ret = (struct slice){out, size};
-        return PULL_NUMBER;
-    }
-    if (cbor->error != NULL)
-        return PULL_NONE;
-    cbor->at = start;
-    enum pull_kind kind = cbor_take(cbor, ret);
-    return kind == PULL_NUMBER ? PULL_OTHER : kind;
-}
-
-/* Any other form of a time than the common two; apart, for it has an array. */
-static enum pull_kind __attribute__((noinline)) take_other_time(struct cbor *cbor, struct slice *ret)
-{
-    char text[NUMBER_TEXT_MAX];
-    size_t start = cbor->at, size;
-    int64_t ms = 0;
-    if (read_time_text(cbor, ret))
-        return PULL_STRING;
-    if (cbor->error != NULL)
-        return PULL_NONE;
-    cbor->at = start;
-    if (word_time(cbor, text, &size, &ms)) {
-        bool is_kept = size > 0 ? keep(cbor, text, size, ret) : keep(cbor, (const char *)&ms, sizeof ms, ret);
-        return !is_kept ? PULL_NONE : size > 0 ? PULL_STRING : PULL_INSTANT;
-    }
-    cbor->at = start;
-    enum pull_kind kind = cbor_take(cbor, ret);
-    return kind == PULL_NUMBER ? PULL_OTHER : kind;
-}
-
-enum pull_kind cbor_take_time(struct cbor *cbor, struct slice *ret)
-{
-    struct head head;
-    size_t start = cbor->at;
-    enum pull_kind kind = cbor_peek(cbor);
-    if (kind != PULL_NUMBER && kind != PULL_OTHER)
-        return cbor_take(cbor, ret);
-    if (kind == PULL_NUMBER && read_head(cbor, &head) && head.major == UNSIGNED &&
-        head.number <= (uint64_t)INSTANT_MAX_MS)
-        return keep(cbor, (const char *)&head.number, sizeof head.number, ret) ? PULL_INSTANT : PULL_NONE;
-    cbor->at = start;
-    return cbor->error == NULL ? take_other_time(cbor, ret) : PULL_NONE;
-}
-
 bool cbor_next_key(struct cbor *cbor, struct slice *ret_key)
 {
     size_t start = cbor->at;
@@ -684,7 +429,7 @@ bool cbor_next_key(struct cbor *cbor, struct slice *ret_key)
     if (!read_key(cbor, ret_key))
         return false;
     const char *fault = cbor->keys != NULL ? remember_key(cbor, frame, *ret_key) : NULL;
-    return fault == NULL || fail(cbor, start, fault);
+    return fault == NULL || cbor__fail(cbor, start, fault);
 }
 
 bool cbor_next_item(struct cbor *cbor)
@@ -697,5 +442,5 @@ bool cbor_finish(struct cbor *cbor)
     if (cbor->error != NULL)
         return false;
     ensure(cbor->depth == 0);
-    return cbor->at == cbor->size || fail(cbor, cbor->at, "something stands behind the value");
+    return cbor->at == cbor->size || cbor__fail(cbor, cbor->at, "something stands behind the value");
 }
