@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "daemon/ingest/doors.h"
+#include "daemon/ingest/fhir.h"
 #include "daemon/ingest/loop.h"
 #include "daemon/ingest/mqtt_session.h"
 #include "daemon/ingest/note.h"
@@ -239,15 +240,6 @@ static const struct door payload_door = {.path = "mqtt",
 
 /* Which door decodes it. */
 
-static struct slice behind_blanks(struct slice text)
-{
-    while (text.size > 0 && memchr(" \t\r\n", *text.data, 4) != NULL) {
-        text.data++;
-        text.size--;
-    }
-    return text;
-}
-
 static struct slice behind_mark(struct slice text)
 {
     bool is_marked = text.size >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0;
@@ -261,44 +253,6 @@ static bool is_json(struct slice body)
     return body.size == 0 || memchr("{[ \t\r\n", *body.data, 6) != NULL;
 }
 
-/* Whether `text` goes on with `words`, which are passed over; blanks in front do not count. */
-static bool goes_on(struct slice *text, const char *words)
-{
-    struct slice at = behind_blanks(*text);
-    size_t size = strlen(words);
-    if (at.size < size || memcmp(at.data, words, size) != 0)
-        return false;
-    *text = (struct slice){at.data + size, at.size - size};
-    return true;
-}
-
-/* The type of the resource, wherever it stands in the object. */
-static bool is_bundle_within(const struct loop *loop, struct slice body)
-{
-    static const struct pull_name list[] = {{"resourceType", 12}};
-    static const struct pull_names names = {list, 1, '\0'};
-    struct doors *doors = doors_of(&loop->context);
-    struct pull pull;
-    struct slice ignored;
-    struct pull_field type[1];
-    struct pull_unknown unknown;
-    pull_open(&pull, body, &doors->scratch, &doors->keys);
-    if (pull_peek(&pull) != PULL_OBJECT)
-        return false;
-    pull_value(&pull, &ignored);
-    return pull_read_fields(&pull, &names, type, &unknown) && type[0].kind == PULL_STRING &&
-           slice_is(type[0].text, "Bundle");
-}
-
-/* As a rule the type comes first; only what is written otherwise is read twice. */
-static bool is_bundle(const struct loop *loop, struct slice body)
-{
-    struct slice rest = behind_mark(body);
-    if (!goes_on(&rest, "{") || !goes_on(&rest, "\"resourceType\"") || !goes_on(&rest, ":"))
-        return is_bundle_within(loop, body);
-    return goes_on(&rest, "\"Bundle\"");
-}
-
 static struct slice slice_of(const char *text)
 {
     return (struct slice){text, strlen(text)};
@@ -308,18 +262,15 @@ static void choose_door(struct request *request)
 {
     struct exchange *exchange = &request->exchange;
     struct slice body = {exchange->body, exchange->body_size};
-    const char *path = "/v1/readings", *type = "application/json";
-    if (request->mqtt.topic == MQTT_TOPIC_FHIR) {
-        path = is_bundle(request->connection->loop, body) ? "/fhir" : "/fhir/Observation";
-        type = "application/fhir+json";
-    } else if (!is_json(body)) {
-        type = "application/cbor";
-    }
-    exchange->path = slice_of(path);
+    bool is_fhir = request->mqtt.topic == MQTT_TOPIC_FHIR;
+    const char *type = is_fhir         ? "application/fhir+json"
+                       : is_json(body) ? "application/json"
+                                       : "application/cbor";
+    exchange->path = slice_of(is_fhir ? "/fhir" : "/v1/readings");
     exchange->content_type = slice_of(type);
     exchange->method = METHOD_POST;
     exchange->door = &payload_door;
-    request->mqtt.door = doors_find(exchange->path);
+    request->mqtt.door = is_fhir ? &fhir_resource_door : doors_find(exchange->path);
     ensure(request->mqtt.door != NULL);
 }
 
