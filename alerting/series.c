@@ -204,6 +204,8 @@ static void judge_arrival(const struct series *series, size_t low, size_t high, 
         ret->same_instant |= !same && held.status <= STATUS_FINAL && reading->status <= STATUS_FINAL;
         ret->first_of_key &= !(held.flags & HELD_SIGN);
     }
+    if (ret->duplicate) /* not one more, but the newest of those that are held */
+        ret->revision--;
 }
 
 /* May an amendment that is held concern this reading? */

@@ -58,7 +58,7 @@ struct series_arrival {
     bool duplicate;
     bool same_instant; /* another unmarked value of its key is held */
     bool first_of_key; /* the first sign of life of its key */
-    uint16_t revision;
+    uint16_t revision; /* of a duplicate: that of the newest version */
 };
 /* Takes a reading in; its flags say HELD_ELIGIBLE, HELD_AMENDS, HELD_SIGN as its properties are. */
 void series_insert(struct series *series, const struct names *names, const struct held *reading,

@@ -45,6 +45,7 @@ def test_if_none_exist_creates_once_whatever_comes_with_it():
     for number, value in enumerate((70, 71, 72)):
         again = create(value, number, SEARCH)
         base.equal(again.status, 200, "known identifier", again)
+        base.equal(again.headers["ETag"], first.headers["ETag"], "the version that there is")
     base.equal(create(73, 10, {"If-None-Exist": "identifier=urn:x|2"}).status, 201, "another identifier")
     base.equal(create(74, 20).status, 201, "unconditional")
     site().node.restart()

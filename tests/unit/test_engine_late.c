@@ -215,6 +215,7 @@ static void test_duplicates(void)
     begin();
     CU_ASSERT_EQUAL(OFFER("heart-rate", "80", 10), VERDICT_ACCEPTED);
     CU_ASSERT_EQUAL(LATE("80", 10, 11), VERDICT_DUPLICATE);
+    CU_ASSERT_EQUAL(f->revision, 0); /* that of what is held */
     CU_ASSERT_EQUAL(
         fixture_offer(f, (struct offer){.parameter = "heart-rate", .value = "80", .at = 10, .alias = 5}),
         VERDICT_DUPLICATE);
