@@ -116,6 +116,23 @@ static bool is_instant(int64_t ms)
     return ms >= INSTANT_MIN_MS && ms <= INSTANT_MAX_MS;
 }
 
+/* The milliseconds of an integer, or of a float that is whole: JavaScript has no other numbers, and some of
+ * its encoders write as floats what is beyond 32 bits. */
+static bool read_whole_ms(const struct cbor_head *head, int64_t *ret_ms)
+{
+    if (head->major == SIMPLE && head->info >= HALF) {
+        double value = cbor__float(head);
+        if (value != floor(value) || fabs(value) > (double)INSTANT_MAX_MS)
+            return false;
+        *ret_ms = (int64_t)value;
+    } else if (head->major <= NEGATIVE && head->number <= (uint64_t)INSTANT_MAX_MS) {
+        *ret_ms = head->major == NEGATIVE ? -1 - (int64_t)head->number : (int64_t)head->number;
+    } else {
+        return false;
+    }
+    return is_instant(*ret_ms);
+}
+
 /* Seconds, an integer or a float behind tag 1, or milliseconds without a tag: *ret_ms, or, too far away,
  * their digits in `out` and *ret_size > 0. */
 static bool word_time(struct cbor *cbor, char *out, size_t *ret_size, int64_t *ret_ms)
@@ -132,13 +149,10 @@ static bool word_time(struct cbor *cbor, char *out, size_t *ret_size, int64_t *r
         start = cbor->at;
     if (is_seconds && !cbor__read_head(cbor, &head))
         return false;
+    if (!is_seconds && read_whole_ms(&head, ret_ms))
+        return true;
     if (head.major > NEGATIVE && (!is_seconds || head.major != SIMPLE))
         return false;
-    if (!is_seconds && head.number <= (uint64_t)INSTANT_MAX_MS) {
-        *ret_ms = head.major == NEGATIVE ? -1 - (int64_t)head.number : (int64_t)head.number;
-        if (is_instant(*ret_ms))
-            return true;
-    }
     cbor->at = start;
     if (!word_number(cbor, out, ret_size))
         return false;

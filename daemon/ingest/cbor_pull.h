@@ -51,9 +51,9 @@ void cbor_skip(struct cbor *cbor);
 /* Takes a value as a number: an integer (a bignum of at most 64 bits too), a decimal fraction (tag 4) or a
  * float gives PULL_NUMBER and its decimal text as JSON writes it, of a float the shortest that reads back. */
 enum pull_kind cbor_take_number(struct cbor *cbor, struct slice *ret);
-/* Takes a value as a time: a text (tag 0 or none) is PULL_STRING; an integer, milliseconds since 1970, and
- * tag 1, seconds, PULL_INSTANT, cut to milliseconds; outside of the years 0 to 9999 their digits as
- * PULL_STRING, which no reader of times takes. */
+/* Takes a value as a time: a text (tag 0 or none) is PULL_STRING; an integer, or a float that is whole,
+ * milliseconds since 1970, and tag 1, seconds, PULL_INSTANT, cut to milliseconds; outside of the years 0 to
+ * 9999 their digits as PULL_STRING, which no reader of times takes. */
 enum pull_kind cbor_take_time(struct cbor *cbor, struct slice *ret);
 
 /* False at the end of the container, which is left, and on an error. */

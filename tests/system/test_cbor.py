@@ -66,7 +66,7 @@ def test_forms_of_values_and_times():
               (cbor2.CBORTag(4, [-2, cbor2.CBORTag(2, b"\x1b\xe4")]), "71.40")]
     items = [reading(value, NOON + i, sensor="v%d" % i) for i, (value, _) in enumerate(values)]
     base.equal(counts(send({"patient": "P-1", "readings": items}))[:1], (200,))
-    times = [NOON, MOMENT, cbor2.CBORTag(1, NOON // 1000), cbor2.CBORTag(1, NOON / 1000), cbor2.CBORTag(0, "2026-11-20T12:00:00Z"),
+    times = [NOON, float(NOON), MOMENT, cbor2.CBORTag(1, NOON // 1000), cbor2.CBORTag(1, NOON / 1000), cbor2.CBORTag(0, "2026-11-20T12:00:00Z"),
              "2026-11-20T12:00:00Z", "2026-11-20T13:00:00+01:00"]
     for i, time in enumerate(times):
         answer = send({0: "P-1", 4: [{5: "8867-4", 6: 72, 7: "/min", 3: time}]})

@@ -310,6 +310,8 @@ static void test_times(void)
         {"c11a514b67b0", "2013-03-21T20:04:00.000Z"},
         {"c1fb41d452d9ec200000", "2013-03-21T20:04:00.500Z"},
         {"c1fb41d954fc4007df3b", "2023-11-14T22:13:20.123Z"}, /* whose double lies below .123 */
+        {"fb427a1fd0314c0000", "2026-11-21T07:30:00.000Z"},
+        {"f90000", "1970-01-01T00:00:00.000Z"},
         {"c1f9b800", "1969-12-31T23:59:59.500Z"},
         {"c120", "1969-12-31T23:59:59.000Z"},
         {"1b0000e677d21fdbff", "9999-12-31T23:59:59.999Z"},
@@ -325,8 +327,8 @@ static void test_times(void)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         check(take_time, rows[i].hex, PULL_STRING, rows[i].text);
-    static const char *const others[] = {"f90000", "c1f4",     "c16130", "c001",
-                                         "c1c101", "c4820001", "c24101", "40"};
+    static const char *const others[] = {"f93e00", "fb7e37e43c8800759c", "c1f4",   "c16130", "c001",
+                                         "c1c101", "c4820001",           "c24101", "40"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         check(take_time, others[i], PULL_OTHER, NULL);
     check(take_time, "f6", PULL_NULL, NULL);
