@@ -266,8 +266,7 @@ class Mqtt:
         self.wire.close()
 
 
-def doors_of(node):
-    return [(Json, 10), (Cbor, 10), (Fhir, 8)] + [(Hl7, 3)] * ("mllp" in node.ports) + [(Mqtt, 3)] * ("mqtt" in node.ports)
+DOORS = [(Json, 10), (Cbor, 10), (Fhir, 8), (Hl7, 3), (Mqtt, 3)]
 
 
 # ---------------------------------------------------------------------------------------------- the site
@@ -275,7 +274,7 @@ def doors_of(node):
 @functools.lru_cache(None)
 def site():
     place = sites.Site("claims", start=False, settings={
-        "listen": {"https": "off", "mllp": "127.0.0.1:0", "mllp_source": MLLP}})
+        "listen": {"https": "off", "mllp": "127.0.0.1:0", "mllp_source": MLLP, "mqtt": "127.0.0.1:0"}})
     place.world, place.chance, place.numbers, place.told = make_world(random.Random(SEED)), random.Random(SEED + 1), 0, {}
     place.node.start()
     place.node.import_rows(rows_of(place.world))
@@ -310,7 +309,7 @@ def judged(door, world, source, claim):
 
 def test_a_world_that_stands():
     node, world, chance = site().node, site().world, site().chance
-    doors = [door for door, weight in doors_of(node) for _ in range(weight)]
+    doors = [door for door, weight in DOORS for _ in range(weight)]
     expected, faults, seen, by_door = {}, [], {}, {}
     while len(expected) < STANDING:
         door = chance.choice(doors)
@@ -352,7 +351,7 @@ class Sender(threading.Thread):
 
     def work(self, chance):
         node = site().node
-        doors = [door for door, _ in doors_of(node)]
+        doors = [door for door, _ in DOORS]
         while not self.stopping:
             door = doors[(self.number + len(self.told)) % len(doors)]
             world = self.history[-1][1]

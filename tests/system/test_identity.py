@@ -4,9 +4,11 @@ import functools
 import glob
 import json
 import os
+import re
+import socket
 import time
 
-from tests.harness import base, check, consume, site as sites
+from tests.harness import base, check, consume, mqtt, site as sites
 from tests.harness.site import message, observation
 
 NIR, NIA, TEST, DEMO = ("urn:oid:1.2.250.1.213.1.4.%d" % arc for arc in (8, 9, 10, 11))
@@ -30,7 +32,8 @@ def site():
         with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
             file.write({"journal": "44", "identifier": "55"}[name] * 32 + "\n")
     place = sites.Site("identity", broker=True, settings={
-        "node": {"mode": "production"}, "journal": {"key": paths["journal"], "segment_size": "1M"},
+        "node": {"mode": "production"},
+        "listen": {"mqtt": "127.0.0.1:0", "mllp": "127.0.0.1:0", "mllp_source": "gw"}, "journal": {"key": paths["journal"], "segment_size": "1M"},
         "auth": {"identifier_key": paths["identifier"]}})
     rows = sites.organization_rows("ORG-A") + sites.organization_rows("ORG-B")
     rows += [sites.rule_row(sites.SILENCE), sites.rule_row(sites.GLUCOSE)]
@@ -164,6 +167,53 @@ def test_claims_on_others_are_counted_and_traced():
     node.restart()  # what waited for its minute is written at the stop
     count = site().cluster.query("SELECT sum((detail->>'messages')::int) FROM audit.event WHERE action = 'claim.foreign'", None, "vigie")
     base.equal(count, [(sum(after.values()),)], "every message that was counted is in a trace")
+
+
+def by_mqtt(topic, resource, version):
+    """The reason of the PUBACK."""
+    with mqtt.Wire(site().node.ports["mqtt"]) as wire:
+        wire.open("identity-%d" % version, "token-gw", version)
+        wire.send(mqtt.publish(topic, json.dumps(resource).encode(), version=version))
+        return wire.next(mqtt.PUBACK).reason
+
+
+def by_hl7(number, cx, device):
+    """The code of the acknowledgement's ERR, as the source `gw`."""
+    at = "20261120083000+0100"
+    text = "\r".join(["MSH|^~\\&|T|T|V|V|%s||ORU^R01^ORU_R01|%d|P|2.6|||AL|NE" % (at, number), "PID|||" + cx, "OBR|1|||T|||" + at,
+                      "OBX|1|NM|29463-7^W^LN|1|70.%d|kg^kg^UCUM|||||F|||%s||||%s" % (number, at, device)])
+    with socket.create_connection(("127.0.0.1", site().node.ports["mllp"]), 20) as line:
+        line.sendall(b"\x0b" + text.encode() + b"\r\x1c\r")
+        answer = b""
+        while not answer.endswith(b"\x1c\r"):
+            answer += line.recv(65536) or base.check(False, "MLLP ended")
+    answer = answer.decode()
+    base.check(ANNE not in answer and BLAISE[:13] not in answer, "no number in an acknowledgement", answer)
+    found = re.search(r"\|E\|([a-z-]+)\^", answer)
+    return found and found.group(1)
+
+
+def test_every_door_judges_alike():
+    """HL7 v2 and MQTT; a sender of MQTT 3.1.1 cannot be told, so what it sent is kept, sealed (the search below looks there)."""
+    before = claims_of(site().node.metrics())
+    nir, nia = ("&1.2.250.1.213.1.4.%d&ISO" % arc for arc in (8, 9))
+    base.equal([by_hl7(1, ANNE + "^^^" + nir, "D-P-1"), by_hl7(2, "1 90 01 2a 004 001 63^^^" + nir + "^INS", "D-P-1"),
+                by_hl7(3, ANNE[:-1] + "4^^^" + nir, "D-P-1"), by_hl7(4, BLAISE + "^^^" + nia, "D-P-1"),
+                by_hl7(5, ANNE + "^^^" + nir + "~" + BLAISE + "^^^" + nia, "D-P-1"),
+                by_hl7(6, TEST_NUMBER + "^^^&1.2.250.1.213.1.4.10&ISO", "D-P-1"), by_hl7(7, "", "D-P-2")],
+               [None, None, "malformed", "patient-mismatch", "patient-mismatch", "unknown-patient", "forbidden"], "HL7 v2")
+    resource = observation("-", "29463-7", 70.5, "kg", AT)
+    for number, reason in ((ANNE, 0), (ANNE[:-1] + "4", 0x99)):
+        resource["subject"] = {"identifier": {"system": NIR, "value": number}}
+        base.equal(by_mqtt("vigie/v1/D-P-1/fhir", resource, 5), reason, number)
+    resource["subject"] = {"identifier": {"system": NIA, "value": BLAISE}}
+    base.equal([by_mqtt("vigie/v1/D-P-1/fhir", resource, 5), by_mqtt("vigie/v1/D-P-9/fhir", resource, 5)], [0x83, 0x87])
+    base.equal(by_mqtt("vigie/v1/D-P-1/fhir", resource, 4), 0, "acknowledged, and kept")
+    after = claims_of(site().node.metrics())
+    base.equal({kind: after[kind] - before[kind] for kind in after},
+               {"device": 1, "device-elsewhere": 1, "mismatch": 4, "patient": 0, "patient-elsewhere": 0}, "counted at every door")
+    base.wait_for("vigie.rejected", lambda: site().cluster.query("SELECT code FROM vigie.rejected", None, "vigie") ==
+                  [("patient-mismatch",)], 10, 0.2)
 
 
 def test_whoever_goes_on_is_an_alert():
