@@ -147,7 +147,7 @@ campaign-claims: ## random claims on patients, CLAIMS (10000000) by admission al
 	   | grep -E '^[0-9]+ claims|failed'; done >>build/campaign-claims.txt
 	@{ sed '/^## Last run/q' tests/campaigns/claims.md; echo; \
 	   echo "Commit $$(git rev-parse --short HEAD), $$(date -u +%Y-%m-%d), $$(nproc) cores."; echo; \
-	   sed 's/^/    /' build/campaign-claims.txt; } >build/campaign-claims.md && mv build/campaign-claims.md tests/campaigns/claims.md
+	   sed 's/^/    /; s/ *$$//' build/campaign-claims.txt; } >build/campaign-claims.md && mv build/campaign-claims.md tests/campaigns/claims.md
 	@! grep -q 'failed: ' tests/campaigns/claims.md
 
 .PHONY: campaign-slow
