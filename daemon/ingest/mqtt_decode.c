@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "daemon/ingest/mqtt_packet.h"
+#include "daemon/ingest/pull.h"
 #include "daemon/ingest/slice.h"
 
 enum packet_set {
@@ -92,28 +93,12 @@ static struct slice take_binary(struct cursor *cursor)
     return at != NULL ? (struct slice){(const char *)at, size} : (struct slice){"", 0};
 }
 
-/* Length of the UTF-8 sequence at p, 0 when it is none (RFC 3629) or is U+0000. */
-static size_t sequence_length(const uint8_t *p, size_t left)
-{
-    size_t length = p[0] < 0x80 ? 1 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-    uint32_t code = length == 1 ? p[0] : p[0] & (0x7fu >> length);
-    if (p[0] == 0 || (p[0] >= 0x80 && p[0] < 0xc2) || p[0] > 0xf4 || left < length)
-        return 0;
-    for (size_t i = 1; i < length; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-        code = code << 6 | (p[i] & 0x3f);
-    }
-    bool overlong = (length == 3 && code < 0x800) || (length == 4 && code < 0x10000);
-    return overlong || (code >= 0xd800 && code <= 0xdfff) || code > 0x10ffff ? 0 : length;
-}
-
 static struct slice take_text(struct cursor *cursor)
 {
     struct slice text = take_binary(cursor);
     const uint8_t *bytes = (const uint8_t *)text.data;
     for (size_t at = 0, length; at < text.size; at += length) {
-        length = sequence_length(bytes + at, text.size - at);
+        length = bytes[at] < 0x80 ? bytes[at] != 0 : pull_utf8_length(bytes + at, text.size - at);
         if (length == 0) {
             fail(cursor, MQTT_MALFORMED, "a text is not UTF-8, or has a NUL");
             return (struct slice){"", 0};
