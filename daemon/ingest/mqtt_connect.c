@@ -4,9 +4,8 @@
  *
  * Choices: wills are taken and never published: silence has an alert of its own. A will's, user and other
  * properties have no effect. Enhanced authentication is refused. A session lasts at most [listen] session_max
- * after its connection; one of 3.1.1 without clean session as long. While readings are not accepted a client
- * of 3.1.1 is refused with 0x03, because nothing else could tell it; one of MQTT 5 comes in and has each
- * message refused by reason. */
+ * after its connection; one of 3.1.1 without clean session as long. While the daemon starts or stops clients
+ * are refused with 0x88 (3.1.1: 0x03) and keep what they have to send. */
 #include <string.h>
 
 #include "daemon/base/slab.h"
@@ -103,7 +102,7 @@ static enum mqtt_reason judge(struct mqtt_session *session, const struct mqtt_pa
     bool accepting = atomic_load_explicit(&loop->options.node->accepting, memory_order_relaxed);
     if (packet->properties.has_auth_method)
         return MQTT_BAD_AUTHENTICATION_METHOD;
-    if (loop->context.registry == NULL || loop->draining || (!accepting && packet->level != MQTT_LEVEL_5))
+    if (loop->context.registry == NULL || loop->draining || !accepting)
         return MQTT_SERVER_UNAVAILABLE;
     if (!keep_client(session, packet))
         return MQTT_BAD_CLIENT_ID;

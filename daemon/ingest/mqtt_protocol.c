@@ -154,29 +154,32 @@ static enum read_step feed(struct loop *loop, struct request *request, const cha
     }
 }
 
-/* Behind the last answer of a connection that ends. */
-static uint8_t end_of(struct loop *loop, const struct request *request)
+/* Why a connection ends with this answer, 0: it does not, or its client ends it. */
+static uint8_t end_of(const struct loop *loop, const struct request *request)
 {
-    bool is_last = request->connection->first == NULL;
     bool is_ended = request->mqtt.reader.packet.type == MQTT_DISCONNECT;
-    if (request->mqtt.end != 0 || is_ended)
-        return request->mqtt.end;
-    if (request->mqtt.is_withheld)
-        return MQTT_NOT_AUTHORIZED;
-    return loop->draining && is_last ? MQTT_SHUTTING_DOWN : 0;
+    if (request->keep_alive || request->mqtt.end != 0 || is_ended)
+        return request->keep_alive ? 0 : request->mqtt.end;
+    return request->mqtt.is_withheld ? MQTT_NOT_AUTHORIZED : loop->draining ? MQTT_SHUTTING_DOWN : 0;
 }
 
+/* DISCONNECT is the last thing that is said: behind the answers that were still due. */
 static void append_answer(struct loop *loop, struct request *request, struct buffer *out)
 {
     struct mqtt_session *session = session_of(request);
+    enum mqtt_type type = request->mqtt.reader.packet.type;
     bool is_whole = request->mqtt.reader.state == MQTT_AFTER;
-    if (is_whole && request->mqtt.reader.packet.type == MQTT_PUBLISH)
+    if (is_whole && type == MQTT_PUBLISH)
         mqtt_append_acknowledgement(request, out);
     else
         buffer_append(out, request->exchange.out.data, request->exchange.out.size);
-    uint8_t end = request->keep_alive ? 0 : end_of(loop, request);
-    if (end != 0 && session->level == MQTT_LEVEL_5 && request->exchange.out.size == 0)
-        mqtt_append_disconnect(out, end, NULL);
+    if (session->end == 0)
+        session->end = end_of(loop, request);
+    bool is_refused =
+        type == MQTT_CONNECT && request->exchange.out.size > 0 && request->exchange.status != 200;
+    if (session->end != 0 && session->level == MQTT_LEVEL_5 && !is_refused &&
+        request->connection->first == NULL)
+        mqtt_append_disconnect(out, session->end, NULL);
 }
 
 const struct protocol mqtt_protocol = {

@@ -6,13 +6,17 @@
  *   all good   PUBACK, PUBREC                          the same; QoS 0: nothing
  *   some bad   the same; the errors topic names them   the same, and the payload is kept in vigie.rejected
  *   all bad    the reason of the first, with a text    acknowledged, errors topic, kept in vigie.rejected
- *   busy, over quota, not durable, not accepting: 0x97     not acknowledged: the connection ends, it is sent
+ *   busy, quota, not durable: 0x97                 not acknowledged: the connection ends, the client sends
  * again
  *
  * Choices: a PUBLISH of QoS 2 whose id waits for its PUBREL is decoded again, not answered from memory: a
  * client that has lost its own state may send another message under that id, and the same message is a
  * duplicate anyway. Messages of QoS 0 that are not accepted are lost, as their sender has chosen, and
- * counted. Retained or not is all one.
+ * counted. Retained or not is all one. What comes while the daemon starts or stops is not acknowledged, in
+ * MQTT 5 neither: a client takes a refusal as the message's end, but sends again by itself what was not
+ * answered. Receive Maximum is kept by back-pressure: beyond it a connection is not read, so a client that
+ * sends more at once (paho does after a reconnection) goes on; only one whose QoS 2 messages all wait for
+ * PUBREL is ended for sending another.
  * `$SYS/broker/connection/NAME/state`, where mosquitto's bridge tells its own state, is acknowledged and
  * dropped. */
 #include <stdio.h>
@@ -305,14 +309,12 @@ bool mqtt_take_publish(struct request *request)
                      : fhir.data != NULL              ? MQTT_TOPIC_FHIR
                      : is_bridge_state(packet->topic) ? MQTT_TOPIC_IGNORED
                                                       : MQTT_TOPIC_FOREIGN;
-    bool is_more = packet->qos > 0 && !is_held(session, packet->id);
-    if (session->level == MQTT_LEVEL_5 && is_more &&
-        session->unanswered + session->place.state.releases >= RECEIVE_MAX) {
+    if (session->level == MQTT_LEVEL_5 && packet->qos > 0 && session->place.state.releases == RECEIVE_MAX &&
+        !is_held(session, packet->id)) {
         message->reader.fault =
             (struct mqtt_fault){MQTT_RECEIVE_MAXIMUM_EXCEEDED, "more than Receive Maximum"};
         return false;
     }
-    session->unanswered += packet->qos > 0;
     return true;
 }
 
@@ -334,6 +336,11 @@ void mqtt_publish(struct request *request)
     request_ready(request);
 }
 
+static bool is_ending(const struct request *request)
+{
+    return request->connection != NULL && request->connection->loop->draining;
+}
+
 void mqtt_refuse(struct exchange *exchange, const struct exchange_fault *fault)
 {
     struct request *request = request_of(exchange);
@@ -343,6 +350,10 @@ void mqtt_refuse(struct exchange *exchange, const struct exchange_fault *fault)
     snprintf(message->text, sizeof(message->text), "%s", fault->text);
     if (!is_publish || fault->status == 401 || fault->status == 408) {
         message->end = fault->status == 401 ? MQTT_NOT_AUTHORIZED : MQTT_KEEP_ALIVE_TIMEOUT;
+        message->is_withheld = true;
+    }
+    if (fault->text == request_fault(REFUSE_NOT_ACCEPTING)->text || is_ending(request)) {
+        message->end = MQTT_SHUTTING_DOWN;
         message->is_withheld = true;
     }
     message->reason = MQTT_QUOTA_EXCEEDED;
@@ -387,7 +398,6 @@ void mqtt_append_acknowledgement(struct request *request, struct buffer *out)
         counter_add(counters, COUNTER_MQTT_DROPPED, message->reason == MQTT_QUOTA_EXCEEDED);
         return;
     }
-    session->unanswered--;
     if (message->is_withheld) {
         counter_add(counters, COUNTER_MQTT_UNACKNOWLEDGED, 1);
         return;

@@ -29,8 +29,8 @@ struct mqtt_session {
     enum mqtt_session_state state;
     bool is_subscriber, forbids_reason, is_assigned; /* in mqtt_loop.subscribers */
     bool says_expiry, says_keep_alive;               /* CONNACK tells what was lowered */
+    uint8_t end;                                     /* reason of the DISCONNECT that is due, 0: none */
     uint8_t level;                                   /* 0: before CONNECT */
-    uint16_t unanswered; /* QoS 1 and 2, of at most RECEIVE_MAX with place.state.releases */
     uint16_t keep_alive_s;
     uint32_t packet_max; /* that the client takes; UINT32_MAX without */
     LIST_ENTRY(mqtt_session) subscriber;
