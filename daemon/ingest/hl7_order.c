@@ -138,7 +138,10 @@ bool hl7_version_time(struct hl7 *hl7, int64_t *ret_ms, struct refusal *ret_refu
     if (!hl7_time_read(field, &time))
         return refuse_time(field, FIELD_ISSUED, ret_refusal);
     size_t size = hl7_time_iso(&time, time.offset, iso);
-    return admit_parse_issued((struct slice){iso, size}, ret_ms, ret_refusal);
+    if (admit_parse_issued((struct slice){iso, size}, ret_ms, ret_refusal))
+        return true;
+    ret_refusal->found = field; /* as it was sent */
+    return false;
 }
 
 /* ---- device and patient ---- */

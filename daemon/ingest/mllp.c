@@ -89,7 +89,7 @@ static void open_connection(struct connection *conn)
     counter_add(conn->loop->context.counters, COUNTER_MLLP_STRANGERS, 1);
     log_write(LOG_WARNING, "ingest", "MLLP peer closed, nobody known speaks listener=%s hint=\"%s\"",
               listener_name(conn->listener->kind),
-              conn->listener->with_tls ? "a client certificate whose name is the certificate_cn of a source"
+              conn->listener->with_tls ? "it shows a certificate of [tls] client_ca that names a source"
                                        : "[listen] mllp_source names no enrolled source");
     connection_drain(conn);
 }

@@ -8,7 +8,7 @@ import time
 
 import cbor2
 
-from tests.harness import base, check, client as clients, mqtt, site as sites
+from tests.harness import base, check, client as clients, hl7v2, mqtt, site as sites
 from tests.harness.site import message, observation
 
 PLAIN_ONLY = "sanitizers watch every block of the system instead of slabs"
@@ -155,6 +155,35 @@ def test_the_trap_catches_an_allocation():
         traffic.go(1)
         count, where = trap.disarm()
         base.check(count > 0 and "malloc 77" in where, "a planted allocation is found", where)
+
+
+def test_nothing_on_the_path_of_hl7_allocates():
+    """Taken, refused beside good ones and refused as a whole; texts that are unescaped and converted."""
+    site = sites.Site("memory-hl7", start=False, settings={"listen": {"mllp": "127.0.0.1:0", "mllp_source": "sys-a"}})
+    trap = Trap(site.node)
+    site.node.start()
+    site.node.import_rows(sites.organization_rows() + [sites.rule_row(sites.SILENCE), sites.system_row("sys-a", TOKEN)]
+                          + sites.patient_rows("P-1", rules=RULES)
+                          + [{"type": "identifier", "patient": "P-1", "system": "urn:oid:2.999.1", "value": "P-1"}])
+    start = int(time.time() * 1000) - DAY
+
+    def go(first, count):
+        for number in range(first, first + count):
+            rows = [hl7v2.numeric(1, hl7v2.WEIGHT[0], 70 + number % 9, hl7v2.WEIGHT[1], path="1\\T\\1"),
+                    hl7v2.numeric(2, hl7v2.PULSE[0], 60 + number % 9, hl7v2.PULSE[1]) + "||||caf\\XE9\\|||a%d^b" % number]
+            bad = hl7v2.numeric(3, hl7v2.PULSE[0], "6x", hl7v2.PULSE[1])
+            wire.send(hl7v2.observation("A", start + number * 1000, *rows, charset="8859/1"),
+                      hl7v2.observation("B", start + number * 1000 + 500, *(rows + [bad])),
+                      hl7v2.observation("C", start + number * 1000, *rows, who="nobody"),
+                      hl7v2.weight("D", start, 70, version="1"))
+            base.equal([wire.next().code for _ in range(4)], ["CA", "CA", "CE", "CR"])
+
+    with site, hl7v2.Wire(site.node.ports["mllp"]) as wire:
+        go(0, 200)
+        trap.arm()
+        go(200, 400)
+        count, where = trap.disarm()
+        base.equal(count, 0, "calls to the system's allocator on shards and loops\n" + where)
 
 
 def enrolment(numbers):

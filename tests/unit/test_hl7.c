@@ -47,8 +47,10 @@ static const struct row {
      "98.6", 37000000, STATUS_FINAL, 0},
     {"OBX|1|NM|150017^MDC_PRESS_BLD_NONINV_SYS^MDC|1|128|266016^MDC_DIM_MMHG^MDC|||||F",
      "ERR||OBX^1^3|0^Message accepted^HL70357|W|", "128", 128000000, STATUS_FINAL, 0},
+    {"OBX|1|NM|188736^MDC_MASS_BODY_ACTUAL^MDC|1|0|263875^^MDC|||||D", "MSA|CA|", "0", 0, STATUS_VOID, 0},
     /* refused */
-    {"OBX|1|NM|150021^MDC_PULS_OXIM_SAT_O2^MDC|1|98|262688^^MDC|||||F", "MSA|CE|", NULL, 0, 0, 0},
+    {"OBX|1|NM|150021^MDC_PULS_OXIM_SAT_O2^MDC|1|98|262688^^MDC|||||F",
+     "|unknown-code^the code and its reference identifier name two different things^", NULL, 0, 0, 0},
     {"OBX|1|NM|150344^MDC_TEMP^MDC|1|98.6|268192^MDC_DIM_FAHR^MDC|||||F", "|unit-mismatch^", NULL, 0, 0, 0},
     {"OBX|1|NM|" HR "|89||||||F", "ERR||OBX^1^6|101^Required field missing^HL70357|E|unit-missing^", NULL, 0,
      0, 0},
@@ -137,6 +139,8 @@ static void test_times(void)
          "OBX|1||69965^MDC_DEV^MDC|1.0.0.0|||||||X|||20260726120300+0400\n"
          "OBX|2||70686^MDC_VMD^MDC|1.2.0.0|||||||X|||20260726120200\n",
          "", "2026-07-26T08:02:00Z", "{\"time_offset\":\"inherited\"}"},
+        {"20260726120500+0200", "OBX|1||69965^MDC_DEV^MDC|1.|||||||X|||20260726120300+0200\n", "",
+         "2026-07-26T10:05:00Z", ""},
         {"", "", "", NULL, "ERR||OBX^1^14|101^Required field missing^HL70357|E|time-missing^"},
         {"20260726", "", "", "2026-07-25T22:00:00Z", ""},
     };
@@ -168,6 +172,10 @@ static void test_without_any_offset(void)
                           "OBR|1||||||20260726120500+0100\nOBX|1|NM|" HR "|89|" BPM "|||||C\n");
     CU_ASSERT_TRUE(
         hl7_says(ack, "MSA|AE|C-1\n", "ERR||MSH^1^7|101^Required field missing^HL70357|E|version-missing^"));
+    ack = hl7_send("sys", "MSH|^~\\&|DEV||||20260726120000||ORU^R01|C-1|P|2.4\n" PID
+                          "OBR|1||||||20260726120500+0100\nOBX|1|NM|" HR "|89|" BPM "|||||C\n");
+    CU_ASSERT_TRUE(hl7_says(ack, "ERR||MSH^1^7|102^Data type error^HL70357|E|time-offset^",
+                            "^99VIGIE||20260726120000\n"));
 }
 
 #define BP(n, name, code, value)                                                                             \
@@ -186,6 +194,8 @@ static void test_group(void)
         CU_ASSERT_EQUAL(fixture_reading(4 + i)->group_id, second);
     }
     CU_ASSERT_EQUAL(fixture_reading(3)->group_id, 0);
+    hl7_send("sys", MSH PID OBR BP("1", "SYS", "150021", "120") BP("2", "SYS", "150021", "121"));
+    CU_ASSERT_EQUAL(fixture_reading(1)->group_id, 0); /* two of a kind are two measurements */
 }
 
 /* Same code, other OBX-4: two sensors. Sent again: duplicates, and acknowledged again. */
@@ -203,6 +213,9 @@ static void test_sensors(void)
     CU_ASSERT_EQUAL(fixture_reading(1)->verdict, VERDICT_DUPLICATE);
 }
 
+#define INS      "255081416802538^^^ASIP&1.2.250.1.213.1.4.8&ISO^INS"
+#define UNTIL_32 "|||||||||||||||||||||||||||||"
+
 static void test_patients(void)
 {
     static const struct {
@@ -214,6 +227,11 @@ static void test_patients(void)
         {"sys", "nobody^^^H~abc^^^X&1.2.3&ISO^PI", "", NULL, 2},
         {"sys", "12345^^^A~222", "", "ERR||PID^1^3|204^Unknown key identifier^HL70357|E|patient-mismatch^",
          0},
+        {"sys", "12345^^^A&1.9.9&GUID^MR", "", NULL, 1},
+        {"sys", INS, "", NULL, 1},
+        {"sys", INS UNTIL_32 "VALI", "", NULL, 1},
+        {"sys", INS UNTIL_32 "PROV", "", "|unknown-patient^", 0},
+        {"sys", INS "~12345" UNTIL_32 "PROV", "", NULL, 1},
         {"sys", "nobody", "", "ERR||PID^1^3|204^Unknown key identifier^HL70357|E|unknown-patient^", 0},
         {"sys", "", "", "|unknown-patient^", 0},
         {"sys", "", "SN-1^X", NULL, 1},

@@ -47,8 +47,10 @@ static void test_kept_when_untold(void)
         fixture_send_as("sys", FIXTURE_HL7, NULL, "MSH|^~\\&|||||||||||||NE|NE\r", 26);
     CU_ASSERT_EQUAL(exchange->ticket->rejected.count, 1);
     CU_ASSERT_EQUAL(exchange->out.size, 0);
-    hl7_send("sys", MSH "PID|||nobody\n" OBR SPO2); /* told: nothing is kept */
-    exchange = fixture_send_as("sys", FIXTURE_HL7, NULL, "MSH|^~\\&|||||||||||||AL|NE\r", 26);
+    static const char told[] = "MSH|^~\\&|D||||20260726120000+0200||ORU^R01|C-1|P|2.6\rPID|||nobody\r"
+                               "OBR|1||||||20260726120500+0200\rOBX|2|NM|150456^^MDC|1|97|262688^^MDC\r";
+    exchange = fixture_send_as("sys", FIXTURE_HL7, NULL, told, sizeof told - 1);
+    CU_ASSERT_TRUE(fixture_says("MSA|AE|C-1\r"));
     CU_ASSERT_EQUAL(exchange->ticket->rejected.count, 0);
 }
 

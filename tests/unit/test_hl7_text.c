@@ -91,6 +91,7 @@ static const struct plain_row {
     {"", "\\XE9\\", NULL},
     {"8859/1", "caf\xe9", "caf\xc3\xa9"},
     {"8859/1", "\\XE9\\", "\xc3\xa9"},
+    {"8859/1", "37\xb0", "37\xc2\xb0"},
     {"UNICODE UTF-8", "caf\xc3\xa9", "caf\xc3\xa9"},
     {"unicode utf-8", "\\XC3A9\\", "\xc3\xa9"},
     {"UNICODE UTF-8", "caf\xe9", NULL},
