@@ -1,9 +1,9 @@
 /* readings: the door /v1/readings, INTERFACES.md section 4: one object or an array of them, as CBOR when the
  * content type of the exchange is readings_cbor_type, else as JSON: what it means and what is answered is the
  * same. A protocol without content types sets exchange->content_type itself.
- * Threads: the loop's. Holds: every reading of the message has one head in the ticket, in its order; what is
- * refused as a whole (an unknown key, no reading at all) has one head for each reading it has, and at least
- * one. `events` are not served yet: each is answered as `not-supported` and counted. */
+ * Threads: the loop's. Holds: every reading and event of the message has one head in the ticket, in its
+ * order; what is refused as a whole (an unknown key, no reading at all) has one head for each that it has,
+ * and at least one. */
 #ifndef VIGIE_INGEST_READINGS_H
 #define VIGIE_INGEST_READINGS_H
 
