@@ -147,6 +147,20 @@ def test_the_time_is_of_the_metric_then_of_its_ancestors():
     base.equal({name: check.to_ms(at) for name, at in found}, {"body-weight": own, "pulse-rate": order})
 
 
+def test_one_message_of_two_patients():
+    """Each reading belongs to the PID above it, and to nobody when that is nobody's."""
+    def two(control, first, second, who):
+        one = hl7v2.weight(control, moment(), first)
+        return one + hl7v2.weight(control, moment(), second, who=who).split("\r", 1)[1]
+
+    with hl7v2.Wire(site().node.ports["mllp"]) as wire:
+        answer = wire.ask(two("2P-1", 63, 64, "P-2"))
+        base.equal((answer.code, stored(63), stored(64), stored(64, patient="P-2")), ("CA", 1, 0, 1), answer)
+        answer = wire.ask(two("2P-2", 65, 66, "NOBODY"))
+        base.equal((answer.code, answer.error, answer.severity), ("CA", "204", "W"), answer)
+        base.equal((stored(65), stored(66), stored(66, patient="P-2")), (1, 0, 0))
+
+
 def test_statuses_of_results():
     weight, kg = hl7v2.WEIGHT
     with hl7v2.Wire(site().node.ports["mllp"]) as wire:

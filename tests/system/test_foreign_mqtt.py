@@ -10,7 +10,7 @@ import time
 
 from tests.harness import authority, base, check, mqtt, site as sites
 
-TOKEN = "token-of-the-gateway"
+TOKEN, STRANGER = "token-of-the-gateway", "token-of-another"
 NOW = int(time.time() * 1000) - 3600 * 1000
 READINGS, ERRORS = "vigie/v1/D-P-1/readings", "vigie/v1/D-P-1/errors"
 _minute = [0]
@@ -27,7 +27,8 @@ def site():
     made.node.import_rows(
         sites.organization_rows() + [sites.rule_row(sites.SILENCE)]
         + [row for ref in ("P-1", "P-2", "P-3") for row in sites.patient_rows(ref)]
-        + [dict(sites.gateway_row("gw", TOKEN, ["D-P-1", "D-P-2"]), certificate_cn="gw-1.example")])
+        + [dict(sites.gateway_row("gw", TOKEN, ["D-P-1", "D-P-2"]), certificate_cn="gw-1.example"),
+           sites.gateway_row("gw-2", STRANGER, ["D-P-3"])])
     return made
 
 
@@ -363,6 +364,28 @@ def test_a_newer_connection_of_a_client_takes_over():
         base.equal((told.body[0], first.next()), (0x8E, None), "session taken over")
         second.send(mqtt.publish(READINGS, reading(160), 1, 1, version=5))
         base.equal(second.next(mqtt.PUBACK).reason, 0)
+
+
+def test_a_client_id_is_its_sources_own():
+    """Another source under the same client id neither has the session nor ends the connection."""
+    node = site().node
+    with mqtt.Wire(node.ports["mqtts"], node.certificate) as first, mqtt.Wire(node.ports["mqtts"], node.certificate) as other:
+        first.open("shared", TOKEN, 4, clean=False)
+        base.equal(other.open("shared", STRANGER, 4, clean=False), False, "session present")
+        first.send(mqtt.publish(READINGS, reading(161), 1, 1))
+        base.equal(first.next(mqtt.PUBACK).number, 1)
+
+
+def test_a_device_of_the_payload_agrees_with_the_topic():
+    node = site().node
+    with mqtt.Wire(node.ports["mqtts"], node.certificate) as wire:
+        wire.open("devices", TOKEN, 5)
+        for reason, more in ((0, {"device": "D-P-1"}), (0x99, {"device": "D-P-2"}), (0, {"patient": "P-1"}),
+                             (0x83, {"patient": "P-2"}), (0x87, {"patient": "NOBODY"})):
+            body = dict(json.loads(reading(162)), **more)
+            wire.send(mqtt.publish(READINGS, json.dumps(body).encode(), 1, 1, version=5))
+            base.equal(wire.next(mqtt.PUBACK).reason, reason, more)
+    base.equal((stored(162), stored(162, "P-2")), (2, 0))
 
 
 # ---------------------------------------------------------------------------------------------- a bridge
