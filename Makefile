@@ -30,7 +30,7 @@ CFLAGS  := -std=c17 -D_GNU_SOURCE -DVIGIE_VERSION='"$(VERSION)"' -I. $(OPT) $(WA
 LDFLAGS := -pie -Wl,-z,relro,-z,now $(SANITIZE)
 
 LIB_SRC  := $(wildcard daemon/base/*.c daemon/model/*.c config/*.c storage/*.c alerting/*.c \
-            daemon/history/*.c daemon/registry/*.c daemon/ingest/*.c daemon/admin/*.c) $(filter-out daemon/main.c,$(wildcard daemon/*.c))
+            daemon/history/*.c daemon/registry/*.c daemon/ingest/*.c daemon/ingest/*/*.c daemon/admin/*.c) $(filter-out daemon/main.c,$(wildcard daemon/*.c))
 CTL_SRC  := $(wildcard daemon/ctl/*.c)
 BENCH_SRC := $(wildcard bench/*.c)
 UNIT_SRC := $(wildcard tests/unit/*.c)

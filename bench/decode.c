@@ -12,7 +12,7 @@
 #include "bench/decode_world.h"
 #include "daemon/base/clock.h"
 #include "daemon/ingest/doors.h"
-#include "daemon/ingest/readings_keys.h"
+#include "daemon/ingest/readings/readings_keys.h"
 
 static const char help[] =
     "vigie-bench decode: readings decoded a second on one core: CBOR and JSON batches, FHIR\n"

@@ -12,7 +12,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/hash.h"
 #include "daemon/base/instant.h"
-#include "daemon/ingest/readings.h"
+#include "daemon/ingest/readings/readings.h"
 
 static const char help[] =
     "vigie-bench ingest: load a vigied with readings over TLS 1.3 and measure its acknowledgements\n"

@@ -2,7 +2,7 @@
 #include "daemon/gauges.h"
 
 #include "daemon/conditions.h"
-#include "daemon/ingest/mqtt_shared.h"
+#include "daemon/ingest/mqtt/mqtt_shared.h"
 
 static double seconds_of(const _Atomic int64_t *at_ms)
 {

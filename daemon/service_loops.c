@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "daemon/ingest/mqtt_shared.h"
+#include "daemon/ingest/mqtt/mqtt_shared.h"
 
 /* ---- wiring: bells, inlets, mailboxes ---- */
 

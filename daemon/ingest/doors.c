@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "daemon/base/slab.h"
-#include "daemon/ingest/fhir.h"
-#include "daemon/ingest/readings.h"
-#include "daemon/ingest/slice.h"
+#include "daemon/ingest/fhir/fhir.h"
+#include "daemon/ingest/pull/slice.h"
+#include "daemon/ingest/readings/readings.h"
 
 static const struct door doors[] = {
     {"/v1/readings", METHOD_POST, "POST", false, readings_take, readings_handle, readings_answer,

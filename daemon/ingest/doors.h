@@ -5,7 +5,7 @@
 #define VIGIE_INGEST_DOORS_H
 
 #include "daemon/ingest/exchange.h"
-#include "daemon/ingest/json_pull.h"
+#include "daemon/ingest/pull/json_pull.h"
 
 struct fhir_entry;
 

@@ -19,7 +19,7 @@
 #include "daemon/base/slab.h"
 #include "daemon/ingest/doors.h"
 #include "daemon/ingest/loop.h"
-#include "daemon/ingest/mqtt_session.h"
+#include "daemon/ingest/mqtt/mqtt_session.h"
 
 enum {
     LINGER_MS = 5000,

@@ -6,7 +6,7 @@
 #define VIGIE_DAEMON_INGEST_REQUEST_H
 
 #include "daemon/ingest/http.h"
-#include "daemon/ingest/mqtt_message.h"
+#include "daemon/ingest/mqtt/mqtt_message.h"
 #include "daemon/ingest/protocol.h"
 
 enum request_state {

@@ -14,7 +14,7 @@
 #include "tests/unit/cbor_translate.c" /* a fuzz target is one file and the library */
 #include "tests/unit/ingest_fixture.c"
 
-#include "daemon/ingest/cbor_pull.h"
+#include "daemon/ingest/pull/cbor_pull.h"
 
 enum { SCRATCH_BYTES = 1 << 20 };
 

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "daemon/base/ensure.h"
-#include "daemon/ingest/fhir.h"
+#include "daemon/ingest/fhir/fhir.h"
 #include "tests/unit/ingest_fixture.c" /* a fuzz target is one file and the library */
 
 /* What the fixture's world calls whom; devices as of any time. */

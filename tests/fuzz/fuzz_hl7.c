@@ -3,9 +3,9 @@
  * the bytes come; an answer is empty or one acknowledgement of ours; what is admitted has a patient. */
 #include <string.h>
 
-#include "daemon/ingest/hl7_text.h"
-#include "daemon/ingest/mllp.h"
-#include "daemon/ingest/slice.h"
+#include "daemon/ingest/hl7/hl7_text.h"
+#include "daemon/ingest/hl7/mllp.h"
+#include "daemon/ingest/pull/slice.h"
 #include "tests/unit/ingest_fixture.c" /* a fuzz target is one file and the library */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "daemon/base/ensure.h"
-#include "daemon/ingest/json_pull.h"
+#include "daemon/ingest/pull/json_pull.h"
 
 /* Walks both at once: the order of an object's keys is looked up, the rest must be equal step by step. */
 static void compare(struct pull *pull, json_t *other)

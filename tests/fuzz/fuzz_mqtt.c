@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/ingest/mqtt_reader.h"
+#include "daemon/ingest/mqtt/mqtt_reader.h"
 
 static void tell_filters(struct buffer *story, const struct mqtt_packet *packet)
 {

@@ -8,8 +8,8 @@
 #include "daemon/base/decimal.h"
 #include "daemon/base/instant.h"
 #include "daemon/base/shortest.h"
-#include "daemon/ingest/json_pull.h"
-#include "daemon/ingest/slice.h"
+#include "daemon/ingest/pull/json_pull.h"
+#include "daemon/ingest/pull/slice.h"
 #include "tests/unit/ingest_fixture.h"
 
 struct translation {

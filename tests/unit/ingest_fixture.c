@@ -6,7 +6,7 @@
 
 #include "daemon/base/zone.h"
 #include "daemon/ingest/doors.h"
-#include "daemon/ingest/hl7.h"
+#include "daemon/ingest/hl7/hl7.h"
 #include "daemon/model/parameter.h"
 #include "daemon/registry/registry_build.h"
 

@@ -6,8 +6,8 @@
 
 #include "daemon/base/hash.h"
 #include "daemon/base/instant.h"
-#include "daemon/ingest/cbor_pull.h"
-#include "daemon/ingest/slice.h"
+#include "daemon/ingest/pull/cbor_pull.h"
+#include "daemon/ingest/pull/slice.h"
 #include "tests/unit/unit.h"
 
 static const struct pull_name numbers[] = {{"patient", 7}, {"", 0}, {"id", 2}};

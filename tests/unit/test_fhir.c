@@ -8,7 +8,7 @@
 #include "daemon/base/file.h"
 #include "daemon/base/zone.h"
 #include "daemon/ingest/doors.h"
-#include "daemon/ingest/fhir.h"
+#include "daemon/ingest/fhir/fhir.h"
 #include "daemon/model/parameter.h"
 #include "tests/unit/ingest_fixture.h"
 #include "tests/unit/unit.h"

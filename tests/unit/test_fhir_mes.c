@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "daemon/base/counters.h"
-#include "daemon/ingest/fhir_mes.h"
+#include "daemon/ingest/fhir/fhir_mes.h"
 #include "tests/unit/ingest_fixture.h"
 #include "tests/unit/unit.h"
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/ingest/fhir.h"
+#include "daemon/ingest/fhir/fhir.h"
 #include "tests/unit/ingest_fixture.h"
 #include "tests/unit/unit.h"
 

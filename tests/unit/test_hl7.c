@@ -1,5 +1,5 @@
 /* hl7: rows of ORU^R01 and ORU^R40 through decoder, admission and answer. */
-#include "daemon/ingest/hl7.h"
+#include "daemon/ingest/hl7/hl7.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/ingest/hl7.h"
+#include "daemon/ingest/hl7/hl7.h"
 #include "tests/unit/hl7_fixture.h"
 #include "tests/unit/unit.h"
 

@@ -1,13 +1,13 @@
 /* hl7_text: separators, segments, pieces, escapes and character sets; and times. */
-#include "daemon/ingest/hl7_text.h"
+#include "daemon/ingest/hl7/hl7_text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/base/instant.h"
-#include "daemon/ingest/hl7_time.h"
-#include "daemon/ingest/slice.h"
+#include "daemon/ingest/hl7/hl7_time.h"
+#include "daemon/ingest/pull/slice.h"
 #include "tests/unit/unit.h"
 
 static struct slice slice_of(const char *text)

@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/ingest/json_pull.h"
-#include "daemon/ingest/slice.h"
+#include "daemon/ingest/pull/json_pull.h"
+#include "daemon/ingest/pull/slice.h"
 #include "tests/unit/unit.h"
 
 static char memory[4096];

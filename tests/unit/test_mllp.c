@@ -1,5 +1,5 @@
 /* mllp: frames, and that they do not depend on how the bytes were cut. */
-#include "daemon/ingest/mllp.h"
+#include "daemon/ingest/hl7/mllp.h"
 
 #include <stdio.h>
 #include <string.h>

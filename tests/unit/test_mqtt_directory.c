@@ -1,6 +1,6 @@
 /* mqtt_directory: who may connect under which name, what is handed on, what the disk keeps. A loop of one
  * thread. */
-#include "daemon/ingest/mqtt_directory.h"
+#include "daemon/ingest/mqtt/mqtt_directory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "daemon/base/clock.h"
-#include "daemon/ingest/mqtt_packet.h"
+#include "daemon/ingest/mqtt/mqtt_packet.h"
 #include "tests/unit/unit.h"
 
 struct world {

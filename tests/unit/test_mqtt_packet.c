@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/ingest/mqtt_encode.h"
-#include "daemon/ingest/mqtt_reader.h"
+#include "daemon/ingest/mqtt/mqtt_encode.h"
+#include "daemon/ingest/mqtt/mqtt_reader.h"
 #include "tests/unit/unit.h"
 
 static void tell_packet(struct buffer *story, const struct mqtt_packet *packet)

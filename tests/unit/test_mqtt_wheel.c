@@ -1,5 +1,5 @@
 /* mqtt_wheel: due at the first full second behind the deadline, however often it moved. */
-#include "daemon/ingest/mqtt_wheel.h"
+#include "daemon/ingest/mqtt/mqtt_wheel.h"
 
 #include "tests/unit/unit.h"
 

@@ -5,7 +5,7 @@
 
 #include "daemon/base/instant.h"
 #include "daemon/ingest/doors.h"
-#include "daemon/ingest/readings.h"
+#include "daemon/ingest/readings/readings.h"
 #include "daemon/model/parameter.h"
 #include "tests/unit/cbor_translate.h"
 #include "tests/unit/ingest_fixture.h"
