@@ -106,12 +106,9 @@ static int ask_of_episode(struct ctl *ctl, const char *verb, const uint8_t episo
                                   .body_size = body.size};
     struct admin_reply reply;
     int status = EX_OK;
-    enum err error = ctl_ask_daemon(ctl, &call, &reply, &status);
-    buffer_deinit(&body);
-    if (error == ERR_NOT_FOUND)
-        return ctl_daemon_is_down(ctl);
-    if (error == OK)
+    if (ctl_need_daemon(ctl, &call, &reply, &status))
         buffer_deinit(&reply.body);
+    buffer_deinit(&body);
     return status;
 }
 

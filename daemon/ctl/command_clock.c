@@ -31,10 +31,7 @@ static int ask(struct ctl *ctl, const struct ctl_call *call, bool as_json)
 {
     struct admin_reply reply;
     int status = EX_OK;
-    enum err error = ctl_ask_daemon(ctl, call, &reply, &status);
-    if (error == ERR_NOT_FOUND)
-        return ctl_daemon_is_down(ctl);
-    return error == OK ? print_clock(&reply, as_json) : status;
+    return ctl_need_daemon(ctl, call, &reply, &status) ? print_clock(&reply, as_json) : status;
 }
 
 int ctl_clock_status(struct ctl *ctl, int argc, char **argv)

@@ -72,10 +72,7 @@ static int settle_one(const struct ctl *ctl, const char *verb, const char *id, c
                                   .body_size = body->size};
     struct admin_reply reply;
     int status = EX_OK;
-    enum err error = ctl_ask_daemon(ctl, &call, &reply, &status);
-    if (error == ERR_NOT_FOUND)
-        return ctl_daemon_is_down(ctl);
-    if (error != OK)
+    if (!ctl_need_daemon(ctl, &call, &reply, &status))
         return status;
     buffer_deinit(&reply.body);
     printf("%s %s\n", id, strcmp(verb, "release") == 0 ? "released" : "discarded");

@@ -96,10 +96,7 @@ int ctl_rules_show(struct ctl *ctl, int argc, char **argv)
     const struct ctl_call call = {.method = "GET", .target = target};
     struct admin_reply reply;
     int status = EX_OK;
-    enum err error = ctl_ask_daemon(ctl, &call, &reply, &status);
-    if (error == ERR_NOT_FOUND)
-        return ctl_daemon_is_down(ctl);
-    if (error != OK)
+    if (!ctl_need_daemon(ctl, &call, &reply, &status))
         return status;
     json_t *shown = NULL;
     if (as_json || exact_json_load(reply.body.data, reply.body.size, &shown, why, sizeof(why)) != OK)

@@ -42,10 +42,7 @@ int ctl_rules_unconfirmed(struct ctl *ctl, int argc, char **argv)
     const struct ctl_call call = {.method = "GET", .target = "/v1/rules/unconfirmed"};
     struct admin_reply reply;
     int status = EX_OK;
-    enum err error = ctl_ask_daemon(ctl, &call, &reply, &status);
-    if (error == ERR_NOT_FOUND)
-        return ctl_daemon_is_down(ctl);
-    if (error != OK)
+    if (!ctl_need_daemon(ctl, &call, &reply, &status))
         return status;
     json_t *listed = as_json ? NULL : json_loadb(reply.body.data, reply.body.size, 0, NULL);
     if (listed == NULL)

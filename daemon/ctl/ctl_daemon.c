@@ -80,8 +80,17 @@ enum err ctl_ask_daemon(const struct ctl *ctl, const struct ctl_call *call, stru
     return ERR_REFUSED;
 }
 
-int ctl_daemon_is_down(const struct ctl *ctl)
+static int daemon_is_down(const struct ctl *ctl)
 {
     return ctl_fail(ERR_UNAVAILABLE, "admin.sock", "nobody listening", "a running daemon",
                     "start vigied, or name its configuration with --config");
+}
+
+bool ctl_need_daemon(const struct ctl *ctl, const struct ctl_call *call, struct admin_reply *ret_reply,
+                     int *ret_status)
+{
+    enum err error = ctl_ask_daemon(ctl, call, ret_reply, ret_status);
+    if (error == ERR_NOT_FOUND)
+        *ret_status = daemon_is_down(ctl);
+    return error == OK;
 }

@@ -18,7 +18,9 @@ struct ctl_call {
  * status and the line is printed. */
 MUST_CHECK enum err ctl_ask_daemon(const struct ctl *ctl, const struct ctl_call *call,
                                    struct admin_reply *ret_reply, int *ret_status);
-/* For commands that need it. */
-int ctl_daemon_is_down(const struct ctl *ctl);
+/* For commands that need it: true with a 2xx answer, else the line is printed and *ret_status is the exit
+ * status. */
+MUST_CHECK bool ctl_need_daemon(const struct ctl *ctl, const struct ctl_call *call,
+                                struct admin_reply *ret_reply, int *ret_status);
 
 #endif

@@ -36,6 +36,18 @@ def trusting(certificate):
     return context
 
 
+def connect(port, certificate=None, pair=None, timeout=10):
+    """A socket to a listener on loopback, over TLS if `certificate` (the daemon's) is given; `pair`: our own
+    certificate and key."""
+    made = socket.create_connection(("127.0.0.1", port), timeout)
+    if certificate is None:
+        return made
+    context = trusting(certificate)
+    if pair:
+        context.load_cert_chain(*pair)
+    return context.wrap_socket(made)
+
+
 class Client:
     """token=None sends no Authorization. A broken connection raises OSError or HTTPException and is closed; the next
     request opens a new one; nothing is sent again by itself."""

@@ -1,5 +1,4 @@
 """HL7 v2 from outside: messages as IHE's PCD-01 and PCD-04 have them, made by the tests, and MLLP by hand."""
-import socket
 
 from tests.harness import base, client
 
@@ -84,12 +83,7 @@ class Wire:
 
     def __init__(self, port, certificate=None, pair=None, timeout=10):
         self.received = b""
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout)
-        if certificate is not None:
-            context = client.trusting(certificate)
-            if pair:
-                context.load_cert_chain(*pair)
-            self.socket = context.wrap_socket(self.socket)
+        self.socket = client.connect(port, certificate, pair, timeout)
 
     def send(self, *messages):
         self.socket.sendall(b"".join(framed(message) for message in messages))

@@ -84,12 +84,7 @@ class Wire:
 
     def __init__(self, port, certificate=None, pair=None, timeout=10):
         self.version, self.received = 4, b""
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout)
-        if certificate is not None:
-            context = client.trusting(certificate)
-            if pair:
-                context.load_cert_chain(*pair)
-            self.socket = context.wrap_socket(self.socket)
+        self.socket = client.connect(port, certificate, pair, timeout)
 
     def send(self, *packets):
         self.socket.sendall(b"".join(packets))
