@@ -93,15 +93,15 @@ static void read_head(struct fields *fields, struct reading *reading)
 static struct patient *read_command(struct engine *engine, struct fields *fields)
 {
     struct reading *reading = &engine->released;
-    const char *author = field_text(fields, "author", NULL), *reason = field_text(fields, "reason", NULL);
+    const char *author = field_text(fields, "author", NULL);
     read_head(fields, reading);
     read_tail(fields, reading, engine->released_tail);
     const char *alias = field_text(fields, "alias", "");
     if (alias[0] != '\0')
         reading->alias_hash = engine_alias_hash(engine, reading, (struct slice){alias, strlen(alias)});
     struct patient *patient = engine_patient(engine, reading->patient_id);
-    if (fields_are_good(fields) && (author[0] == '\0' || reason[0] == '\0'))
-        fields_refuse(fields, "reason", reason, "an author and a reason", NULL);
+    if (fields_are_good(fields) && author[0] == '\0')
+        fields_refuse(fields, "author", author, "who says so", NULL);
     if (fields_are_good(fields) && patient == NULL)
         fields_not_found(fields, "patient_id");
     if (fields_are_good(fields) && patient->dormant)

@@ -29,7 +29,13 @@ static const struct quarantine_verb *verb_of(const struct admin_request *request
     return NULL;
 }
 
-/* The row's object becomes the command's tail: its '{' gives way. */
+static const char *word_of(const json_t *body, const char *key)
+{
+    return json_string_value(json_object_get(body, key));
+}
+
+/* The author is the peer unless it names the person (INTERFACES.md section 7). The row's object becomes the
+ * command's tail: its '{' gives way. */
 static void send_command(struct control *control, struct registry_call *call)
 {
     const struct buffer *row = &call->registry.reply;
@@ -44,18 +50,27 @@ static void send_command(struct control *control, struct registry_call *call)
     render_open(&json, '{');
     render_text_member(&json, "command", command_word(verb->kind));
     render_text_member(&json, "by", call->request->author);
-    render_text_member(&json, "author", json_string_value(json_object_get(call->body, "author")));
-    render_text_member(&json, "reason", json_string_value(json_object_get(call->body, "reason")));
+    const char *author = word_of(call->body, "author"), *reason = word_of(call->body, "reason");
+    render_text_member(&json, "author", author != NULL ? author : call->request->author);
+    if (reason != NULL)
+        render_text_member(&json, "reason", reason);
     buffer_text(&json, ",");
     buffer_append(&json, row->data + 1, row->size - 1);
     control__fanout(control, call->request, verb->kind, &json, control__answer_command);
 }
 
-/* Both are texts, and there is nothing else. */
+/* An object of these two texts, each of them left out or not empty. */
 static bool are_words(const json_t *body)
 {
-    return json_object_size(body) == 2 && json_is_string(json_object_get(body, "author")) &&
-           json_is_string(json_object_get(body, "reason"));
+    static const char *const keys[] = {"author", "reason"};
+    size_t known = 0;
+    for (unsigned i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        const json_t *value = json_object_get(body, keys[i]);
+        if (value != NULL && json_string_length(value) == 0)
+            return false;
+        known += value != NULL;
+    }
+    return json_is_object(body) && json_object_size(body) == known;
 }
 
 void control__settle_quarantine(void *context, struct admin_request *request)
@@ -70,7 +85,8 @@ void control__settle_quarantine(void *context, struct admin_request *request)
     json_t *body = json_loadb(request->body, request->body_size, 0, &fault);
     if (!are_words(body)) {
         json_decref(body);
-        admin_refuse(request, 400, "bad-request", "expected a JSON object {\"author\",\"reason\"} of texts");
+        admin_refuse(request, 400, "bad-request",
+                     "expected a JSON object {\"author\",\"reason\"} of texts that say something");
         return;
     }
     const struct registry_request asked = {

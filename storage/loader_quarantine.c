@@ -1,17 +1,24 @@
 /* A row is found by what the reading is and when it was received, not by its number: a journal that is loaded
- * again into another database gives other numbers. */
+ * again into another database gives other numbers. Who said so, and why, goes to audit.event in the same
+ * transaction: once, however often the journal is read again. */
 #include "storage/loader_quarantine.h"
 
 #include "storage/sql_parameters.h"
 
-#define SETTLE(column)                                                                                       \
-    "UPDATE vigie.quarantine q SET " column " = $1 FROM (SELECT $2::json) AS command (c) "                   \
+#define SETTLE(column, action)                                                                               \
+    "WITH command (c) AS (SELECT $2::json), settled AS ("                                                    \
+    "UPDATE vigie.quarantine q SET " column " = $1 FROM command "                                            \
     "WHERE q.patient_id = (c->>'patient_id')::bigint AND q.measured_at = (c->>'measured_at')::timestamptz "  \
     "AND q.received_at = (c->>'received_at')::timestamptz AND q.reading_id = (c->>'reading_id')::uuid "      \
     "AND q.status = c->>'status' AND q.issued IS NOT DISTINCT FROM (c->>'issued')::timestamptz "             \
-    "AND q.released_at IS NULL AND q.discarded_at IS NULL"
+    "AND q.released_at IS NULL AND q.discarded_at IS NULL "                                                  \
+    "RETURNING q.quarantine_id, q.patient_id) "                                                              \
+    "SELECT audit.append(coalesce(c->>'author', ''), 'person', '" action "', a.ref, json_build_object("      \
+    "'quarantine_id', quarantine_id, 'by', c->>'by', 'reason', c->>'reason')) "                              \
+    "FROM settled JOIN vigie.patient a USING (patient_id), command"
 
-static const char release[] = SETTLE("released_at"), discard[] = SETTLE("discarded_at");
+static const char release[] = SETTLE("released_at", "quarantine.release"),
+                  discard[] = SETTLE("discarded_at", "quarantine.discard");
 
 enum err loader_settle_quarantine(struct postgres *postgres, struct loader_batch *batch)
 {

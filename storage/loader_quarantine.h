@@ -7,7 +7,8 @@
 #include "storage/loader_batch.h"
 #include "storage/postgres.h"
 
-/* Marks the rows released or discarded; a released reading whose row was settled before is dropped. */
+/* Marks the rows released or discarded, each with a row of audit.event; a released reading whose row was
+ * settled before is dropped. */
 MUST_CHECK enum err loader_settle_quarantine(struct postgres *postgres, struct loader_batch *batch);
 
 #endif

@@ -88,8 +88,8 @@ static int settle(const struct ctl *ctl, const char *verb, int argc, char **argv
     struct ctl_arguments arguments;
     if (ctl_parse(argc, argv, options, &arguments) != OK)
         return EX_USAGE;
-    if (arguments.count == 0 || author == NULL || reason == NULL)
-        return ctl_fail(ERR_USAGE, "arguments", "not all", "ID... --author A --reason T",
+    if (arguments.count == 0)
+        return ctl_fail(ERR_USAGE, "arguments", "no id", "ID... [--author A] [--reason T]",
                         "vigiectl quarantine list shows the ids");
     for (int i = 0; i < arguments.count; i++)
         if (arguments.items[i][strspn(arguments.items[i], "0123456789")] != '\0' ||
@@ -98,8 +98,10 @@ static int settle(const struct ctl *ctl, const char *verb, int argc, char **argv
                             "vigiectl quarantine list shows the ids");
     struct buffer body = {0};
     render_open(&body, '{');
-    render_text_member(&body, "author", author);
-    render_text_member(&body, "reason", reason);
+    if (author != NULL)
+        render_text_member(&body, "author", author);
+    if (reason != NULL)
+        render_text_member(&body, "reason", reason);
     render_close(&body, '}');
     int status = EX_OK;
     for (int i = 0; i < arguments.count; i++) {

@@ -138,7 +138,7 @@ static const struct ctl_command commands[] = {
      "released or\n"
      "discarded, with --json who did it and why. Reads PostgreSQL alone.\n",
      true, ctl_quarantine_list},
-    {"quarantine release", "ID... --author A --reason T", "it is a reading after all: store and judge it",
+    {"quarantine release", "ID... [--author A] [--reason T]", "it is a reading after all: store and judge it",
      "The reading enters with its original times, is judged by the rules like any other if it is younger "
      "than the "
      "look-back,\n"
@@ -150,7 +150,8 @@ static const struct ctl_command commands[] = {
      "and\n"
      "reason. Exit 65 when it is refused or settled already, 66 when there is no such row.\n",
      true, ctl_quarantine_release},
-    {"quarantine discard", "ID... --author A --reason T", "it is no reading: keep the row, judge it never",
+    {"quarantine discard", "ID... [--author A] [--reason T]",
+     "it is no reading: keep the row, judge it never",
      "A resend of it stays a duplicate. Needs the running daemon and PostgreSQL. Journaled with author and "
      "reason. Exit "
      "65 when\n"

@@ -9,7 +9,7 @@ TOKEN = "token-of-sys-a"
 START = check.to_ms("2026-12-01T00:00:00Z")
 MINUTE, HOUR, DAY = 60000, 3600000, 86400000
 FLAG_LATE, FLAG_RELEASED = 4, 256
-PATIENTS = ["P-%d" % number for number in range(1, 9)]
+PATIENTS = ["P-%d" % number for number in range(1, 10)]
 WORDS = ("--author", "Dr Test", "--reason", "seen at home")
 LDL = {"code": "2089-1", "unit": "mmol/L"}
 
@@ -83,6 +83,11 @@ def alerts(patient, rule):
     return [alert for alert in json.loads(site().node.ctl("alerts", "--patient", patient, "--json")) if alert["rule_id"] == rule]
 
 
+def audited(row):
+    return site().cluster.query("SELECT actor, action, subject, detail->>'reason' FROM audit.event WHERE action LIKE 'quarantine.%%'"
+                                " AND detail->>'quarantine_id' = %s ORDER BY event_id", (str(row["quarantine_id"]),), "vigie")
+
+
 def waiting():
     site().node.wait_drained("postgres")
     return site().node.metrics()["vigie_quarantine_rows"]
@@ -112,6 +117,7 @@ def test_released_it_is_judged_like_any_reading():
     shown = listed("P-1", "--all")[0]
     base.equal([shown[key] for key in ("settled", "settled_by", "settled_reason", "released_at")],
                ["released", "Dr Test", "seen at home", check.to_text(released_at)], "trace")
+    base.equal(audited(row), [("Dr Test", "quarantine.release", "P-1", "seen at home")], "audited, and once")
     raised = alerts("P-1", "test.glucose")
     base.equal([(alert["side"], alert["priority"], alert["raised_at"], alert["retrospective"]) for alert in raised],
                [("high", "medium", check.to_text(at), False)], "alert")
@@ -244,13 +250,13 @@ def test_who_may_and_who_is_away():
     tokens = {role: node.ctl("token", "issue", "--admin", role).split()[-1] for role in ("nurse", "operator")}
     base.equal(node.admin().post(path, body).status, 401, "without a token")
     base.equal(node.admin(tokens["operator"]).post(path, body).status, 403, "an operator")
-    base.equal(node.admin(tokens["nurse"]).post(path, {"author": "Dr Test"}).status, 400, "without a reason")
-    base.equal(node.admin(tokens["nurse"]).post(path, dict(body, reason="")).status, 422, "with an empty one")
+    base.equal(node.admin(tokens["nurse"]).post(path, {"author": 1}).status, 400, "author of another type")
+    base.equal(node.admin(tokens["nurse"]).post(path, dict(body, reason="")).status, 400, "an empty reason")
     base.equal(node.admin(tokens["nurse"]).post("/v1/quarantine/%d/forget" % row["quarantine_id"], body).status, 404, "verb")
     status, _, errors = node.ctl("quarantine", "release", "999999", *WORDS, expect=None)
     base.equal((status, "no such id" in errors), (66, True), errors)
     node.ctl("quarantine", "release", "P-8", *WORDS, expect=64)
-    node.ctl("quarantine", "release", str(row["quarantine_id"]), "--author", "Dr Test", expect=64)
+    node.ctl("quarantine", "release", *WORDS, expect=64)
     site().cluster.stop("immediate")
     try:
         base.check("PostgreSQL" in settle("release", row, 69))
@@ -262,3 +268,12 @@ def test_who_may_and_who_is_away():
     base.check("running" in settle("release", row, 69))
     node.start()
     base.equal(len(readings("P-8")), 1, "released")
+
+
+def test_without_words_the_peer_is_the_author():
+    row = set_aside("P-9", 2010, now() - MINUTE)
+    site().node.ctl("quarantine", "discard", str(row["quarantine_id"]))
+    shown = listed("P-9", "--all")[0]
+    base.equal((shown["settled"], shown["settled_reason"]), ("discarded", None), shown)
+    base.equal(audited(row), [(shown["settled_by"], "quarantine.discard", "P-9", None)], "audited")
+    base.check(shown["settled_by"], "who of the socket:", shown)

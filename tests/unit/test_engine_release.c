@@ -145,7 +145,7 @@ static void test_refused(void)
     CU_ASSERT_TRUE(refused(settle(f, COMMAND_RELEASE, 96, unit), "mass unit"));
     CU_ASSERT_EQUAL(settle(f, COMMAND_DISCARD, 96, unit), OK);
     struct word nobody = {.value = "60", .at = 90, .author = ""};
-    CU_ASSERT_TRUE(refused(settle(f, COMMAND_RELEASE, 97, nobody), "an author and a reason"));
+    CU_ASSERT_TRUE(refused(settle(f, COMMAND_RELEASE, 97, nobody), "who says so"));
     CU_ASSERT_TRUE(refused(
         settle(f, COMMAND_RELEASE, 97, (struct word){.value = "60", .at = 90, .status = "odd"}), "status"));
     CU_ASSERT_EQUAL(fixture_command(f, COMMAND_RELEASE, 98, "{'command':'release','author':'A'}"),
