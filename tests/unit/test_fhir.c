@@ -583,6 +583,25 @@ static void test_bundle_references(void)
                                    "\"url\":\"Patient\",\"ifNoneExist\":\"identifier=urn:oid:1.2.3|abc\"}}")),
         200);
     CU_ASSERT_EQUAL(fixture_reading(0)->patient_id, 2);
+#define PATIENT(search)                                                                                      \
+    "{\"resource\":{\"resourceType\":\"Patient\"},\"request\":{\"method\":\"POST\","                         \
+    "\"url\":\"Patient\",\"ifNoneExist\":\"identifier=" search "\"}}"
+    /* It and the subjects are one person, in a transaction. */
+    CU_ASSERT_EQUAL(bundle("sys", TRANSACTION(POST(OBSERVATION(P1, "76", ""), "Observation",
+                                                   "") "," PATIENT("urn:oid:1.2.3|abc"))),
+                    422);
+    CU_ASSERT_TRUE(fixture_says("\"code\":\"business-rule\"") && fixture_says("batch"));
+    CU_ASSERT_EQUAL(bundle("sys", TRANSACTION(PATIENT("Patient|p1") "," PATIENT("urn:oid:1.2.3|abc") "," POST(
+                                      OBSERVATION(P2, "76", ""), "Observation", ""))),
+                    422);
+    CU_ASSERT_TRUE(fixture_says("\"code\":\"business-rule\"") && fixture_says("batch"));
+    CU_ASSERT_EQUAL(bundle("sys", TRANSACTION(POST(OBSERVATION(P1, "76", ""), "Observation",
+                                                   "") "," PATIENT("Patient|p1"))),
+                    200);
+    CU_ASSERT_EQUAL(bundle("sys", BATCH(POST(OBSERVATION(P1, "77", ""), "Observation",
+                                             "") "," PATIENT("urn:oid:1.2.3|abc"))),
+                    200);
+#undef PATIENT
 }
 
 /* Two of one name are neither, and an id is that of a resource of the kind that is meant. */

@@ -43,6 +43,7 @@ struct fhir {
     bool is_full;
     struct slice contained; /* of the resource at hand, raw; {NULL, 0} without */
     bool device_is_entry;   /* the device at hand was found in the bundle */
+    int64_t patient_id;     /* of the Patient entries so far; 0 without, -1 of several */
     uint32_t clock_faults_count;
     struct slice clock_faults[CLOCK_FAULTS_MAX]; /* references of devices: fhir_kept.h */
 };
@@ -101,7 +102,6 @@ void fhir_refuse(struct exchange *exchange, int status, const char *issue, const
 /* False after answering 406 for a client that takes no JSON. */
 bool fhir_check_accept(struct exchange *exchange);
 
-/* The doors. */
 bool fhir_takes(struct slice content_type);
 enum door_step fhir_observation_handle(struct loop_context *loop, struct exchange *exchange);
 void fhir_observation_answer(struct loop_context *loop, struct exchange *exchange);

@@ -140,16 +140,22 @@ static void decode_device(struct fhir *fhir, const struct fhir_entry *entry, siz
         note_information(fhir, "this device is not enrolled, and never is by a message");
 }
 
+enum { SEVERAL_PATIENTS = -1 };
+
 static void decode_patient(struct fhir *fhir, const struct fhir_entry *entry)
 {
     struct admit_party party = {.refusal = {.verdict = VERDICT_ACCEPTED}};
     fhir_match_patient(fhir, entry, &party);
     if (party.refusal.verdict == VERDICT_ACCEPTED && party.patient == NULL)
         party.refusal = (struct refusal){.verdict = VERDICT_UNKNOWN_PATIENT};
-    if (party.refusal.verdict != VERDICT_ACCEPTED)
+    if (party.refusal.verdict != VERDICT_ACCEPTED) {
         fhir_refuse_entry(fhir, &party.refusal);
-    else
-        note_information(fhir, "matched with an enrolled patient");
+        return;
+    }
+    int64_t patient_id = party.patient->patient_id;
+    bool is_another = fhir->patient_id != 0 && fhir->patient_id != patient_id;
+    fhir->patient_id = is_another ? SEVERAL_PATIENTS : patient_id;
+    note_information(fhir, "matched with an enrolled patient");
 }
 
 static void decode_other(struct fhir *fhir, const struct fhir_entry *entry)
@@ -209,9 +215,14 @@ static void refuse_all(struct exchange *exchange, enum verdict verdict)
         exchange->ticket->heads[i].verdict = (uint8_t)verdict;
 }
 
-static bool concerns_one_patient(const struct ticket *ticket)
+/* Of its Patient entries and its readings together: an Observation of somebody else than the Patient beside
+ * it is a mix-up, whatever its subject says. */
+static bool concerns_one_patient(const struct fhir *fhir)
 {
-    int64_t patient_id = 0;
+    const struct ticket *ticket = fhir->exchange->ticket;
+    int64_t patient_id = fhir->patient_id;
+    if (patient_id == SEVERAL_PATIENTS)
+        return false;
     for (uint32_t i = 0; i < ticket->count; i++) {
         if (ticket->heads[i].verdict != VERDICT_ACCEPTED)
             continue;
@@ -244,7 +255,7 @@ static bool check_transaction(struct fhir *fhir)
         refuse_bundle(exchange, MES_NO_OBSERVATION);
         return false;
     }
-    if (!concerns_one_patient(exchange->ticket)) {
+    if (!concerns_one_patient(fhir)) {
         refuse_all(exchange, VERDICT_PATIENT_MISMATCH);
         fhir_refuse(exchange, 422, "business-rule", "a transaction concerns one patient: send a batch");
         return false;
