@@ -46,7 +46,6 @@ libwrap0                       # of the same
 libcap2                        # of the same
 python3-paho-mqtt              # second foreign MQTT client
 python3-hl7                    # foreign HL7 v2 client over MLLP
-python3-cbor2                  # foreign encoder of CBOR
 libseccomp-dev                 # the system calls of the unit, around the daemon of the tests
 systemd                        # systemd-analyze: score of the unit, its groups of system calls
 strace                         # shows what is synced before what is answered
