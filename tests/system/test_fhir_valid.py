@@ -11,6 +11,7 @@ from tests.harness import base, maven, site as sites
 from tests.harness.site import observation
 from tests.system import test_fhir_samples as samples
 
+PLAIN_ONLY = "what is emitted is the same text, and the validator is a Java program"
 MAIN = os.path.join(base.ROOT, "tests", "hapi", "Validate.java")
 FHIR = "application/fhir+json"
 GOOD = observation("p", "29463-7", 70.5, "kg", "2026-11-21T08:30:00+01:00")

@@ -5,6 +5,7 @@ import time
 
 from tests.harness import base, check, consume, site as sites
 
+PLAIN_ONLY = "one thread decides: nothing of it is new to a sanitizer"
 TOKEN = "token-of-sys-a"
 START = check.to_ms("2026-12-01T00:00:00Z")
 MINUTE, HOUR, DAY = 60000, 3600000, 86400000

@@ -6,6 +6,7 @@ import shutil
 
 from tests.harness import base, check, site as sites
 
+PLAIN_ONLY = "one thread decides: nothing of it is new to a sanitizer"
 TOKEN = "token-of-sys-a"
 HOUR, DAY = 3600000, 86400000
 START = check.to_ms("2026-12-01T00:00:00Z")

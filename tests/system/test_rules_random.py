@@ -14,6 +14,7 @@ sys.path.insert(0, ROOT)
 from tests.harness import base, check, jsonschema, site as sites  # noqa: E402
 from tests.oracle import oracle  # noqa: E402
 
+PLAIN_ONLY = "one thread decides: nothing of it is new to a sanitizer"
 TOKEN = "token-of-sys-a"
 MINUTE, HOUR, DAY = 60000, oracle.HOUR, oracle.DAY
 START = check.to_ms("2026-12-01T00:00:00Z")
