@@ -9,14 +9,13 @@ bool fhir_read(struct fhir *fhir, const struct pull_field *field, const struct p
                struct pull_field *fields)
 {
     struct pull pull;
-    struct pull_unknown unknown;
     struct slice ignored;
     memset(fields, 0, names->count * sizeof *fields);
     if (field->kind != PULL_OBJECT)
         return false;
     pull_open_raw(&pull, field->text, &fhir->doors->scratch);
     pull_value(&pull, &ignored);
-    bool is_read = pull_read_fields(&pull, names, fields, &unknown);
+    bool is_read = pull_find_fields(&pull, names, fields);
     ensure(is_read); /* the text was checked, and the scratch has room for every level once: doors.h */
     return true;
 }

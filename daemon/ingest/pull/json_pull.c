@@ -474,6 +474,19 @@ bool pull_finish(struct pull *pull)
     return pull->at == pull->size || fail(pull, "something stands behind the value");
 }
 
+/* True when the name at hand is one of the list, whose value is taken. */
+static bool take_field(struct pull *pull, const struct pull_names *names, struct slice key,
+                       struct pull_field *fields)
+{
+    unsigned i = pull_find_name(names, key);
+    if (i == names->count)
+        return false;
+    fields[i].kind = pull_take(pull, &fields[i].text);
+    if (fields[i].kind == PULL_NULL)
+        fields[i].kind = PULL_NONE;
+    return true;
+}
+
 bool pull_read_fields(struct pull *pull, const struct pull_names *names, struct pull_field *fields,
                       struct pull_unknown *ret_unknown)
 {
@@ -481,18 +494,25 @@ bool pull_read_fields(struct pull *pull, const struct pull_names *names, struct 
     memset(fields, 0, names->count * sizeof *fields);
     *ret_unknown = (struct pull_unknown){.count = 0};
     while (pull_next_key(pull, &key)) {
-        unsigned i = pull_find_name(names, key);
-        if (i == names->count) {
-            bool ignored =
-                key.size > 0 && names->ignored_prefix != '\0' && key.data[0] == names->ignored_prefix;
-            if (!ignored && ret_unknown->count++ == 0)
-                ret_unknown->first = key;
-            pull_skip(pull);
+        if (take_field(pull, names, key, fields))
             continue;
-        }
-        fields[i].kind = pull_take(pull, &fields[i].text);
-        if (fields[i].kind == PULL_NULL)
-            fields[i].kind = PULL_NONE;
+        bool ignored = key.size > 0 && names->ignored_prefix != '\0' && key.data[0] == names->ignored_prefix;
+        if (!ignored && ret_unknown->count++ == 0)
+            ret_unknown->first = key;
+        pull_skip(pull);
     }
+    return pull->error == NULL;
+}
+
+bool pull_find_fields(struct pull *pull, const struct pull_names *names, struct pull_field *fields)
+{
+    struct slice key;
+    ensure(pull->keys == NULL);
+    memset(fields, 0, names->count * sizeof *fields);
+    for (unsigned missing = names->count; missing > 0 && pull_next_key(pull, &key);)
+        if (take_field(pull, names, key, fields))
+            missing--;
+        else
+            pull_skip(pull);
     return pull->error == NULL;
 }

@@ -53,5 +53,8 @@ bool pull_finish(struct pull *pull);
  * null; *ret_unknown: the keys that are in no list. False on an error. */
 bool pull_read_fields(struct pull *pull, const struct pull_names *names, struct pull_field *fields,
                       struct pull_unknown *ret_unknown);
+/* The same of text that was checked before, where no key stands twice, and of the names alone: stops when it
+ * has them all, so the object is not left. */
+bool pull_find_fields(struct pull *pull, const struct pull_names *names, struct pull_field *fields);
 
 #endif
