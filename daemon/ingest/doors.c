@@ -44,6 +44,7 @@ enum err doors_new(const struct loop_context *loop, void **ret_doors)
         return ERR_NO_MEMORY;
     memory->scratch.data = malloc(DOORS_SCRATCH_BYTES);
     memory->scratch.capacity = DOORS_SCRATCH_BYTES;
+    memory->scratch.spans = &memory->spans;
     memory->entries = calloc(BUNDLE_ENTRIES_MAX, sizeof *memory->entries);
     if (memory->scratch.data == NULL || memory->entries == NULL) {
         doors_free(memory);

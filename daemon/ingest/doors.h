@@ -12,7 +12,8 @@ struct fhir_entry;
 /* What decoding one message needs; nothing in it outlives handle(). */
 struct doors {
     struct pull_keys keys;
-    struct pull_scratch scratch;
+    struct pull_scratch scratch; /* its spans are these */
+    struct pull_spans spans;
     struct fhir_entry *entries; /* [BUNDLE_ENTRIES_MAX] */
 };
 

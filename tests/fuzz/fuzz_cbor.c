@@ -200,7 +200,7 @@ static void against_libcbor(const uint8_t *data, size_t size)
 {
     static char memory[SCRATCH_BYTES];
     static struct pull_keys pull_keys;
-    struct pull_scratch scratch = {memory, 0, sizeof memory};
+    struct pull_scratch scratch = {.data = memory, .capacity = sizeof memory};
     struct cbor cbor;
     struct slice text = {(const char *)data, size};
     struct cbor_load_result result;

@@ -205,7 +205,7 @@ bool cbor_translate(struct slice json, uint64_t seed, struct buffer *out)
     static struct pull_keys pull_keys;
     struct pull pull;
     struct translation to = {.out = out, .seed = seed, .is_exact = true};
-    struct pull_scratch scratch = {malloc(json.size + 1), 0, json.size + 1};
+    struct pull_scratch scratch = {.data = malloc(json.size + 1), .capacity = json.size + 1};
     pull_open(&pull, json, &scratch, &pull_keys);
     put_value(&to, &pull, false);
     bool is_whole = pull_finish(&pull);

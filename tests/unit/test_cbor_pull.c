@@ -13,7 +13,7 @@
 static const struct pull_name numbers[] = {{"patient", 7}, {"", 0}, {"id", 2}};
 static struct pull_keys keys;
 static char memory[4096];
-static struct pull_scratch scratch = {memory, 0, sizeof memory};
+static struct pull_scratch scratch = {.data = memory, .capacity = sizeof memory};
 static uint8_t bytes[512];
 
 static void open_hex(struct cbor *cbor, const char *hex)

@@ -103,7 +103,7 @@ static void test_plain(void)
     char memory[256];
     for (size_t i = 0; i < sizeof plain_rows / sizeof *plain_rows; i++) {
         const struct plain_row *row = &plain_rows[i];
-        struct pull_scratch scratch = {memory, 0, sizeof memory};
+        struct pull_scratch scratch = {.data = memory, .capacity = sizeof memory};
         struct hl7_text text = open_text("MSH|^~\\&|");
         struct slice plain;
         text.charset =
@@ -114,7 +114,7 @@ static void test_plain(void)
             CU_FAIL("another text");
         }
     }
-    struct pull_scratch small = {memory, 0, 4};
+    struct pull_scratch small = {.data = memory, .capacity = 4};
     struct hl7_text text = open_text("MSH|^~\\&|");
     struct slice plain;
     CU_ASSERT_FALSE(hl7_plain(&text, slice_of("\\F\\longer"), &small, &plain));

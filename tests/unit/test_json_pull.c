@@ -8,7 +8,7 @@
 
 static char memory[4096];
 static struct pull_keys keys;
-static struct pull_scratch scratch = {memory, 0, sizeof memory};
+static struct pull_scratch scratch = {.data = memory, .capacity = sizeof memory};
 
 static struct pull open_text(const char *text, size_t size)
 {
@@ -182,7 +182,31 @@ static void test_prefixes(void)
     }
 }
 
-/* Text that was checked is passed over by its brackets alone: strings may have brackets and quotes too. */
+/* Text that was checked is passed over by its brackets alone, or by what was noted of their ends: strings may
+ * have brackets and quotes too. */
+static void check_checked(const char *value)
+{
+    char text[96];
+    struct slice whole, key, found;
+    snprintf(text, sizeof text, "{\"x\":%s,\"y\":7}", value);
+    struct pull pull = open_text(text, strlen(text)), raw;
+    CU_ASSERT_EQUAL(pull_take(&pull, &whole), PULL_OBJECT);
+    CU_ASSERT_TRUE(pull_finish(&pull) && whole.size == strlen(text));
+    pull_open_raw(&raw, whole, &scratch);
+    CU_ASSERT_EQUAL(pull_value(&raw, &found), PULL_OBJECT);
+    CU_ASSERT_TRUE(pull_next_key(&raw, &key) && slice_is(key, "x"));
+    CU_ASSERT_EQUAL(pull_take(&raw, &found), *value == '{' ? PULL_OBJECT : PULL_ARRAY);
+    CU_ASSERT_TRUE(slice_is(found, value));
+    pull_open_raw(&pull, found, &scratch); /* a part of it, from its own beginning */
+    pull_take(&pull, &found);
+    CU_ASSERT_TRUE(slice_is(found, value) && pull_finish(&pull));
+    CU_ASSERT_TRUE(pull_next_key(&raw, &key) && slice_is(key, "y"));
+    CU_ASSERT_TRUE(pull_value(&raw, &found) == PULL_NUMBER && slice_is(found, "7"));
+    CU_ASSERT_TRUE(!pull_next_key(&raw, &key) && pull_finish(&raw));
+}
+
+static struct pull_spans spans;
+
 static void test_checked(void)
 {
     static const char *const values[] = {
@@ -193,30 +217,70 @@ static void test_checked(void)
         "{}",
         "[[],{\"\":\"\"}]",
     };
-    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
-        char text[96];
-        struct slice whole, key, value;
-        snprintf(text, sizeof text, "{\"x\":%s,\"y\":7}", values[i]);
-        struct pull pull = open_text(text, strlen(text)), raw;
-        CU_ASSERT_EQUAL(pull_take(&pull, &whole), PULL_OBJECT);
-        CU_ASSERT_TRUE(pull_finish(&pull) && whole.size == strlen(text));
-        pull_open_raw(&raw, whole, &scratch);
-        CU_ASSERT_EQUAL(pull_value(&raw, &value), PULL_OBJECT);
-        CU_ASSERT_TRUE(pull_next_key(&raw, &key) && slice_is(key, "x"));
-        CU_ASSERT_EQUAL(pull_take(&raw, &value), *values[i] == '{' ? PULL_OBJECT : PULL_ARRAY);
-        CU_ASSERT_TRUE(slice_is(value, values[i]));
-        CU_ASSERT_TRUE(pull_next_key(&raw, &key) && slice_is(key, "y"));
-        CU_ASSERT_TRUE(pull_value(&raw, &value) == PULL_NUMBER && slice_is(value, "7"));
-        CU_ASSERT_TRUE(!pull_next_key(&raw, &key) && pull_finish(&raw));
+    for (size_t i = 0; i < 2 * sizeof values / sizeof *values; i++) { /* without, then with what was noted */
+        scratch.spans = i % 2 == 0 ? NULL : &spans;
+        check_checked(values[i / 2]);
+    }
+    scratch.spans = NULL;
+}
+
+/* Of two containers with one row the one that ends later has it; what was noted of one text is nothing of
+ * another that lies where it stood. */
+static void test_spans(void)
+{
+    static char text[3 * PULL_SPANS];
+    struct slice whole, found;
+    struct pull raw;
+    scratch.spans = &spans;
+    snprintf(text, sizeof text, "[[%*s],[1]]", PULL_SPANS - 4, "7"); /* "[1]" lies PULL_SPANS behind */
+    struct pull pull = open_text(text, strlen(text));
+    CU_ASSERT_TRUE(pull_take(&pull, &whole) == PULL_ARRAY && pull_finish(&pull));
+    CU_ASSERT_EQUAL(spans.rows[0].end, strlen(text));
+    pull_open_raw(&raw, whole, &scratch);
+    CU_ASSERT_TRUE(pull_value(&raw, &found) == PULL_ARRAY && pull_next_item(&raw));
+    CU_ASSERT_TRUE(pull_take(&raw, &found) == PULL_ARRAY && found.size == PULL_SPANS - 2 &&
+                   pull_next_item(&raw));
+    CU_ASSERT_TRUE(pull_take(&raw, &found) == PULL_ARRAY && slice_is(found, "[1]"));
+    snprintf(text, sizeof text, "[[1,2,3],[4,5]]");
+    pull = open_text(text, strlen(text));
+    CU_ASSERT_TRUE(pull_take(&pull, &whole) == PULL_ARRAY && pull_finish(&pull));
+    snprintf(text, sizeof text, "[7]      %s", "[8]"); /* "[8]" stands where there was a longer one */
+    pull = open_text(text, 3);
+    CU_ASSERT_TRUE(pull_take(&pull, &whole) == PULL_ARRAY && pull_finish(&pull));
+    pull_open_raw(&raw, (struct slice){text + 9, 3}, &scratch);
+    CU_ASSERT_TRUE(pull_take(&raw, &found) == PULL_ARRAY && slice_is(found, "[8]"));
+    scratch.spans = NULL;
+}
+
+/* The names alone, in any order, wherever they stand; null is absent. */
+static void test_find(void)
+{
+    static const struct pull_name list[] = {{"b", 1}, {"d", 1}};
+    static const struct pull_names names = {list, 2, '\0'};
+    static const struct {
+        const char *text, *b, *d;
+    } rows[] = {
+        {"{\"a\":[1,{\"b\":2}],\"d\":\"4\",\"b\":{\"d\":0},\"e\":[]}", "{\"d\":0}", "4"},
+        {"{\"b\":null,\"c\":{}}", NULL, NULL},
+        {"{}", NULL, NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct pull_field fields[2];
+        struct slice whole, ignored;
+        struct pull pull = open_text(rows[i].text, strlen(rows[i].text));
+        CU_ASSERT_TRUE(pull_take(&pull, &whole) == PULL_OBJECT && pull_finish(&pull));
+        pull_open_raw(&pull, whole, &scratch);
+        pull_value(&pull, &ignored);
+        CU_ASSERT_TRUE(pull_find_fields(&pull, &names, fields));
+        const char *const expected[] = {rows[i].b, rows[i].d};
+        for (unsigned f = 0; f < 2; f++)
+            CU_ASSERT_TRUE(expected[f] == NULL ? fields[f].kind == PULL_NONE
+                                               : slice_is(fields[f].text, expected[f]));
     }
 }
 
 SUITE(json_pull) = {
-    {"grammar", test_grammar},
-    {"values", test_values},
-    {"fields", test_fields},
-    {"bounds", test_bounds},
-    {"prefixes", test_prefixes},
-    {"checked", test_checked},
-    {NULL, NULL},
+    {"grammar", test_grammar}, {"values", test_values},     {"fields", test_fields},
+    {"bounds", test_bounds},   {"prefixes", test_prefixes}, {"checked", test_checked},
+    {"spans", test_spans},     {"find", test_find},         {NULL, NULL},
 };

@@ -112,14 +112,10 @@ static inline size_t pass_plain(const char *text, size_t at, size_t size)
     return at;
 }
 
-/* From the opening quote; gives what stands between the quotes. */
-static bool scan_string(struct pull *pull, struct slice *ret_raw, bool *ret_escaped)
+/* The rest of a string that is not plain: from `at` to the closing quote. */
+static bool scan_rest(struct pull *pull, size_t start, size_t at, struct slice *ret_raw, bool *ret_escaped)
 {
-    ensure(look(pull) == '"');
-    size_t start = pull->at + 1, at = start;
-    *ret_escaped = false;
-    for (;;) {
-        at = pass_plain(pull->text, at, pull->size);
+    for (;; at = pass_plain(pull->text, at, pull->size)) {
         if (at >= pull->size)
             return fail_at(pull, pull->size, "the text ends inside a string");
         uint8_t c = (uint8_t)pull->text[at];
@@ -137,6 +133,19 @@ static bool scan_string(struct pull *pull, struct slice *ret_raw, bool *ret_esca
         *ret_escaped |= c == '\\';
         at = next;
     }
+    *ret_raw = (struct slice){pull->text + start, at - start};
+    pull->at = at + 1;
+    return true;
+}
+
+/* From the opening quote; gives what stands between the quotes. */
+static inline bool scan_string(struct pull *pull, struct slice *ret_raw, bool *ret_escaped)
+{
+    ensure(look(pull) == '"');
+    size_t start = pull->at + 1, at = pass_plain(pull->text, start, pull->size);
+    *ret_escaped = false;
+    if (at >= pull->size || pull->text[at] != '"')
+        return scan_rest(pull, start, at, ret_raw, ret_escaped);
     *ret_raw = (struct slice){pull->text + start, at - start};
     pull->at = at + 1;
     return true;
@@ -251,6 +260,37 @@ static enum pull_kind read_word(struct pull *pull, const char *word, enum pull_k
     return kind;
 }
 
+/* ---- where containers end ---- */
+
+static bool spans_cover(const struct pull_spans *spans, struct slice raw)
+{
+    uintptr_t text = (uintptr_t)spans->text.data, at = (uintptr_t)raw.data;
+    return at >= text && at - text <= spans->text.size && raw.size <= spans->text.size - (at - text);
+}
+
+/* The container at hand ends before `at`. */
+static inline void note_end(struct pull *pull, size_t start)
+{
+    struct pull_spans *spans = pull->spans;
+    if (pull->keys == NULL || spans == NULL)
+        return;
+    size_t row = start % PULL_SPANS;
+    spans->rows[row].start = (uint32_t)start;
+    spans->rows[row].end = (uint32_t)pull->at;
+}
+
+/* Jumps over the container that begins here; false when nothing was noted of it. */
+static inline bool jump(struct pull *pull)
+{
+    const struct pull_spans *spans = pull->spans;
+    size_t start = pull->offset + pull->at, row = start % PULL_SPANS;
+    if (spans == NULL || spans->rows[row].start != start)
+        return false;
+    pull->at = spans->rows[row].end - pull->offset;
+    ensure(pull->at <= pull->size);
+    return true;
+}
+
 /* ---- containers ---- */
 
 static enum pull_kind enter(struct pull *pull, bool is_object)
@@ -261,6 +301,7 @@ static enum pull_kind enter(struct pull *pull, bool is_object)
     }
     struct pull_frame *frame = &pull->frames[pull->depth++];
     frame->keys = pull_keys_open(pull->keys);
+    frame->start = pull->at;
     frame->is_object = is_object;
     frame->begun = false;
     pull->at++;
@@ -273,6 +314,7 @@ static void leave(struct pull *pull)
     struct pull_frame *frame = &pull->frames[--pull->depth];
     pull_keys_close(pull->keys, &frame->keys);
     pull->at++;
+    note_end(pull, frame->start);
 }
 
 /* Passes over the comma; false at the end of the container or on an error. */
@@ -301,6 +343,9 @@ static bool next_member(struct pull *pull, char close)
 void pull_open(struct pull *pull, struct slice text, struct pull_scratch *scratch, struct pull_keys *keys)
 {
     ensure(keys != NULL && scratch != NULL);
+    ensure(text.size <= UINT32_MAX);
+    if (scratch->spans != NULL)
+        scratch->spans->text = text;
     pull_open_raw(pull, text, scratch);
     keys->count = 0;
     pull->keys = keys;
@@ -317,7 +362,13 @@ void pull_open_raw(struct pull *pull, struct slice raw, struct pull_scratch *scr
     pull->error_at = 0;
     pull->scratch = scratch;
     pull->keys = NULL;
+    pull->spans = NULL;
+    pull->offset = 0;
     pull->depth = 0;
+    if (scratch->spans != NULL && spans_cover(scratch->spans, raw)) {
+        pull->spans = scratch->spans;
+        pull->offset = (size_t)((uintptr_t)raw.data - (uintptr_t)scratch->spans->text.data);
+    }
 }
 
 enum pull_kind pull_peek(struct pull *pull)
@@ -408,7 +459,8 @@ void pull_skip(struct pull *pull)
     if (pull->error != NULL)
         return;
     if (pull->keys == NULL && (pull_peek(pull) == PULL_OBJECT || pull_peek(pull) == PULL_ARRAY)) {
-        pass_checked(pull);
+        if (!jump(pull))
+            pass_checked(pull);
         return;
     }
     unsigned base = pull->depth;

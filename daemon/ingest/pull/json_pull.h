@@ -13,8 +13,21 @@
 #include "daemon/base/limits.h"
 #include "daemon/ingest/pull/pull.h"
 
+/* Where the containers of a text end, noted while it is checked, so that reading it again jumps over them.
+ * Rows go by the place where a container begins; of two with one row the one that ends later has it, and the
+ * other is passed over by its brackets. What an earlier text left is never met: each container of this one
+ * has written its row. All zero at first; belongs to one scratch. */
+enum { PULL_SPANS = 4096 };
+struct pull_spans {
+    struct slice text; /* the last that pull_open() was given */
+    struct {
+        uint32_t start, end;
+    } rows[PULL_SPANS];
+};
+
 struct pull_frame {
     struct pull_keys_mark keys;
+    size_t start;
     bool is_object, begun;
 };
 
@@ -24,13 +37,16 @@ struct pull {
     const char *error; /* NULL while good; static English text */
     size_t error_at;   /* offset in bytes */
     struct pull_scratch *scratch;
-    struct pull_keys *keys; /* NULL: text that was checked before */
+    struct pull_keys *keys;   /* NULL: text that was checked before */
+    struct pull_spans *spans; /* NULL: none, or not of this text */
+    size_t offset;            /* of `text` in that of the spans */
     unsigned depth;
     struct pull_frame frames[JSON_DEPTH_MAX];
 };
 
 void pull_open(struct pull *pull, struct slice text, struct pull_scratch *scratch, struct pull_keys *keys);
-/* Over raw text that pull_take() gave: keys are not checked a second time. */
+/* Over raw text that pull_take() gave: keys are not checked a second time. It lies in the text of the last
+ * pull_open() with this scratch, or in none that lives where that one does. */
 void pull_open_raw(struct pull *pull, struct slice raw, struct pull_scratch *scratch);
 
 /* What kind of value stands next, by its first character; PULL_NONE at the end and for what starts no value.

@@ -32,6 +32,7 @@ enum { PULL_KEYS_MAX = 512 }; /* FHIR holds about 100 open at its worst; the bou
 struct pull_scratch {
     char *data;
     size_t size, capacity;
+    struct pull_spans *spans; /* json_pull.h; NULL: none */
 };
 
 /* `size` bytes of it; NULL when they are not there. */
