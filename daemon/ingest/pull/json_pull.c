@@ -23,7 +23,7 @@ static bool fail_at(struct pull *pull, size_t at, const char *text)
 }
 
 /* The character at hand, 0 at the end: NUL is nowhere legal, so the two never need telling apart. */
-static char look(const struct pull *pull)
+static inline char look(const struct pull *pull)
 {
     return pull->at < pull->size ? pull->text[pull->at] : '\0';
 }
@@ -293,7 +293,7 @@ static inline bool jump(struct pull *pull)
 
 /* ---- containers ---- */
 
-static enum pull_kind enter(struct pull *pull, bool is_object)
+static inline enum pull_kind enter(struct pull *pull, bool is_object)
 {
     if (pull->depth == JSON_DEPTH_MAX) {
         fail(pull, "nested too deep");
@@ -308,7 +308,7 @@ static enum pull_kind enter(struct pull *pull, bool is_object)
     return is_object ? PULL_OBJECT : PULL_ARRAY;
 }
 
-static void leave(struct pull *pull)
+static inline void leave(struct pull *pull)
 {
     ensure(pull->depth > 0);
     struct pull_frame *frame = &pull->frames[--pull->depth];
@@ -318,7 +318,7 @@ static void leave(struct pull *pull)
 }
 
 /* Passes over the comma; false at the end of the container or on an error. */
-static bool next_member(struct pull *pull, char close)
+static inline bool next_member(struct pull *pull, char close)
 {
     struct pull_frame *frame = &pull->frames[pull->depth - 1];
     skip_space(pull);
@@ -335,6 +335,29 @@ static bool next_member(struct pull *pull, char close)
         skip_space(pull);
     }
     frame->begun = true;
+    return true;
+}
+
+/* Inline: it is most of what checking a text takes. */
+static inline bool next_key(struct pull *pull, struct slice *ret_key)
+{
+    if (pull->error != NULL)
+        return false;
+    ensure(pull->depth > 0 && pull->frames[pull->depth - 1].is_object);
+    if (!next_member(pull, '}'))
+        return false;
+    if (look(pull) != '"')
+        return fail(pull, pull->at < pull->size ? "no key where one must stand" : "the text ends too early");
+    if (!read_string(pull, ret_key))
+        return false;
+    struct pull_frame *frame = &pull->frames[pull->depth - 1];
+    const char *fault = pull->keys != NULL ? pull_keys_add(pull->keys, &frame->keys, *ret_key) : NULL;
+    if (fault != NULL)
+        return fail(pull, fault);
+    skip_space(pull);
+    if (look(pull) != ':')
+        return fail(pull, pull->at < pull->size ? "no colon behind a key" : "the text ends too early");
+    pull->at++;
     return true;
 }
 
@@ -467,7 +490,7 @@ void pull_skip(struct pull *pull)
     struct slice key;
     pass_value(pull);
     while (pull->error == NULL && pull->depth > base)
-        if (pull->frames[pull->depth - 1].is_object ? pull_next_key(pull, &key) : pull_next_item(pull))
+        if (pull->frames[pull->depth - 1].is_object ? next_key(pull, &key) : pull_next_item(pull))
             pass_value(pull);
 }
 
@@ -489,24 +512,7 @@ enum pull_kind pull_take(struct pull *pull, struct slice *ret)
 
 bool pull_next_key(struct pull *pull, struct slice *ret_key)
 {
-    if (pull->error != NULL)
-        return false;
-    ensure(pull->depth > 0 && pull->frames[pull->depth - 1].is_object);
-    if (!next_member(pull, '}'))
-        return false;
-    if (look(pull) != '"')
-        return fail(pull, pull->at < pull->size ? "no key where one must stand" : "the text ends too early");
-    if (!read_string(pull, ret_key))
-        return false;
-    struct pull_frame *frame = &pull->frames[pull->depth - 1];
-    const char *fault = pull->keys != NULL ? pull_keys_add(pull->keys, &frame->keys, *ret_key) : NULL;
-    if (fault != NULL)
-        return fail(pull, fault);
-    skip_space(pull);
-    if (look(pull) != ':')
-        return fail(pull, pull->at < pull->size ? "no colon behind a key" : "the text ends too early");
-    pull->at++;
-    return true;
+    return next_key(pull, ret_key);
 }
 
 bool pull_next_item(struct pull *pull)
@@ -545,7 +551,7 @@ bool pull_read_fields(struct pull *pull, const struct pull_names *names, struct 
     struct slice key;
     memset(fields, 0, names->count * sizeof *fields);
     *ret_unknown = (struct pull_unknown){.count = 0};
-    while (pull_next_key(pull, &key)) {
+    while (next_key(pull, &key)) {
         if (take_field(pull, names, key, fields))
             continue;
         bool ignored = key.size > 0 && names->ignored_prefix != '\0' && key.data[0] == names->ignored_prefix;
@@ -561,7 +567,7 @@ bool pull_find_fields(struct pull *pull, const struct pull_names *names, struct 
     struct slice key;
     ensure(pull->keys == NULL);
     memset(fields, 0, names->count * sizeof *fields);
-    for (unsigned missing = names->count; missing > 0 && pull_next_key(pull, &key);)
+    for (unsigned missing = names->count; missing > 0 && next_key(pull, &key);)
         if (take_field(pull, names, key, fields))
             missing--;
         else
