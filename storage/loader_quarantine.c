@@ -13,9 +13,10 @@
     "AND q.status = c->>'status' AND q.issued IS NOT DISTINCT FROM (c->>'issued')::timestamptz "             \
     "AND q.released_at IS NULL AND q.discarded_at IS NULL "                                                  \
     "RETURNING q.quarantine_id, q.patient_id) "                                                              \
-    "SELECT audit.append(coalesce(c->>'author', ''), 'person', '" action "', a.ref, json_build_object("      \
+    "SELECT audit.append(coalesce(c->>'author', ''), 'person', '" action "', "                               \
+    "coalesce(a.ref, settled.patient_id::text), json_build_object("                                          \
     "'quarantine_id', quarantine_id, 'by', c->>'by', 'reason', c->>'reason')) "                              \
-    "FROM settled JOIN vigie.patient a USING (patient_id), command"
+    "FROM settled LEFT JOIN vigie.patient a USING (patient_id), command"
 
 static const char release[] = SETTLE("released_at", "quarantine.release"),
                   discard[] = SETTLE("discarded_at", "quarantine.discard");

@@ -209,6 +209,8 @@ def test_a_quarantined_reading_is_settled_once():
         for command, row in (("release", rows[0]), ("discard", rows[0]), ("release", rows[1]), ("discard", rows[1])):
             settle(command, row, T + 9000)
         base.equal(told(), first, "once")
+        base.equal(site.sql("SELECT action, detail->>'quarantine_id' FROM audit.event ORDER BY event_id"),
+                   [("quarantine.release", str(rows[0][0])), ("quarantine.discard", str(rows[1][0]))], "audited, once")
         settle("release", rows[2], T + 10000)
         base.equal(told()[1], [(-1, 256), (-3, 256)], "the other")
         site.drive.close()
