@@ -108,8 +108,9 @@ static void make_spans(struct oracle_device *device)
                run.world.persons[span->person].organization != run.world.persons[home].organization)
             span->person = below(run.world.persons_count);
         span->from_ms = at;
-        span->to_ms = open ? NEVER : at + (1 + below(20)) * 6 * HOUR;
-        at = span->to_ms + (chance(50) ? 0 : below(5) * HOUR);
+        at += (1 + below(20)) * 6 * HOUR;
+        span->to_ms = open ? NEVER : at;
+        at += chance(50) ? 0 : below(5) * HOUR;
     }
 }
 
