@@ -2,6 +2,7 @@
 import datetime
 import json
 import os
+import time
 
 from tests.harness import base
 from tests.oracle import oracle
@@ -18,6 +19,20 @@ def to_ms(time):
 
 def to_text(ms):
     return (EPOCH + datetime.timedelta(milliseconds=ms)).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+class Moments:
+    """Times from an hour ago back, another minute each: readings that take theirs from here are all new ones."""
+
+    def __init__(self):
+        self.last = int(time.time() * 1000) - 3600 * 1000
+
+    def ms(self):
+        self.last -= 60000
+        return self.last
+
+    def text(self):
+        return to_text(self.ms())
 
 
 def stored_readings(cluster, database="vigie"):

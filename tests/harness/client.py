@@ -48,6 +48,33 @@ def connect(port, certificate=None, pair=None, timeout=10):
     return context.wrap_socket(made)
 
 
+class Wire:
+    """A connection of bytes; `received` is what has come and was not taken yet."""
+    ENDS = (ConnectionResetError,)
+
+    def __init__(self, port, certificate=None, pair=None, timeout=10):
+        self.received = b""
+        self.socket = connect(port, certificate, pair, timeout)
+
+    def receive(self):
+        """Waits for more; False at the end of the connection."""
+        try:
+            part = self.socket.recv(65536)
+        except self.ENDS:
+            part = b""
+        self.received += part
+        return bool(part)
+
+    def close(self):
+        self.socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
+
 class Client:
     """token=None sends no Authorization. A broken connection raises OSError or HTTPException and is closed; the next
     request opens a new one; nothing is sent again by itself."""

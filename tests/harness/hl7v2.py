@@ -78,12 +78,8 @@ class Answer:
         return self.text.replace("\r", "\n")
 
 
-class Wire:
-    """One connection over MLLP, over TLS with the daemon's certificate; `pair`: our own certificate and key."""
-
-    def __init__(self, port, certificate=None, pair=None, timeout=10):
-        self.received = b""
-        self.socket = client.connect(port, certificate, pair, timeout)
+class Wire(client.Wire):
+    """One connection over MLLP."""
 
     def send(self, *messages):
         self.socket.sendall(b"".join(framed(message) for message in messages))
@@ -91,13 +87,8 @@ class Wire:
     def next(self):
         """The next acknowledgement; None at the end of the connection."""
         while END not in self.received:
-            try:
-                part = self.socket.recv(65536)
-            except ConnectionResetError:
-                part = b""
-            if not part:
+            if not self.receive():
                 return None
-            self.received += part
         frame, _, self.received = self.received.partition(END)
         base.check(frame.startswith(BEGIN), "a frame begins with VT:", frame)
         return Answer(frame[1:])
@@ -105,12 +96,3 @@ class Wire:
     def ask(self, message):
         self.send(message)
         return self.next()
-
-    def close(self):
-        self.socket.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self.close()

@@ -79,12 +79,10 @@ class Packet:
         return "packet %d flags %d %r" % (self.kind, self.flags, self.body[:200])
 
 
-class Wire:
-    """One connection. `certificate`: of the daemon, for TLS; `pair`: our own certificate and key."""
-
-    def __init__(self, port, certificate=None, pair=None, timeout=10):
-        self.version, self.received = 4, b""
-        self.socket = client.connect(port, certificate, pair, timeout)
+class Wire(client.Wire):
+    """One connection over MQTT."""
+    ENDS = (ConnectionResetError, ssl.SSLEOFError)
+    version = 4
 
     def send(self, *packets):
         self.socket.sendall(b"".join(packets))
@@ -96,14 +94,9 @@ class Wire:
             if found is not None:
                 base.check(kind is None or found.kind == kind, "a packet of kind", kind, "expected, found", found)
                 return found
-            try:
-                part = self.socket.recv(65536)
-            except (ConnectionResetError, ssl.SSLEOFError):
-                part = b""
-            if not part:
+            if not self.receive():
                 base.check(kind is None, "a packet of kind", kind, "expected, found the end")
                 return None
-            self.received += part
 
     def _whole(self):
         size, shift, at = 0, 0, 1
@@ -126,15 +119,6 @@ class Wire:
         answer = self.next(CONNACK)
         base.equal(answer.body[1], 0, "CONNACK")
         return bool(answer.body[0] & 1)
-
-    def close(self):
-        self.socket.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self.close()
 
 
 # ---------------------------------------------------------------------------------------------- mosquitto

@@ -4,12 +4,10 @@ once."""
 import functools
 import os
 import subprocess
-import time
 
 from tests.harness import authority, base, check, hl7v2, site as sites
 
-NOW = int(time.time() * 1000) - 3600 * 1000
-_minute = [0]
+moment = check.Moments().ms
 
 
 def foreign():
@@ -44,11 +42,6 @@ def site():
 def tear_down():
     if site.cache_info().currsize:
         site().close()
-
-
-def moment():
-    _minute[0] += 1
-    return NOW - 60000 * _minute[0]
 
 
 def stored(value, name="body-weight", patient="P-1"):

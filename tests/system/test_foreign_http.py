@@ -4,13 +4,11 @@ import functools
 import json
 import os
 import subprocess
-import time
 
 from tests.harness import authority, base, check, site as sites
 
 TOKEN, MACHINE = "token-of-the-system", "token-of-the-gateway"
-NOW = int(time.time() * 1000) - 3600 * 1000
-_minute = [0]
+moment = check.Moments().text
 
 
 @functools.lru_cache(None)
@@ -29,12 +27,6 @@ def site():
 def tear_down():
     if site.cache_info().currsize:
         site().close()
-
-
-def moment():
-    """Another minute each time: every reading of this file is a new one."""
-    _minute[0] += 1
-    return check.to_text(NOW - 60000 * _minute[0])
 
 
 def path_of(name, content):

@@ -6,14 +6,12 @@ import json
 import os
 import queue
 import subprocess
-import time
 
 from tests.harness import authority, base, check, mqtt, site as sites
 
 TOKEN, STRANGER = "token-of-the-gateway", "token-of-another"
-NOW = int(time.time() * 1000) - 3600 * 1000
+moment = check.Moments().text
 READINGS, ERRORS = "vigie/v1/D-P-1/readings", "vigie/v1/D-P-1/errors"
-_minute = [0]
 
 
 @functools.lru_cache(None)
@@ -35,12 +33,6 @@ def site():
 def tear_down():
     if site.cache_info().currsize:
         site().close()
-
-
-def moment():
-    """Another minute each time: every reading of this file is a new one."""
-    _minute[0] += 1
-    return check.to_text(NOW - 60000 * _minute[0])
 
 
 def reading(value, at=None, unit="/min", code="8867-4"):

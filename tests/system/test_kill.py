@@ -10,11 +10,12 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, ROOT)
-from tests.harness import base, load as loads, site as sites  # noqa: E402
+from tests.harness import base, campaign, load as loads, site as sites  # noqa: E402
 
 KILLS = int(os.environ.get("KILLS", "60"))
 SEED = os.environ.get("SEED", "1")
 KILLS_A_NODE = 60
+COLUMNS = ("sent", "acknowledged", "stored", "episodes", "events", "records")
 
 
 def settings():
@@ -59,24 +60,5 @@ def test_kill_under_load():
     print("        seed %s, %d kills: %s" % (SEED, KILLS, figures))
 
 
-def main(kills, seed):
-    """The campaign: as many nodes as it takes; prints a table for tests/campaigns/kill.md."""
-    total, done = {}, 0
-    print("| seed | kills | sent | acknowledged | stored | episodes | events | records |\n|" + "---|" * 8, flush=True)
-    while done < kills:
-        part = min(KILLS_A_NODE, kills - done)
-        name = "%s.%d" % (seed, done // KILLS_A_NODE)
-        stdout, sys.stdout = sys.stdout, sys.stderr
-        try:
-            figures = one_node(part, name)
-        finally:
-            sys.stdout = stdout
-        print("| %s | %d | %s |" % (name, part, " | ".join(str(value) for value in figures.values())), flush=True)
-        done += part
-        for key, value in figures.items():
-            total[key] = total.get(key, 0) + value
-    print("| all | %d | %s |" % (done, " | ".join(str(value) for value in total.values())))
-
-
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else SEED)
+    campaign.kills(COLUMNS, int(sys.argv[1]), KILLS_A_NODE, sys.argv[2] if len(sys.argv) > 2 else SEED, one_node)

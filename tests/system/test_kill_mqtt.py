@@ -13,11 +13,12 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, ROOT)
-from tests.harness import base, check, hl7v2, mqtt, site as sites  # noqa: E402
+from tests.harness import base, campaign, check, hl7v2, mqtt, site as sites  # noqa: E402
 
 KILLS = int(os.environ.get("KILLS", "12"))
 SEED = os.environ.get("SEED", "1")
 KILLS_A_NODE = 100
+COLUMNS = ("sent", "sent again", "acknowledged", "stored")
 TOKEN = "token-of-the-gateway"
 SENDERS = [("mqtt", 4, 1), ("mqtt", 4, 2), ("mqtt", 5, 1), ("mqtt", 5, 2), ("mllp", 0, 0), ("mllp", 0, 0)]
 WINDOW = 8
@@ -313,23 +314,10 @@ def test_at_random_under_load():
     print("        seed %s, %d kills: %s" % (SEED, KILLS, figures))
 
 
-def main(kills, seed):
-    total, done = {}, 0
-    print("| seed | kills | sent | sent again | acknowledged | stored |\n|" + "---|" * 6, flush=True)
-    while done < kills:
-        part = min(KILLS_A_NODE, kills - done)
-        name = "%s.%d" % (seed, done // KILLS_A_NODE)
-        place = new_site("kill-mqtt-campaign")
-        try:
-            figures = under_load(place, part, name)
-        finally:
-            place.close()
-        print("| %s | %d | %s |" % (name, part, " | ".join(str(value) for value in figures.values())), flush=True)
-        done += part
-        for key, value in figures.items():
-            total[key] = total.get(key, 0) + value
-    print("| all | %d | %s |" % (done, " | ".join(str(value) for value in total.values())))
+def one_node(kills, seed):
+    with new_site("kill-mqtt-campaign") as place:
+        return under_load(place, kills, seed)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else SEED)
+    campaign.kills(COLUMNS, int(sys.argv[1]), KILLS_A_NODE, sys.argv[2] if len(sys.argv) > 2 else SEED, one_node)
